@@ -1,0 +1,85 @@
+"""How a task is trained: plain data beside the task it trains."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from hepatic.errors import BadInputError
+from hepatic.tasks.spec import Sample, SegmentationTask
+
+Loss = Callable[[Any, Mapping[str, torch.Tensor]], torch.Tensor]
+"""Network output and collated batch -> scalar."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stretch of training.
+
+    Attributes:
+        name: shown in logs and curves.
+        epochs: passes over the training samples.
+        loss: what is minimised.
+        forward: what runs in this stage, given the network and the batch's images; the whole network unless said.
+        parameters: which parameters learn, given the network; all of them unless said.
+    """
+
+    name: str
+    epochs: int
+    loss: Loss
+    forward: Callable[[nn.Module, torch.Tensor], Any] = lambda network, image: network(image)
+    parameters: Callable[[nn.Module], Iterable[nn.Parameter]] = lambda network: network.parameters()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a task is trained.
+
+    Attributes:
+        task: what is trained; brings the pre-processing.
+        stages: run in order, each with its own optimiser.
+        expand: one labelled sample -> the training samples it stands for, before ``pre``.
+        augment: random transforms after ``pre``, in training only; empty where anatomy forbids them.
+        optimiser: parameters -> optimiser.
+        scheduler: optimiser and number of steps -> schedule, stepped once per batch.
+        batch_size: samples per step.
+        key_metric: name in the validation metrics by which models are compared, larger is better.
+        presets: by name, the fields that differ (``task`` follows by the same name).
+    """
+
+    task: SegmentationTask
+    stages: tuple[Stage, ...]
+    expand: Callable[[Sample], Iterable[Sample]]
+    optimiser: Callable[[Iterable[nn.Parameter]], Optimizer]
+    scheduler: Callable[[Optimizer, int], LRScheduler]
+    batch_size: int
+    key_metric: str
+    augment: tuple[Callable[[Sample, torch.Generator], Sample], ...] = ()
+    bf16: bool = False
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say."""
+        if not self.stages or self.batch_size < 1:
+            raise BadInputError(
+                f"recipe of task '{self.task.name}'",
+                expected="at least one stage and a batch size of 1 or more",
+                came=f"{len(self.stages)} stages, batch size {self.batch_size}",
+                fix="Correct the recipe.",
+            )
+
+    @property
+    def name(self) -> str:
+        """Name of the task it trains."""
+        return self.task.name
+
+    def preset(self, name: str) -> Recipe:
+        """Return the recipe, and its task, in another preset."""
+        return dataclasses.replace(self, task=self.task.preset(name), **self.presets.get(name, {}))
