@@ -1,0 +1,43 @@
+"""What is written down about a model version."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["served", "candidate", "retired"]
+
+
+class ModelCard(BaseModel):
+    """A model card: enough to know where a model came from and to make it again.
+
+    Attributes:
+        task: name of the task.
+        version: its number and the first digits of its hash.
+        preset: which of the task's presets the network is.
+        created: UTC, ISO 8601.
+        sha256: of the weights file.
+        parent: version it was trained on from, if any.
+        seed: of the training run.
+        data: what it was trained and validated on: counts, patients' split, hashes, how to make it again.
+        metrics: on the frozen validation set; ``key_metric`` names the one by which versions are compared.
+        key_metric: larger is better.
+        software: versions of the packages that trained it.
+        notes: for people; says so where the data are phantoms.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    version: str = ""
+    preset: str
+    created: str = ""
+    sha256: str = ""
+    parent: str | None = None
+    seed: int
+    data: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    key_metric: str
+    software: dict[str, str] = Field(default_factory=dict)
+    notes: str = ""

@@ -1,0 +1,30 @@
+"""Where networks run."""
+
+from __future__ import annotations
+
+import torch
+
+from hepatic.errors import BadInputError
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn a setting into a device: ``auto`` takes the GPU where there is one.
+
+    Raises:
+        BadInputError: the name is no device, or the machine has no such one.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    wanted = 0 if device is None or device.index is None else device.index
+    if device is None or (device.type == "cuda" and wanted >= torch.cuda.device_count()):
+        raise BadInputError(
+            "setting HEPATIC_DEVICE",
+            expected=f"auto, cpu or one of {torch.cuda.device_count()} CUDA devices",
+            came=repr(name)[:80],
+            fix="Correct the setting.",
+        )
+    return device

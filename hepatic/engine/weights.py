@@ -1,0 +1,261 @@
+"""The registry of model versions: safetensors and a card each, one of them served, none ever overwritten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
+
+from hepatic.engine.card import ModelCard, State
+from hepatic.errors import BadInputError, NotFoundError
+
+WEIGHTS, CARD, SERVED = "model.safetensors", "card.json", "served.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a task's model, as it lies on disk."""
+
+    folder: Path
+    card: ModelCard
+    state: State
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.card.task
+
+    @property
+    def version(self) -> str:
+        """Number and hash, unique within the task."""
+        return self.card.version
+
+    @property
+    def created(self) -> str:
+        """UTC, ISO 8601."""
+        return self.card.created
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """On the frozen validation set it was judged by."""
+        return self.card.metrics
+
+    @property
+    def parent(self) -> str | None:
+        """Version it was trained on from."""
+        return self.card.parent
+
+    @property
+    def weights_file(self) -> Path:
+        """The safetensors file."""
+        return self.folder / WEIGHTS
+
+    def load(self) -> dict[str, torch.Tensor]:
+        """Read the weights; BadInputError when the file is not the one the card describes."""
+        found = _sha256(self.weights_file)
+        if found != self.card.sha256:
+            raise BadInputError(
+                f"weights of {self.task} {self.version}",
+                expected=f"a file with sha256 {self.card.sha256[:12]}...",
+                came=f"{found[:12]}...",
+                fix="The file was changed or damaged; restore it or serve another version.",
+            )
+        state: dict[str, torch.Tensor] = load_file(self.weights_file)
+        return state
+
+
+class Registry:
+    """Model versions of all tasks below one writable folder, over those shipped with the app.
+
+    ``<models>/<task>/<version>/`` holds a version, ``<models>/<task>/served.json`` says which one is served and which
+    were before. Each is written in full under another name and then renamed, so a reader in any process sees either the
+    old state or the new one.
+
+    Args:
+        models: folder for new versions and pointers; made when first written.
+        shipped: read-only folder of the same shape; its last version is served until another one is promoted.
+    """
+
+    def __init__(self, models: Path, *, shipped: Path | None = None) -> None:
+        self.models = models
+        self._shipped = shipped
+
+    def tasks(self) -> list[str]:
+        """Names of tasks that have at least one version."""
+        folders = [f for root in self._roots() if root.is_dir() for f in root.iterdir() if f.is_dir()]
+        return sorted({f.name for f in folders if _NAME.fullmatch(f.name) and self.versions(f.name)})
+
+    def versions(self, task: str) -> list[ModelVersion]:
+        """All versions of a task, oldest first."""
+        cards = self._cards(task)
+        history = self._history(task, cards)
+        served = history[-1] if history else None
+        retired = set(history[:-1])
+
+        def state(version: str) -> State:
+            return "served" if version == served else "retired" if version in retired else "candidate"
+
+        return [ModelVersion(folder, card, state(card.version)) for card, folder in cards]
+
+    def version(self, task: str, version: str) -> ModelVersion:
+        """One version; NotFoundError when there is none of that name."""
+        found = {v.version: v for v in self.versions(task)}
+        if version not in found:
+            raise NotFoundError(
+                f"version of model '{task}'",
+                expected="one of " + (", ".join(found) or "none yet"),
+                came=repr(version)[:80],
+                fix="List them with `hepatic models list`.",
+            )
+        return found[version]
+
+    def served(self, task: str) -> ModelVersion | None:
+        """The version that answers requests; None when the task has no version yet."""
+        return next((v for v in self.versions(task) if v.state == "served"), None)
+
+    def publish(self, state: Mapping[str, torch.Tensor], card: ModelCard) -> ModelVersion:
+        """Write a new version, a candidate; number, time and hash of the card are filled in here."""
+        folder = self._task_folder(card.task)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+        try:
+            weights = temporary / WEIGHTS
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, weights)
+            digest = _sha256(weights)
+            number = 1 + max((_number(c.version) for c, _ in self._cards(card.task)), default=0)
+            while True:
+                version = f"v{number:04d}-{digest[:8]}"
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                full = card.model_copy(update={"version": version, "sha256": digest, "created": now})
+                _write(temporary / CARD, full.model_dump_json(indent=2))
+                try:
+                    temporary.chmod(0o755)
+                    temporary.rename(folder / version)
+                    break
+                except OSError:
+                    if not (folder / version).exists():
+                        raise
+                    number += 1
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _sync_folder(folder)
+        return self.version(card.task, version)
+
+    def promote(self, task: str, version: str) -> ModelVersion:
+        """Serve this version from the next request on; requests under way finish on the one they began with."""
+        self.version(task, version)
+        history = self._history(task, self._cards(task))
+        if not history or history[-1] != version:
+            self._write_history(task, [*history, version])
+        return self.version(task, version)
+
+    def rollback(self, task: str) -> ModelVersion:
+        """Serve the version that was served before; NotFoundError when there is none."""
+        history = self._history(task, self._cards(task))
+        if len(history) < 2:
+            raise NotFoundError(
+                f"earlier version of model '{task}'",
+                expected="a version that was served before the present one",
+                came="none",
+                fix="Promote the version you want by name.",
+            )
+        self._write_history(task, history[:-1])
+        return self.version(task, history[-2])
+
+    def _roots(self) -> list[Path]:
+        return [root for root in (self._shipped, self.models) if root is not None]
+
+    def _task_folder(self, task: str) -> Path:
+        if not _NAME.fullmatch(task):
+            raise NotFoundError(
+                "model", expected="a name of letters, digits, - and _", came=repr(task)[:80], fix="Correct it."
+            )
+        return self.models / task
+
+    def _cards(self, task: str) -> list[tuple[ModelCard, Path]]:
+        self._task_folder(task)
+        found: dict[str, tuple[ModelCard, Path]] = {}
+        for root in self._roots():
+            for file in sorted((root / task).glob(f"*/{CARD}")):
+                if file.parent.name.startswith("."):
+                    continue
+                try:
+                    card = ModelCard.model_validate_json(file.read_bytes())
+                except ValidationError as error:
+                    raise BadInputError(
+                        f"model card {task}/{file.parent.name}",
+                        expected="the fields of a model card",
+                        came=f"{error.error_count()} errors, first: {error.errors()[0]['msg']}",
+                        fix="Restore the card or remove the folder of this version.",
+                    ) from error
+                found.setdefault(card.version, (card, file.parent))
+        return sorted(found.values(), key=lambda pair: (_number(pair[0].version), pair[0].created))
+
+    def _history(self, task: str, cards: list[tuple[ModelCard, Path]]) -> list[str]:
+        known = {card.version for card, _ in cards}
+        file = self._task_folder(task) / SERVED
+        if file.is_file():
+            return [version for version in json.loads(file.read_bytes())["history"] if version in known]
+        shipped = [
+            card.version for card, folder in cards if self._shipped is not None and self._shipped in folder.parents
+        ]
+        return shipped[-1:]
+
+    def _write_history(self, task: str, history: list[str]) -> None:
+        folder = self._task_folder(task)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / SERVED, json.dumps({"history": history}, indent=2))
+
+
+def _number(version: str) -> int:
+    match = re.match(r"v(\d+)", version)
+    return int(match[1]) if match else 0
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write(file: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=file.parent)
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(file.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def software() -> dict[str, Any]:
+    """Versions of the packages a model depends on, for its card."""
+    from importlib.metadata import version
+
+    return {package: version(package) for package in ("hepatic", "torch", "monai", "numpy")}
