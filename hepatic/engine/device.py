@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
+from torch import nn
 
 from hepatic.errors import BadInputError
 
@@ -28,3 +31,12 @@ def choose_device(name: str) -> torch.device:
             fix="Correct the setting.",
         )
     return device
+
+
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """Move a network to its device, with 2D convolutions in channels-last layout, which is faster on CPU and GPU."""
+    network.to(device)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            cast(Any, module).to(memory_format=torch.channels_last)
+    return network

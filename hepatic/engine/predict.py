@@ -16,7 +16,7 @@ from torch import nn
 
 from hepatic.engine.cache import BoundedCache
 from hepatic.engine.card import ModelCard
-from hepatic.engine.device import choose_device
+from hepatic.engine.device import choose_device, place
 from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import NotFoundError
 from hepatic.geometry import Grid
@@ -127,11 +127,8 @@ class Predictor:
         key = (digest, model.task.pre_fingerprint, tuple(sorted(options.items())))
         with _Timer(timings, "prepare"):
             sample = self._prepared.get(key, lambda: _slim(model.task.prepare({"source": image, "options": options})))
-        with _Timer(timings, "network"), torch.inference_mode():
-            batch = sample["image"][None].to(self.device, non_blocking=True)
-            if batch.ndim == 4:
-                batch = batch.contiguous(memory_format=torch.channels_last)
-            probabilities = model.task.probabilities(model.network(batch))[0].cpu()
+        with _Timer(timings, "network"):
+            probabilities = run_network(model, sample["image"], self.device)
         with _Timer(timings, "finish"):
             finished = model.task.finish(
                 {**sample, "source": image, "options": options, "probabilities": probabilities}
@@ -152,11 +149,17 @@ def load_model(task: SegmentationTask, version: ModelVersion, device: torch.devi
     task = task.preset(version.card.preset)
     network = task.network()
     network.load_state_dict(version.load())
-    network.to(device).eval().requires_grad_(False)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+    place(network, device).eval().requires_grad_(False)
     return LoadedModel(task, version.card, network)
+
+
+def run_network(model: LoadedModel, image: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """One prepared image (C, spatial...) to probabilities (labels, spatial...), float32 on the CPU."""
+    with torch.inference_mode():
+        batch = image[None].to(device, non_blocking=True)
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        return model.task.probabilities(model.network(batch))[0].float().cpu()
 
 
 def _slim(sample: Sample) -> Sample:

@@ -46,7 +46,9 @@ class FrozenSplit:
         if new:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._file.with_suffix(".new")
-            temporary.write_text(json.dumps({"seed": self._seed, "share": self._share, "patients": self.parts}, indent=1))
+            temporary.write_text(
+                json.dumps({"seed": self._seed, "share": self._share, "patients": self.parts}, indent=1)
+            )
             temporary.replace(self._file)
         drawn = {patient: self.parts[patient] for patient in named}
         if set(drawn.values()) != {"train", "validation"}:

@@ -15,6 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from hepatic.errors import BadInputError
 from hepatic.tasks.spec import Sample, SegmentationTask
 
+Tensors = dict[str, torch.Tensor]
+"""One prepared training sample: ``image`` (C, spatial...), ``target`` (labels, spatial...), ``known`` (labels,)."""
+
 Loss = Callable[[Any, Mapping[str, torch.Tensor]], torch.Tensor]
 """Network output and collated batch -> scalar."""
 
@@ -48,9 +51,12 @@ class Recipe:
         expand: one labelled sample -> the training samples it stands for, before ``pre``.
         augment: random transforms after ``pre``, in training only; empty where anatomy forbids them.
         optimiser: parameters -> optimiser.
+        fine_tune_optimiser: the same when training goes on from a served model, usually gentler.
+        fine_tune_epochs: of the last stage, likewise; warm-up stages are left out then.
         scheduler: optimiser and number of steps -> schedule, stepped once per batch.
         batch_size: samples per step.
         key_metric: name in the validation metrics by which models are compared, larger is better.
+        bf16: forward in bfloat16.
         presets: by name, the fields that differ (``task`` follows by the same name).
     """
 
@@ -58,6 +64,8 @@ class Recipe:
     stages: tuple[Stage, ...]
     expand: Callable[[Sample], Iterable[Sample]]
     optimiser: Callable[[Iterable[nn.Parameter]], Optimizer]
+    fine_tune_optimiser: Callable[[Iterable[nn.Parameter]], Optimizer]
+    fine_tune_epochs: int
     scheduler: Callable[[Optimizer, int], LRScheduler]
     batch_size: int
     key_metric: str

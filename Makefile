@@ -1,0 +1,63 @@
+# make demo    data, server and what to click, from nothing
+# make test    checks and tests, from nothing
+# make check   style, types, layers
+# make bench   side-by-side measurements
+# make install the virtual environment alone
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+PINS  := $(shell cat pyproject.toml constraints.txt Makefile | sha256sum | cut -c1-16)
+STAMP := $(VENV)/.installed-$(PINS)
+
+# A GPU machine chooses its own build: HEPATIC_TORCH="torch==2.13.0" with its index, or a wheel's path. It is then
+# installed with the CUDA packages it asks for. Unset, the CPU build is taken and CUDA packages never are.
+HEPATIC_TORCH ?=
+
+# The newest Python that hepatic runs on; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+  $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,13))' 2>/dev/null && echo $$p && break; done)
+
+DEMO  ?= demo
+PORT  ?= 8000
+RUNS  ?= 12
+
+.PHONY: install demo test check bench clean
+
+install: $(STAMP)
+
+$(STAMP):
+	@test -n "$(PYTHON)" || { echo "hepatic needs Python 3.11 or 3.12; none was found. Set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+ifeq ($(strip $(HEPATIC_TORCH)),)
+	$(BIN)/pip install --quiet --no-deps "torch==2.13.0+cpu" 2>/dev/null || $(BIN)/pip install --quiet --no-deps "torch==2.13.0"
+	@! $(BIN)/python -c "import importlib.metadata as m; print(*m.requires('torch'), sep='\n')" | grep -qi '^nvidia\|^cuda' || { \
+	  echo "This index gave the CUDA build of torch. Set HEPATIC_TORCH to a CPU build (a wheel's path or a requirement),"; \
+	  echo "or, on a machine with a GPU, to the build you want, and run make install again."; exit 1; }
+else
+	$(BIN)/pip install --quiet $(HEPATIC_TORCH)
+endif
+	$(BIN)/pip install --quiet --no-deps "monailabel==0.8.5"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+	@echo "Installed into $(VENV): $$(du -sh $(VENV) | cut -f1)"
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/pytest
+
+demo: $(STAMP)
+	test -d $(DEMO)/studies || $(BIN)/hepatic sample-data $(DEMO) --dsa $(RUNS) --seed 0 --size small
+	$(BIN)/hepatic import-dir $(DEMO)/truth --studies $(DEMO)/studies --first 4 --author "phantom truth"
+	$(BIN)/hepatic serve --app apps/hepatic --studies $(DEMO)/studies --host 127.0.0.1 --port $(PORT)
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

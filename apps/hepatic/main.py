@@ -1,0 +1,56 @@
+"""The hepatic MONAI Label app: where tasks, models and datastore meet. Runs under any MONAI Label server."""
+
+import logging
+from pathlib import Path
+
+import infer_tasks
+import train_tasks
+from hepatic.adapters import compat
+
+compat.install()
+
+from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
+
+from hepatic import __version__  # noqa: E402
+from hepatic.adapters.datastore import HepaticDatastore  # noqa: E402
+from hepatic.adapters.infer import HepaticInferTask  # noqa: E402
+from hepatic.adapters.scoring import ForegroundEntropy  # noqa: E402
+from hepatic.adapters.strategies import First, RandomSample, Uncertainty  # noqa: E402
+from hepatic.adapters.train import HepaticTrainTask  # noqa: E402
+from hepatic.engine.predict import Predictor  # noqa: E402
+from hepatic.engine.weights import Registry  # noqa: E402
+from hepatic.settings import settings  # noqa: E402
+from hepatic.tasks.discover import discover_recipes, discover_tasks  # noqa: E402
+
+logging.getLogger("hepatic").setLevel(logging.INFO)
+
+
+class HepaticApp(MONAILabelApp):
+    """Tumours in liver images: segmentation of DSA runs, corrected by readers, retrained from their corrections."""
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self._data = settings().data_dir(Path(studies))
+        self.registry = Registry(self._data / "models", shipped=Path(app_dir) / "models")
+        self.predictor = Predictor(self.registry)
+        self.tasks = discover_tasks(infer_tasks)
+        super().__init__(app_dir, studies, conf, name="hepatic", description=type(self).__doc__, version=__version__)
+
+    def init_datastore(self) -> HepaticDatastore:
+        return HepaticDatastore(self.studies)
+
+    def init_infers(self) -> dict[str, HepaticInferTask]:
+        return {name: HepaticInferTask(task, self.predictor) for name, task in self.tasks.items()}
+
+    def init_trainers(self) -> dict[str, HepaticTrainTask]:
+        recipes = discover_recipes(train_tasks)
+        return {name: HepaticTrainTask(r, self.registry, self._data / "runs") for name, r in recipes.items()}
+
+    def init_scoring_methods(self) -> dict[str, ForegroundEntropy]:
+        return {f"{name}_entropy": ForegroundEntropy(task, self.predictor) for name, task in self.tasks.items()}
+
+    def init_strategies(self) -> dict[str, First | RandomSample | Uncertainty]:
+        return {
+            "first": First(),
+            "random": RandomSample(),
+            "uncertainty": Uncertainty({name: self._served(name) for name in self.tasks}),
+        }

@@ -1,0 +1,152 @@
+"""A recipe as a MONAI Label training task."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from hepatic.adapters import compat
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.engine.cases import LabelledCase
+from hepatic.engine.fit import FitSettings, fit, summary
+from hepatic.engine.train_network import Progress
+from hepatic.engine.weights import Registry
+from hepatic.errors import BadInputError
+from hepatic.tasks.recipe import Recipe
+from hepatic.tasks.spec import Option
+
+compat.install()
+
+from monailabel.interfaces.datastore import Datastore  # noqa: E402
+from monailabel.interfaces.tasks.train import TrainTask  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+STATS = "stats.json"
+
+
+class HepaticTrainTask(TrainTask):  # type: ignore[misc]
+    """Trains a hepatic recipe for MONAI Label, on the final labels of the datastore.
+
+    Args:
+        recipe: how.
+        registry: where new versions go.
+        runs: folder for run folders and the statistics of the last run.
+    """
+
+    def __init__(self, recipe: Recipe, registry: Registry, runs: Path) -> None:
+        super().__init__(f"Train {recipe.task.description[0].lower()}{recipe.task.description[1:]}")
+        self.recipe, self._registry, self._runs = recipe, registry, runs
+        presets = [recipe.task.preset_name, *recipe.task.presets]
+        self._options = (
+            Option(name="max_epochs", default=0, minimum=0, maximum=10_000, description="Epochs; 0 takes the recipe's own."),
+            Option(name="start", default="served", choices=("served", "scratch"), description="Weights to begin with."),
+            Option(name="preset", default=presets[0], choices=tuple(presets), description="Size of the network."),
+            Option(name="seed", default=0, minimum=0, description="Seed of the run."),
+        )
+
+    def config(self) -> dict[str, Any]:
+        """What a client may set; a list shows as a combo box."""
+        return {
+            option.name: [option.default, *(c for c in option.choices if c != option.default)]
+            if option.choices
+            else option.default
+            for option in self._options
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """Statistics of the last run, in the words MONAI Label's clients know (``best_metric`` is a number)."""
+        file = self._runs / self.recipe.name / STATS
+        return dict(json.loads(file.read_bytes())) if file.is_file() else {}
+
+    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Train; log a line per epoch.
+
+        Raises:
+            BadInputError: a parameter or the labels do not suit.
+        """
+        # viewers send a combo box's whole list when nobody touched it
+        sent = {name: value[0] if isinstance(value, list) and value else value for name, value in request.items()}
+        chosen = {o.name: o.parse(sent[o.name]) if o.name in sent else o.default for o in self._options}
+        served = self._registry.served(self.recipe.name)
+        preset = str(chosen["preset"]) if "preset" in sent else (served.card.preset if served else "")
+        settings = FitSettings(
+            seed=int(chosen["seed"]),
+            epochs=int(chosen["max_epochs"]),
+            from_scratch=chosen["start"] == "scratch",
+            preset=preset,
+        )
+        cases = labelled_cases(datastore)
+        logger.info("Training %s on the labels of %d images", self.recipe.name, len(cases))
+        started = time.monotonic()
+        result = fit(
+            self.recipe, cases, registry=self._registry, runs=self._runs, settings=settings, progress=_log_progress
+        )
+        logger.info(result.reason)
+        stats = {
+            "total_time": round(time.monotonic() - started, 1),
+            "best_metric": result.metrics[self.recipe.key_metric],
+            "model": self.recipe.name,
+            "epoch": len(json.loads((result.run / "history.json").read_bytes())),
+            **summary(result),
+        }
+        (self._runs / self.recipe.name / STATS).write_text(json.dumps(stats, indent=1))
+        return stats
+
+
+def labelled_cases(datastore: Datastore) -> list[LabelledCase]:
+    """Final labels of a datastore with their images and patients.
+
+    A datastore other than hepatic's does not know patients: each image counts as one.
+    """
+    if isinstance(datastore, HepaticDatastore):
+        return [
+            LabelledCase(
+                image_id=case.image_id,
+                patient_id=case.patient_id,
+                source=case.source,
+                label=case.label,
+                names=label_names(case.label_info),
+            )
+            for case in datastore.labelled_cases()
+        ]
+    cases = []
+    for image_id in datastore.get_labeled_images():
+        label_id = datastore.get_label_by_image_id(image_id, "final")
+        info = datastore.get_label_info(label_id, "final")
+        cases.append(
+            LabelledCase(
+                image_id=image_id,
+                patient_id=image_id,
+                source=Path(datastore.get_image_uri(image_id)),
+                label=Path(datastore.get_label_uri(label_id, "final")),
+                names=label_names(info),
+            )
+        )
+    return cases
+
+
+def label_names(info: dict[str, Any]) -> dict[str, int]:
+    """Values by name out of what a viewer sent with a label: ``label_info`` [{name, idx}...], in Slicer's order.
+
+    Raises:
+        BadInputError: it is not that shape.
+    """
+    entries = (info.get("params") or info).get("label_info") or []
+    try:
+        return {str(entry["name"]): int(entry.get("idx", position)) for position, entry in enumerate(entries, start=1)}
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise BadInputError(
+            "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
+        ) from None
+
+
+def _log_progress(progress: Progress) -> None:
+    dice = "" if progress.dice is None else f", validation dice {progress.dice:.3f}"
+    logger.info(
+        "epoch %d/%d (%s): loss %.4f%s, %.0f s left",
+        progress.epoch, progress.epochs, progress.stage, progress.loss, dice, progress.seconds_left,
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""Labelled images, and the training samples they stand for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hepatic.errors import BadInputError
+from hepatic.io.content import content_hash
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import read_labelmap
+from hepatic.io.read import read
+from hepatic.tasks.recipe import Recipe, Tensors
+from hepatic.tasks.spec import Sample, SegmentationTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledCase:
+    """One image and its label.
+
+    Attributes:
+        image_id: in the datastore.
+        patient_id: all images of one patient stay on one side of the split.
+        source: image file or series folder.
+        label: labelmap file.
+        names: label value by structure, where the label file itself does not name them (viewers send them beside it).
+    """
+
+    image_id: str
+    patient_id: str
+    source: Path
+    label: Path
+    names: Mapping[str, int] = field(default_factory=dict)
+
+    def sample(self, task: SegmentationTask) -> Sample:
+        """Read image and label; BadInputError when they do not belong together."""
+        image = read(self.source)
+        labelmap = read_labelmap(self.label, like=image.grid)
+        named = Labelmap(labelmap.array, labelmap.grid, labelmap.names or self.names)
+        return {"source": image, "label": named, "options": task.parse_options({})}
+
+
+def training_samples(recipe: Recipe, cases: Iterable[LabelledCase]) -> list[Tensors]:
+    """Read, expand and prepare cases: one entry per training sample, tensors of the network's size.
+
+    Raises:
+        BadInputError: no case holds anything to train on.
+    """
+    samples: list[Tensors] = []
+    for case in cases:
+        for sample in recipe.expand(case.sample(recipe.task)):
+            prepared = recipe.task.prepare(sample)
+            samples.append({name: prepared[name] for name in ("image", "target", "known")})
+    if not samples:
+        raise BadInputError(
+            f"training of '{recipe.name}'",
+            expected="labelled images",
+            came="none that can be used",
+            fix="Submit at least one label.",
+        )
+    return samples
+
+
+def data_hash(cases: Sequence[LabelledCase]) -> str:
+    """Changes when any image or label of the set does; does not depend on their order."""
+    lines = sorted(f"{c.image_id} {c.patient_id} {content_hash(c.source)} {content_hash(c.label)}" for c in cases)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,194 @@
+"""Train a task on readers' labels and serve the new model only if it is not worse."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hepatic.engine.card import ModelCard
+from hepatic.engine.cases import LabelledCase, data_hash, training_samples
+from hepatic.engine.curves import draw_curves
+from hepatic.engine.device import choose_device
+from hepatic.engine.evaluate import evaluate
+from hepatic.engine.predict import LoadedModel, load_model
+from hepatic.engine.split import FrozenSplit
+from hepatic.engine.train_network import Progress, train_network
+from hepatic.engine.weights import ModelVersion, Registry, software
+from hepatic.tasks.recipe import Recipe
+
+SPLIT, RESULT = "split.json", "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """What a person may choose about a training run.
+
+    Attributes:
+        seed: of initial weights, order and augmentation.
+        epochs: of the last stage; the recipe's own where 0.
+        from_scratch: begin with new weights instead of those of the served version.
+        preset: of the task; that of the served version where empty.
+        device: as in the settings.
+        notes: written on the model card.
+    """
+
+    seed: int = 0
+    epochs: int = 0
+    from_scratch: bool = False
+    preset: str = ""
+    device: str = "auto"
+    notes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """What came of a training run.
+
+    Attributes:
+        version: the new model.
+        promoted: whether it is served now.
+        reason: why, or why not.
+        metrics: of the new model on the frozen validation patients.
+        served_metrics: of the model served until now, on the same; empty when there was none.
+        run: folder of curves, TensorBoard events and checkpoints.
+    """
+
+    version: ModelVersion
+    promoted: bool
+    reason: str
+    metrics: dict[str, float]
+    served_metrics: dict[str, float]
+    run: Path
+
+
+def fit(
+    recipe: Recipe,
+    cases: Sequence[LabelledCase],
+    *,
+    registry: Registry,
+    runs: Path,
+    settings: FitSettings | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> FitResult:
+    """Train, judge, publish, and promote if not worse.
+
+    The same labels, settings and parent make the same run folder: a run that was interrupted there is resumed.
+
+    Args:
+        recipe: how; its ``presets`` follow the task's.
+        cases: all labelled images; they are split by patient here (``FrozenSplit``).
+        registry: where the new version goes.
+        runs: folder for run folders.
+        settings: choices of a person.
+        progress: called after each epoch.
+
+    Raises:
+        BadInputError: labels of fewer than two patients, or labels that do not fit their images.
+    """
+    settings = settings or FitSettings()
+    served = registry.served(recipe.name)
+    recipe = recipe.preset(settings.preset or (served.card.preset if served else recipe.task.preset_name))
+    parent = (
+        None if settings.from_scratch or served is None or served.card.preset != recipe.task.preset_name else served
+    )
+    recipe = _staged(recipe, settings, fine_tune=parent is not None)
+    parts = FrozenSplit(registry.models / recipe.name / SPLIT).extend(case.patient_id for case in cases)
+    training = [case for case in cases if parts[case.patient_id] == "train"]
+    judging = [case for case in cases if parts[case.patient_id] == "validation"]
+    device = choose_device(settings.device)
+
+    run = runs / recipe.name / _run_name(recipe, cases, settings, parent)
+    if (run / RESULT).is_file():  # finished before: train anew rather than repeat its result unseen
+        shutil.rmtree(run)
+    run.mkdir(parents=True, exist_ok=True)
+
+    torch.manual_seed(settings.seed)
+    network = recipe.task.network()
+    if parent is not None:
+        network.load_state_dict(parent.load())
+    trained = train_network(
+        recipe,
+        network,
+        training_samples(recipe, training),
+        training_samples(recipe, judging),
+        device=device,
+        seed=settings.seed,
+        run=run,
+        progress=progress,
+    )
+    draw_curves(trained.history, run / "curves.png", title=f"{recipe.name} ({recipe.task.preset_name})")
+
+    network.eval().requires_grad_(False)
+    card = ModelCard(
+        task=recipe.name,
+        preset=recipe.task.preset_name,
+        parent=None if parent is None else parent.version,
+        seed=settings.seed,
+        key_metric=recipe.key_metric,
+        data={
+            "sha256": data_hash(cases),
+            "train": {"images": len(training), "patients": len({c.patient_id for c in training})},
+            "validation": {"images": len(judging), "patients": len({c.patient_id for c in judging})},
+            "best_epoch": trained.best_epoch,
+        },
+        software=software(),
+        notes=settings.notes,
+    )
+    metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging, device=device)
+    before = {} if served is None else evaluate(recipe, load_model(recipe.task, served, device), judging, device=device)
+    version = registry.publish(network.state_dict(), card.model_copy(update={"metrics": metrics}))
+
+    new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
+    promoted = old is None or new >= old
+    if promoted:
+        version = registry.promote(recipe.name, version.version)
+    reason = _reason(recipe.key_metric, new, old, len(judging))
+    result = FitResult(
+        version=version, promoted=promoted, reason=reason, metrics=metrics, served_metrics=before, run=run
+    )
+    (run / RESULT).write_text(json.dumps(summary(result), indent=1))
+    return result
+
+
+def summary(result: FitResult) -> dict[str, object]:
+    """The result as JSON, without paths."""
+    return {
+        "version": result.version.version,
+        "promoted": result.promoted,
+        "reason": result.reason,
+        "metrics": result.metrics,
+        "served_metrics": result.served_metrics,
+        "run": result.run.name,
+    }
+
+
+def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe:
+    """Leave out the warm-up stages when training goes on from a trained model, and set the epochs asked for."""
+    *warm_up, last = recipe.stages
+    if fine_tune:
+        warm_up = []
+        last = dataclasses.replace(last, epochs=recipe.fine_tune_epochs)
+    if settings.epochs:
+        last = dataclasses.replace(last, epochs=settings.epochs)
+    optimiser = recipe.fine_tune_optimiser if fine_tune else recipe.optimiser
+    return dataclasses.replace(recipe, stages=(*warm_up, last), optimiser=optimiser)
+
+
+def _run_name(recipe: Recipe, cases: Sequence[LabelledCase], settings: FitSettings, parent: ModelVersion | None) -> str:
+    parts = [recipe.task.preset_name, data_hash(cases), dataclasses.asdict(settings), parent and parent.version]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _reason(metric: str, new: float, old: float | None, images: int) -> str:
+    judged = f"on the frozen validation patients ({images} image{'' if images == 1 else 's'})"
+    if old is None:
+        return f"first model: {metric} {new:.3f} {judged}"
+    verdict = "served" if new >= old else "kept as a candidate"
+    return f"{verdict}: {metric} {new:.3f} against {old:.3f} of the model served until now, {judged}"

@@ -1,0 +1,331 @@
+"""Train a network by a recipe on prepared samples: MONAI's engines and handlers do the work."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from ignite.engine import Engine, Events
+from ignite.metrics import Average
+from monai.engines import SupervisedEvaluator, SupervisedTrainer
+from monai.handlers import (
+    CheckpointLoader,
+    CheckpointSaver,
+    LrScheduleHandler,
+    TensorBoardStatsHandler,
+    ValidationHandler,
+)
+from torch import nn
+from torch.utils.data import DataLoader, Sampler
+
+from hepatic.engine.device import place
+from hepatic.tasks.recipe import Recipe, Stage, Tensors
+
+CHECKPOINT, FINISHED = "checkpoint.pt", "finished_stages.pt"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training run is.
+
+    Attributes:
+        stage: name of the stage.
+        epoch: finished epochs over all stages.
+        epochs: epochs over all stages.
+        loss: mean over the epoch.
+        dice: mean validation Dice on the network's grid; None where there is no validation.
+        seconds_left: estimate.
+    """
+
+    stage: str
+    epoch: int
+    epochs: int
+    loss: float
+    dice: float | None
+    seconds_left: float
+
+
+@dataclass
+class Trained:
+    """A trained network: its best state by validation, or its last where there was none."""
+
+    network: nn.Module
+    best_epoch: int
+    history: list[dict[str, Any]]
+
+
+def train_network(
+    recipe: Recipe,
+    network: nn.Module,
+    training: Sequence[Tensors],
+    validation: Sequence[Tensors] = (),
+    *,
+    device: torch.device,
+    seed: int,
+    run: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Trained:
+    """Run the stages of a recipe one after the other.
+
+    Args:
+        recipe: what to do.
+        network: is trained in place.
+        training: prepared samples (``image``, ``target``, ``known``).
+        validation: likewise; the epoch with the best mean Dice of the first label wins.
+        device: where.
+        seed: of order and augmentation; each epoch draws from (seed, stage, epoch), so a resumed run repeats nothing
+            and skips nothing.
+        run: folder for checkpoints, curves and TensorBoard; a run found there unfinished is resumed; None keeps
+            nothing.
+        progress: called after each epoch.
+    """
+    place(network, device)
+    record = _Record(recipe, run, progress)
+    record.resume(network)
+    for number, stage in enumerate(recipe.stages):
+        if record.finished_stages > number:
+            continue
+        _run_stage(recipe, stage, number, network, training, validation, device, seed, run, record)
+        record.finish_stage(number, network, run)
+    if record.best is not None:
+        network.load_state_dict(record.best)
+    return Trained(network, record.best_epoch, record.history)
+
+
+def _run_stage(
+    recipe: Recipe,
+    stage: Stage,
+    number: int,
+    network: nn.Module,
+    training: Sequence[Tensors],
+    validation: Sequence[Tensors],
+    device: torch.device,
+    seed: int,
+    run: Path | None,
+    record: _Record,
+) -> None:
+    order = _SeededOrder(len(training), seed=seed, stage=number)
+    batch_size = min(recipe.batch_size, len(training))
+    loader = DataLoader(
+        cast(Any, _Augmented(training, recipe, order)),
+        batch_size=batch_size,
+        sampler=order,
+        drop_last=len(training) > batch_size,
+    )
+    optimiser = recipe.optimiser(p for p in stage.parameters(network))
+    schedule = recipe.scheduler(optimiser, stage.epochs * len(loader))
+    saved = {"network": network, "optimiser": optimiser, "schedule": schedule, "record": record}
+    handlers: list[Any] = [LrScheduleHandler(cast(Any, schedule), print_lr=False, epoch_level=False)]
+    last = number == len(recipe.stages) - 1
+    evaluator = _evaluator(recipe, network, validation, device) if validation and last else None
+    if evaluator is not None:
+        handlers.append(ValidationHandler(interval=1, validator=evaluator))
+    handlers.append(record.handler(stage, evaluator, network))
+    trainer = SupervisedTrainer(
+        device=device,
+        max_epochs=stage.epochs,
+        train_data_loader=loader,
+        network=network,
+        optimizer=optimiser,
+        loss_function=stage.loss,
+        prepare_batch=_image_and_batch,
+        inferer=_StageForward(stage, bf16=recipe.bf16, device=device),
+        decollate=False,
+        optim_set_to_none=True,
+        train_handlers=handlers,
+    )
+    trainer.logger.setLevel("WARNING")
+    order.follow(trainer)
+    if run is not None:
+        run.mkdir(parents=True, exist_ok=True)
+        folder = run / f"stage{number}"
+        TensorBoardStatsHandler(
+            log_dir=str(run / "tensorboard" / stage.name),
+            tag_name="loss",
+            output_transform=lambda output: output["loss"],
+        ).attach(trainer)
+        checkpoint = folder / CHECKPOINT
+        if checkpoint.is_file():
+            CheckpointLoader(str(checkpoint), {**saved, "trainer": trainer}).attach(trainer)
+        CheckpointSaver(
+            str(folder), {**saved, "trainer": trainer}, save_interval=1, n_saved=1, epoch_level=True
+        ).attach(trainer)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: _settle(folder))
+    trainer.run()
+
+
+def _settle(folder: Path) -> None:
+    """Give the newest checkpoint its lasting name: one rename, so there is always one that is whole."""
+    newest = max(folder.glob("checkpoint_epoch=*.pt"), default=None, key=lambda file: file.stat().st_mtime_ns)
+    if newest is not None:
+        newest.replace(folder / CHECKPOINT)
+
+
+def _evaluator(
+    recipe: Recipe, network: nn.Module, validation: Sequence[Tensors], device: torch.device
+) -> SupervisedEvaluator:
+    def step(output: dict[str, Any]) -> torch.Tensor:
+        reference = output["label"]["target"][:, 0] > 0.5
+        predicted = recipe.task.probabilities(output["pred"])[:, 0] >= 0.5
+        both = (predicted & reference).flatten(1).sum(1)
+        total = predicted.flatten(1).sum(1) + reference.flatten(1).sum(1)
+        return torch.where(total > 0, 2 * both / total.clamp(min=1), torch.ones_like(total, dtype=torch.float32)).mean()
+
+    evaluator = SupervisedEvaluator(
+        device=device,
+        val_data_loader=DataLoader(cast(Any, validation), batch_size=recipe.batch_size),
+        network=network,
+        prepare_batch=_image_and_batch,
+        inferer=_StageForward(recipe.stages[-1], bf16=recipe.bf16, device=device),
+        decollate=False,
+        key_val_metric={"dice": Average(output_transform=step)},
+    )
+    evaluator.logger.setLevel("WARNING")
+    return evaluator
+
+
+def _image_and_batch(
+    batch: Mapping[str, torch.Tensor], device: torch.device, non_blocking: bool = False, **_: Any
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    moved = {name: tensor.to(device, non_blocking=non_blocking) for name, tensor in batch.items()}
+    return moved["image"], moved
+
+
+class _StageForward:
+    """MONAI inferer: the stage's own forward, channels last, in bf16 where the recipe says so."""
+
+    def __init__(self, stage: Stage, *, bf16: bool, device: torch.device) -> None:
+        self._stage, self._bf16, self._device = stage, bf16, device
+
+    def __call__(self, inputs: torch.Tensor, network: nn.Module, *_: Any, **__: Any) -> Any:
+        if inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            return self._stage.forward(network, inputs)
+
+
+class _SeededOrder(Sampler[int]):
+    """A permutation per epoch that depends on (seed, stage, epoch) alone."""
+
+    def __init__(self, count: int, *, seed: int, stage: int) -> None:
+        self._count, self._seed, self._stage, self.epoch = count, seed, stage, 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def generator(self) -> torch.Generator:
+        """Draws of this epoch."""
+        return torch.Generator().manual_seed(hash((self._seed, self._stage, self.epoch)) & 0x7FFFFFFFFFFFFFFF)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from torch.randperm(self._count, generator=self.generator()).tolist()
+
+    def follow(self, trainer: Engine) -> None:
+        """Keep in step with the trainer's epochs, those of a resumed run too."""
+
+        def step(engine: Engine) -> None:
+            self.epoch = engine.state.epoch
+
+        trainer.add_event_handler(Events.EPOCH_STARTED, step)
+
+
+class _Augmented:
+    """Training samples with the recipe's random transforms, drawn per epoch and sample."""
+
+    def __init__(self, samples: Sequence[Tensors], recipe: Recipe, order: _SeededOrder) -> None:
+        self._samples, self._recipe, self._order = samples, recipe, order
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Tensors:
+        sample: dict[str, Any] = self._samples[index]
+        if self._recipe.augment:
+            generator = self._order.generator().manual_seed(self._order.generator().initial_seed() + index + 1)
+            for transform in self._recipe.augment:
+                sample = transform(sample, generator)
+        return sample
+
+
+class _Record:
+    """History, best state and progress of a run; part of its checkpoints."""
+
+    def __init__(self, recipe: Recipe, run: Path | None, progress: Callable[[Progress], None] | None) -> None:
+        self._epochs = sum(stage.epochs for stage in recipe.stages)
+        self._run, self._progress = run, progress
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, torch.Tensor] | None = None
+        self.best_dice, self.best_epoch, self.finished_stages = -math.inf, 0, 0
+        self._started, self._already = time.monotonic(), 0
+
+    def resume(self, network: nn.Module) -> None:
+        """Take up what earlier stages of an interrupted run left."""
+        finished = None if self._run is None else self._run / FINISHED
+        if finished is not None and finished.is_file():
+            state = torch.load(finished, weights_only=True)
+            network.load_state_dict(state["network"])
+            self.load_state_dict(state)
+
+    def handler(self, stage: Stage, evaluator: SupervisedEvaluator | None, network: nn.Module) -> _RecordHandler:
+        return _RecordHandler(self, stage, evaluator, network)
+
+    def epoch(self, stage: Stage, loss: float, dice: float | None, network: nn.Module) -> None:
+        done = len(self.history) + 1
+        rate = (time.monotonic() - self._started) / max(1, done - self._already)
+        now = Progress(stage.name, done, self._epochs, loss, dice, round(rate * (self._epochs - done), 1))
+        self.history.append(asdict(now))
+        if dice is not None and dice > self.best_dice:
+            self.best_dice, self.best_epoch = dice, done
+            self.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        if self._run is not None:
+            (self._run / "history.json").write_text(json.dumps(self.history, indent=1))
+        if self._progress is not None:
+            self._progress(now)
+
+    def finish_stage(self, number: int, network: nn.Module, run: Path | None) -> None:
+        self.finished_stages = number + 1
+        if run is not None:
+            temporary = run / (FINISHED + ".new")
+            torch.save({**self.state_dict(), "network": network.state_dict()}, temporary)
+            temporary.replace(run / FINISHED)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "history": self.history,
+            "best": self.best,
+            "best_dice": self.best_dice,
+            "best_epoch": self.best_epoch,
+            "finished_stages": self.finished_stages,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.history, self.best = list(state["history"]), state["best"]
+        self.best_dice, self.best_epoch = state["best_dice"], state["best_epoch"]
+        self.finished_stages = state["finished_stages"]
+        self._started, self._already = time.monotonic(), len(self.history)
+
+
+class _RecordHandler:
+    def __init__(
+        self, record: _Record, stage: Stage, evaluator: SupervisedEvaluator | None, network: nn.Module
+    ) -> None:
+        self._record, self._stage, self._evaluator, self._network = record, stage, evaluator, network
+        self._losses: list[float] = []
+
+    def attach(self, trainer: Engine) -> None:
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._iteration)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._epoch)
+
+    def _iteration(self, trainer: Engine) -> None:
+        self._losses.append(trainer.state.output["loss"].item())
+
+    def _epoch(self, trainer: Engine) -> None:
+        loss, self._losses = sum(self._losses) / max(1, len(self._losses)), []
+        dice = None if self._evaluator is None else float(self._evaluator.state.metrics["dice"])
+        self._record.epoch(self._stage, loss, dice, self._network)
