@@ -1,0 +1,454 @@
+"""MONAI Label's Datastore on a hepatic Store.
+
+Ids nobody knows raise ``UnknownImageError`` and ``UnknownLabelError``: MONAI Label's own exceptions, so that a stock
+server and foreign apps catch what they expect, and hepatic's NotFoundError, so that our server answers 404.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import threading
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from hepatic.adapters import compat
+from hepatic.errors import HepaticError, NotFoundError
+from hepatic.io.header import header as read_header
+from hepatic.io.refusal import NotAnImageError
+from hepatic.store.disk import TEMPORARY, make_folder, storage
+from hepatic.store.folder import Store
+from hepatic.store.header import HeaderReader
+from hepatic.store.images import Image
+from hepatic.store.label import Label
+from hepatic.store.names import label_suffix
+from hepatic.store.scan import suffix_of
+
+compat.install()
+
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag  # noqa: E402
+from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException  # noqa: E402
+
+Info = dict[str, Any]
+
+logger = logging.getLogger(__name__)
+
+_FINAL = str(DefaultLabelTag.FINAL.value)
+_MOMENT_SECONDS = 0.25
+
+
+class UnknownImageError(NotFoundError, ImageNotFoundException):  # type: ignore[misc]
+    """No image has this id, or its files have gone."""
+
+    def __str__(self) -> str:
+        return str(self.msg)
+
+
+class UnknownLabelError(NotFoundError, LabelNotFoundException):  # type: ignore[misc]
+    """The image has no label with this tag."""
+
+    def __str__(self) -> str:
+        return str(self.msg)
+
+
+@dataclass(frozen=True)
+class LabelledCase:
+    """An image with a label to learn from.
+
+    Attributes:
+        source: the image's file, or the folder with its series.
+        label_sha256: names the content of the label: what was trained on can be told later.
+    """
+
+    image_id: str
+    patient_id: str
+    modality: str
+    source: Path
+    files: tuple[Path, ...]
+    label: Path
+    label_version: int
+    label_sha256: str
+
+
+class HepaticDatastore(Datastore):  # type: ignore[misc]
+    """Images and labels of a studies folder, as MONAI Label asks for them.
+
+    A label's id is its image's id. Labels are never overwritten: saving adds a version, removing adds a tombstone.
+
+    Args:
+        studies: the folder with DICOM, NIfTI and NRRD files; scanned before the constructor returns.
+        auto_rescan_seconds: a listing that finds the last scan older than this starts another one in the background,
+            and waits for it no longer than a moment; None scans on ``refresh`` only.
+        header: reads the header of a file; hepatic's own by default.
+
+    Raises:
+        StorageError: the folder cannot be read, or ``.hepatic`` in it cannot be written.
+
+    Attributes:
+        store: the Store behind it.
+    """
+
+    def __init__(
+        self,
+        studies: str | Path,
+        *,
+        auto_rescan_seconds: float | None = 30.0,
+        header: HeaderReader = read_header,
+    ) -> None:
+        self.store = Store(studies, header=header, not_images=(NotAnImageError,))
+        self._auto_rescan_seconds = auto_rescan_seconds
+        self._rescan_lock = threading.Lock()
+        self._rescan: threading.Thread | None = None
+        self._scanned = 0.0
+        self.refresh()
+
+    # What it is called
+
+    def name(self) -> str:
+        """Return the name of the datastore, that of the folder unless it was set."""
+        return self.store.about("name", self.store.root.name)
+
+    def set_name(self, name: str) -> None:
+        """Set the name of the datastore."""
+        self.store.set_about("name", name)
+
+    def description(self) -> str:
+        """Return the description of the datastore."""
+        return self.store.about("description")
+
+    def set_description(self, description: str) -> None:
+        """Set the description of the datastore."""
+        self.store.set_about("description", description)
+
+    # Listings
+
+    def refresh(self) -> None:
+        """Notice files that were added, changed or removed."""
+        self.store.rescan()
+        self._scanned = time.monotonic()
+
+    def list_images(self) -> list[str]:
+        """Return the ids of all images, in the order of their paths."""
+        self._rescan_if_old()
+        return self.store.images.ids()
+
+    def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
+        """Return the images with a label of this tag (final), and with all these segments if they are named."""
+        self._rescan_if_old()
+        return self.store.labels.labelled(_tag(label_tag), names=labels or ())
+
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
+        """Return the images without a label of this tag (final), or without one of these segments."""
+        self._rescan_if_old()
+        return self.store.labels.unlabelled(_tag(label_tag), names=labels or ())
+
+    def unlabeled_infos(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[tuple[str, Info]]:
+        """Return ids and stored info of the unlabelled images in one go, for strategies."""
+        ids = self.get_unlabeled_images(label_tag, labels)
+        return [(image.id, image.info) for image in self.store.images.all(ids)]
+
+    def datalist(self) -> list[Info]:
+        """Return the pairs for training: ``image`` and ``label`` paths, with ``image_id`` and ``patient_id``."""
+        return [
+            {
+                "image": str(case.source),
+                "label": str(case.label),
+                "image_id": case.image_id,
+                "patient_id": case.patient_id,
+            }
+            for case in self.labelled_cases()
+        ]
+
+    def labelled_cases(self, label_tag: str | None = None) -> list[LabelledCase]:
+        """Return the images with a label of this tag (final); a label whose file has gone is left out."""
+        labels = {label.image_id: label for label in self.store.labels.heads(tag=_tag(label_tag))}
+        cases = []
+        for image in self.store.images.all(labels):
+            label = labels[image.id]
+            with suppress(NotFoundError):
+                cases.append(
+                    LabelledCase(
+                        image.id,
+                        image.patient_id,
+                        image.modality,
+                        self.store.source(image.id),
+                        tuple(self.store.files(image.id)),
+                        self.store.labels.path(label),
+                        label.version,
+                        label.sha256,
+                    )
+                )
+        return cases
+
+    def status(self) -> Info:
+        """Return counts: stock's ``total``, ``completed`` and ``label_tags``, and our own beside them."""
+        self._rescan_if_old()
+        counts = self.store.counts()
+        return {
+            "total": counts.images,
+            "completed": counts.labels.get(_FINAL, 0),
+            "label_tags": dict(counts.labels),
+            "label_names": {tag: dict(names) for tag, names in counts.segments.items()},
+            "patients": counts.patients,
+            "unreadable": counts.unread,
+            "missing": counts.missing,
+        }
+
+    def json(self) -> Info:
+        """Return everything in the form of the stock server's ``datastore_v2.json``."""
+        self._rescan_if_old()
+        labels: dict[str, Info] = {}
+        for label in self.store.labels.heads():
+            labels.setdefault(label.image_id, {})[label.tag] = {
+                "ext": label_suffix(label.file),
+                "info": _label_info(label),
+            }
+        return {
+            "name": self.name(),
+            "description": self.description(),
+            "images_dir": ".",
+            "labels_dir": "labels",
+            "objects": {
+                image.id: {
+                    "image": {"ext": suffix_of(image.path), "info": _image_info(image)},
+                    "labels": labels.get(image.id, {}),
+                }
+                for image in self.store.images.all()
+            },
+        }
+
+    def get_dataset_archive(self, limit_cases: int | None) -> str:
+        """Write a zip of images, final labels and metadata, and return its path.
+
+        ``image/<id><suffix>`` or ``image/<id>/<file>`` for a series, ``label/<id><suffix>``, ``metadata.json``.
+
+        Args:
+            limit_cases: include so many cases at most; None or 0 for all.
+
+        Raises:
+            NotFoundError: nothing is labelled yet.
+            StorageError: the disk is full or cannot be written.
+        """
+        cases = self.labelled_cases()
+        if not cases:
+            raise NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first.")
+        folder = self.store.data / "cache" / "archives"
+        with storage("write the dataset archive"):
+            make_folder(folder)
+            for old in folder.iterdir():  # a download that is under way keeps its open file
+                old.unlink(missing_ok=True)
+            stamp = f"{time.time_ns()}-{os.getpid()}"
+            temporary, path = folder / f"{TEMPORARY}{stamp}", folder / f"dataset-{stamp}.zip"
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for case in cases[:limit_cases] if limit_cases and limit_cases > 0 else cases:
+                    for file in case.files:
+                        one = case.image_id + suffix_of(file.name)
+                        archive.write(file, f"image/{one if len(case.files) == 1 else f'{case.image_id}/{file.name}'}")
+                    archive.write(case.label, f"label/{case.image_id}{label_suffix(case.label.name)}")
+                archive.writestr("metadata.json", json.dumps(self.json(), default=str))
+            temporary.rename(path)
+        return str(path)
+
+    # Images
+
+    def get_image(self, image_id: str, params: Info | None = None) -> io.BytesIO | str:
+        """Return the bytes of a single-file image, the path of its folder for a series."""
+        uri = Path(self.get_image_uri(image_id))
+        return str(uri) if uri.is_dir() else io.BytesIO(uri.read_bytes())
+
+    def get_image_uri(self, image_id: str) -> str:
+        """Return the path of an image: its file, or a folder with exactly the files of its series (Store.source)."""
+        with _unknown_image():
+            return str(self.store.source(image_id))
+
+    def get_image_info(self, image_id: str) -> Info:
+        """Return what is known of an image: name, path, DICOM ids, modality, size, and the notes of clients.
+
+        ``path`` is left out for a series whose folder ``get_image_uri`` has not made yet: stock strategies ask for the
+        info of all images. ``checksum`` is there once ``checksum`` was asked for. ``name`` of a series is that of the
+        NRRD file a server makes of it for download.
+        """
+        with _unknown_image():
+            path = self.store.source(image_id, make=False)
+            info = _image_info(self.store.images.get(image_id))
+        return info if path is None else {**info, "path": str(path)}
+
+    def update_image_info(self, image_id: str, info: Info) -> None:
+        """Set some keys of an image's notes."""
+        with _unknown_image():
+            self.store.images.update_info(image_id, info)
+
+    def add_image(self, image_id: str, image_filename: str, image_info: Info) -> str:
+        """Keep a copy of an image file (Store.add_image) and return its id: a DICOM file is called by its UIDs."""
+        return self.store.add_image(Path(image_filename), image_id=image_id or "", info=image_info or {})
+
+    def remove_image(self, image_id: str) -> None:
+        """Move an image's files to ``.hepatic/removed`` and take its labels out of use."""
+        with _unknown_image():
+            self.store.remove_image(image_id)
+
+    def image_files(self, image_id: str) -> list[Path]:
+        """Return the files of an image."""
+        with _unknown_image():
+            return self.store.files(image_id)
+
+    def patient_id(self, image_id: str) -> str:
+        """Return the patient of an image; the study or the image itself where the file does not say."""
+        with _unknown_image():
+            return self.store.images.get(image_id).patient_id
+
+    def checksum(self, image_id: str) -> str:
+        """Return ``SHA256:...`` of a single-file image, empty for a series; it is part of the image's info then."""
+        with _unknown_image():
+            return self.store.checksum(image_id)
+
+    # Labels
+
+    def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
+        """Return the label ids of an image by tag."""
+        with _unknown_image():
+            image = self.store.images.get(image_id)
+        return dict.fromkeys(self.store.labels.tags(image.id), image.id)
+
+    def get_label_by_image_id(self, image_id: str, tag: str) -> str:
+        """Return the label id of an image and a tag, empty if there is no such label."""
+        return self.get_labels_by_image_id(image_id).get(_tag(tag), "")
+
+    def get_label(self, label_id: str, label_tag: str, params: Info | None = None) -> io.BytesIO:
+        """Return the bytes of a label."""
+        return io.BytesIO(Path(self.get_label_uri(label_id, label_tag)).read_bytes())
+
+    def get_label_uri(self, label_id: str, label_tag: str) -> str:
+        """Return the path of a label's newest version."""
+        with _unknown_label():
+            return str(self.store.labels.path(self.store.labels.latest(label_id, _tag(label_tag))))
+
+    def get_label_info(self, label_id: str, label_tag: str) -> Info:
+        """Return what is known of a label's newest version."""
+        with _unknown_label():
+            return _label_info(self.store.labels.latest(label_id, _tag(label_tag)))
+
+    def update_label_info(self, label_id: str, label_tag: str, info: Info) -> None:
+        """Set some keys of the info of a label's newest version."""
+        with _unknown_label():
+            self.store.labels.update_info(label_id, _tag(label_tag), info)
+
+    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Info) -> str:
+        """Keep a copy of a label file as the next version; it survives a power cut when this returns.
+
+        ``label_info`` may say ``user`` (or ``author``, ``client_id``), ``model`` and ``model_hash``, the latter also in
+        its ``params``.
+        """
+        info = dict(label_info or {})
+        params = info.get("params")
+        hashes = [info.get("model_hash"), params.get("model_hash") if isinstance(params, Mapping) else None]
+        with _unknown_image():
+            label = self.store.labels.save(
+                image_id,
+                _tag(label_tag),
+                Path(label_filename),
+                author=_first_text(info.get("user"), info.get("author"), info.get("client_id")),
+                model=_first_text(info.get("model")),
+                model_hash=_first_text(*hashes),
+                info=info,
+            )
+        return label.image_id
+
+    def remove_label(self, label_id: str, label_tag: str) -> None:
+        """Take a label out of use; its history stays."""
+        with _unknown_label():
+            self.store.labels.remove(label_id, _tag(label_tag))
+
+    def label_versions(self, image_id: str, tag: str) -> list[Label]:
+        """Return all versions of a label, oldest first, tombstones included."""
+        return self.store.labels.history(image_id, _tag(tag))
+
+    # How it is done
+
+    def _rescan_if_old(self) -> None:
+        """Start a scan in the background if the last one is old, and give it a moment to end."""
+        if self._auto_rescan_seconds is None or time.monotonic() - self._scanned < self._auto_rescan_seconds:
+            return
+        with self._rescan_lock:
+            if self._rescan is None or not self._rescan.is_alive():
+                self._rescan = threading.Thread(target=self._rescan_quietly, name="hepatic-rescan", daemon=True)
+                self._rescan.start()
+            rescan = self._rescan
+        rescan.join(_MOMENT_SECONDS)
+
+    def _rescan_quietly(self) -> None:
+        try:
+            self.refresh()
+        except HepaticError:
+            self._scanned = time.monotonic()  # try again after a while, not at every listing
+            logger.exception("The studies folder could not be scanned")
+
+
+def _image_info(image: Image) -> Info:
+    series = image.file_count > 1
+    info = {
+        **image.info,
+        "name": f"{image.id}.nrrd" if series else Path(image.path).name,
+        "modality": image.modality,
+        "kind": image.kind,
+        "size": list(image.size),
+        "description": image.description,
+        "patient": image.patient_id,
+        "added": image.added,
+    }
+    if image.series_uid:
+        info |= {
+            "Modality": image.modality,
+            "StudyInstanceUID": image.study_uid,
+            "SeriesInstanceUID": image.series_uid,
+        }
+    if image.patient_id not in (image.study_uid, image.id):
+        info["PatientID"] = image.patient_id
+    if image.checksum:
+        info["checksum"] = image.checksum
+    return info
+
+
+def _label_info(label: Label) -> Info:
+    return {
+        **label.info,
+        "name": Path(label.file).name,
+        "ts": int(datetime.fromisoformat(label.created).timestamp()),
+        "version": label.version,
+        "author": label.author,
+        "created": label.created,
+        "checksum": f"SHA256:{label.sha256}",
+    }
+
+
+def _tag(tag: str | None) -> str:
+    return str(tag.value if isinstance(tag, Enum) else tag or _FINAL)
+
+
+def _first_text(*values: object) -> str:
+    return next((value for value in values if isinstance(value, str) and value), "")
+
+
+@contextmanager
+def _unknown_image() -> Iterator[None]:
+    try:
+        yield
+    except NotFoundError as error:
+        raise UnknownImageError(error.what, expected=error.expected, came=error.came, fix=error.fix) from None
+
+
+@contextmanager
+def _unknown_label() -> Iterator[None]:
+    try:
+        yield
+    except NotFoundError as error:
+        raise UnknownLabelError(error.what, expected=error.expected, came=error.came, fix=error.fix) from None

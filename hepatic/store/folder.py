@@ -1,0 +1,306 @@
+"""A studies folder: the images in it, their labels, and what can be done to both."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from hepatic.settings import settings
+from hepatic.store.database import Database
+from hepatic.store.disk import make_folder, remove_stale, sha256_of, storage, sync_folder, write_temporary
+from hepatic.store.header import HeaderReader
+from hepatic.store.images import Images
+from hepatic.store.labels import Labels
+from hepatic.store.names import base_name, folder_key, safe_id, split_suffix
+from hepatic.store.scan import Scanner, ScanReport
+from hepatic.store.series_folder import content_name, make_series_folder
+
+_UPLOADS = frozenset({"", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".nrrd"})
+_DICOM = frozenset({"", ".dcm", ".dicom", ".ima"})
+_STALE_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much there is.
+
+    Attributes:
+        labels: number of labels by tag.
+        segments: number of labels by tag and the names of their segments.
+        unread: files that are broken images.
+        missing: images that have gone and left labels.
+    """
+
+    images: int
+    patients: int
+    labels: Mapping[str, int]
+    segments: Mapping[str, Mapping[str, int]]
+    unread: int
+    missing: int
+
+
+class Store:
+    """Images and labels of one studies folder.
+
+    Everything hepatic writes is below its data folder (``.hepatic``), but for uploaded images. Any number of
+    processes may have a Store over the same folder.
+
+    Args:
+        root: the studies folder; created if it is not there.
+        header: reads the header of one file.
+        not_images: what it raises for files that never were images; any other error is a broken image.
+        data: the data folder, ``settings().data_dir(root)`` by default.
+
+    Raises:
+        StorageError: a folder cannot be created, read or written.
+
+    Attributes:
+        root: the studies folder, absolute.
+        data: the data folder, absolute.
+        images: the index of images.
+        labels: the labels and their history.
+        reconciled: which labels were adopted, which are missing, at this start.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        header: HeaderReader,
+        not_images: tuple[type[Exception], ...] = (),
+        data: Path | None = None,
+    ) -> None:
+        with storage("create the studies folder"):
+            Path(root).mkdir(parents=True, exist_ok=True)
+            self.root = Path(root).resolve()
+        self.data = settings().data_dir(self.root) if data is None else data.resolve()
+        self._database = Database(self.data / "index.db")
+        self._header = header
+        self.images = Images(self._database, self.root)
+        self.labels = Labels(self._database, self.data)
+        self._scanner = Scanner(self._database, self.root, skip=self.data, header=header, not_images=not_images)
+        self.reconciled = self.labels.reconcile()
+        remove_stale(self.data / "incoming", older_than_s=_STALE_SECONDS)
+
+    def rescan(self) -> ScanReport:
+        """Notice files that were added, changed or removed; cheap where nothing was.
+
+        Raises:
+            StorageError: the studies folder cannot be listed, or the index not written.
+        """
+        report = self._scanner.scan()
+        if report.added and any(self.data.joinpath("labels", folder_key(i)).is_dir() for i in report.added):
+            self.reconciled = self.labels.reconcile()
+        return report
+
+    @overload
+    def source(self, image_id: str) -> Path: ...
+
+    @overload
+    def source(self, image_id: str, *, make: bool) -> Path | None: ...
+
+    def source(self, image_id: str, *, make: bool = True) -> Path | None:
+        """Return the path under which a reader finds an image, absolute.
+
+        A single file is its own path. The files of a series are the folder that holds them and nothing else; where
+        they lie among others, a folder below ``.hepatic/cache/series`` with hard links to them (copies where the file
+        system has no links), made anew when a file changes.
+
+        Args:
+            make: whether to make that folder; otherwise None is returned where it would have to be made.
+
+        Raises:
+            NotFoundError: no such image, or its files have gone.
+            StorageError: the folder in the cache cannot be made.
+        """
+        files = self.files(image_id)
+        if len(files) == 1:
+            return files[0]
+        own = self.images.folder_of_only(image_id)
+        if own is not None and own != self.root:
+            return own
+        with storage("collect the files of a series"):
+            cache = self.data / "cache" / "series" / folder_key(image_id)
+            folder = cache / content_name(self.images.signature(image_id))
+            return folder if folder.is_dir() else make_series_folder(files, folder) if make else None
+
+    def files(self, image_id: str) -> list[Path]:
+        """Return the files of an image, absolute.
+
+        Raises:
+            NotFoundError: no such image, or its files have gone.
+        """
+        files = self.images.files(image_id)
+        if not files:
+            raise NotFoundError(
+                f"image {image_id!a}",
+                expected="its files in the studies folder",
+                came="none: they were moved or removed; its labels are kept",
+                fix="Put the files back and refresh the datastore.",
+            )
+        return files
+
+    def checksum(self, image_id: str) -> str:
+        """Return ``SHA256:...`` of a single-file image, computed once per file; empty for a series.
+
+        Raises:
+            NotFoundError: no such image, or its file has gone.
+        """
+        known = self.images.get(image_id).checksum
+        files = self.files(image_id)
+        if known or len(files) != 1:
+            return known
+        signature = self.images.signature(image_id)
+        with storage("read the image"):
+            checksum = f"SHA256:{sha256_of(files[0])}"
+        self.images.set_checksum(image_id, checksum, signature=signature)
+        return checksum
+
+    def add_image(
+        self, source: Path, *, name: str = "", image_id: str = "", info: Mapping[str, Any] | None = None
+    ) -> str:
+        """Keep a copy of one image file in the studies folder and return its id.
+
+        NIfTI and NRRD go to the top of the folder, DICOM files to ``uploads/<series>``. The same file again is no
+        error; nothing that is there is overwritten.
+
+        Args:
+            name: the client's file name, by default that of the source; only its last part is used.
+            image_id: the id a NIfTI or NRRD image should have, made safe; DICOM images are called by their UIDs.
+            info: first notes about the image.
+
+        Raises:
+            BadInputError: the file is no image, or of a kind that is not taken.
+            ConflictError: another image has that name.
+            StorageError: the disk is full or cannot be written; nothing was added.
+        """
+        base = base_name(name or source.name)
+        stem, suffix = split_suffix(base)
+        if suffix not in _UPLOADS and not stem.replace(".", "").isdigit():
+            raise BadInputError(
+                "uploaded image",
+                expected="one DICOM, NIfTI (.nii, .nii.gz) or NRRD (.nrrd) file",
+                came=f"a file ending in {suffix}",
+                fix="Unpack archives and upload the files one by one, or copy them into the studies folder.",
+            )
+        with storage("keep the uploaded image"):
+            incoming = self.data / "incoming"
+            make_folder(incoming)
+            written = write_temporary(source, incoming, suffix=suffix)
+            try:
+                header = self._header(written.path)
+                if header.series_uid:
+                    target = self.root / "uploads" / safe_id(header.series_uid) / base
+                else:
+                    target = self.root / (safe_id(image_id) + suffix if image_id else base)
+                make_folder(target.parent)
+                self._place(written.path, target, written.sha256)
+            finally:
+                written.path.unlink(missing_ok=True)
+        added = self._scanner.take_in(target.relative_to(self.root).as_posix())
+        if added is None:
+            reason = next((u.reason for u in self.images.unread() if self.root / u.path == target), "")
+            self._discard([target])
+            raise ConflictError(
+                "uploaded image",
+                expected="a new image",
+                came=reason or "one that cannot be indexed",
+                fix="Nothing to do.",
+            )
+        if info:
+            self.images.update_info(added, info)
+        return added
+
+    def remove_image(self, image_id: str, *, author: str = "") -> None:
+        """Take an image and its labels out of use.
+
+        Its files are moved to ``.hepatic/removed/``, where a person can bring them back or delete them for good; its
+        labels get tombstones, so their history stays.
+
+        Raises:
+            NotFoundError: no such image, or its files have gone.
+            StorageError: its files cannot be moved.
+        """
+        files = self.files(image_id)
+        bin_ = self.data / "removed" / folder_key(image_id) / f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+        with storage("move the image away"):
+            for file in files:
+                target = bin_ / file.relative_to(self.root)
+                make_folder(target.parent)
+                file.rename(target)
+                sync_folder(target.parent)
+        self._scanner.forget(file.relative_to(self.root).as_posix() for file in files)
+        self.labels.remove_all(image_id, author=author)
+
+    def counts(self) -> Counts:
+        """Return how many images, patients and labels there are, without listing them."""
+        with self._database.read() as connection:
+            images, patients = connection.execute(
+                "SELECT count(*), count(DISTINCT patient_id) FROM image WHERE present"
+            ).fetchone()
+            (unread,) = connection.execute("SELECT count(*) FROM file WHERE broken").fetchone()
+            (missing,) = connection.execute(
+                "SELECT count(*) FROM image WHERE NOT present AND EXISTS (SELECT 1 FROM head WHERE image_id = image.id)"
+            ).fetchone()
+            labels = dict(
+                connection.execute(
+                    "SELECT tag, count(*) FROM head JOIN image ON image.id = image_id WHERE image.present GROUP BY tag"
+                ).fetchall()
+            )
+            segments: dict[str, dict[str, int]] = {}
+            for tag, segment, count in connection.execute(
+                """SELECT tag, name, count(*) FROM segment JOIN image ON image.id = image_id WHERE image.present
+                   GROUP BY tag, name"""
+            ):
+                segments.setdefault(tag, {})[segment] = count
+        return Counts(images, patients, labels, segments, unread, missing)
+
+    def about(self, key: str, default: str = "") -> str:
+        """Return a text kept with the store, such as its name."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()
+            return default if row is None else str(row[0])
+
+    def set_about(self, key: str, value: str) -> None:
+        """Keep a text with the store."""
+        with self._database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
+
+    def close(self) -> None:
+        """Close the index; the store opens it again if it is used."""
+        self._database.close()
+
+    def _place(self, temporary: Path, target: Path, sha256: str) -> None:
+        """Give a file its name, without ever overwriting another."""
+        try:
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links
+                if target.exists():
+                    raise FileExistsError from None
+                temporary.rename(target)
+            sync_folder(target.parent)
+        except FileExistsError:
+            if sha256_of(target) == sha256:
+                return
+            raise ConflictError(
+                f"uploaded image {target.name}",
+                expected="a name that is free",
+                came="another image with that name",
+                fix="Rename the file, or give another image id, and upload it again.",
+            ) from None
+
+    def _discard(self, files: list[Path]) -> None:
+        with suppress(OSError):
+            for file in files:
+                file.unlink()
+        self._scanner.forget(file.relative_to(self.root).as_posix() for file in files)

@@ -1,0 +1,53 @@
+"""One version of a label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Label:
+    """One version of a label.
+
+    Attributes:
+        version: from 1, without gaps.
+        author: who saved it, as the client said; empty if it did not.
+        model: task that proposed it, empty for a label drawn by hand.
+        model_hash: hash of that task's weights.
+        created: UTC, ISO 8601.
+        info: what the client sent along, JSON.
+        file: path below the data folder; empty for a tombstone, the version that says the label was removed.
+    """
+
+    image_id: str
+    tag: str
+    version: int
+    author: str
+    model: str
+    model_hash: str
+    created: str
+    info: dict[str, Any]
+    sha256: str
+    bytes: int
+    file: str
+
+    @property
+    def removed(self) -> bool:
+        """Whether this version is a tombstone."""
+        return not self.file
+
+
+def segment_names(info: Mapping[str, Any]) -> list[str]:
+    """Return the segments a label's info names: Slicer's ``label_info`` list, or an inference's ``label_names``."""
+    names: list[str] = []
+    listed = info.get("label_info")
+    if isinstance(listed, list):
+        names += [str(segment["name"]) for segment in listed if isinstance(segment, Mapping) and segment.get("name")]
+    params = info.get("params")
+    for holder in (info, params if isinstance(params, Mapping) else {}):
+        named = holder.get("label_names")
+        if isinstance(named, Mapping | list):
+            names += [str(name) for name in named]
+    return names

@@ -1,0 +1,358 @@
+"""Labels and their history: a version is written once and never changed or overwritten.
+
+A label file is on disk under its final name before its row is committed. A crash in between leaves a file without a
+row; it is adopted (as the next version, ``info["adopted"]``) at the next start or the next save of that label, never
+removed: it may be the only copy of somebody's work. For the same reason the labels survive the loss of the index.
+"""
+# ruff: noqa: S608 - queries are put together from constants of this file
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hepatic.errors import ConflictError, NotFoundError
+from hepatic.store.database import Database
+from hepatic.store.disk import make_folder, put_in_place, remove_stale, sha256_of, storage, write_temporary
+from hepatic.store.images import unknown_image
+from hepatic.store.label import Label, segment_names
+from hepatic.store.names import LABEL_SUFFIXES, as_text, check_tag, folder_key, label_suffix, name_of_key
+
+_COLUMNS = "image_id, tag, version, author, model, model_hash, created, info, sha256, bytes, file"
+_HEAD = f"SELECT {_COLUMNS.replace('info', 'label.info')} FROM head JOIN label USING (image_id, tag, version)"
+_FILE = re.compile(r"([1-9][0-9]{0,8})(" + "|".join(re.escape(suffix) for suffix in LABEL_SUFFIXES) + ")")
+_STALE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was found at start-up.
+
+    Attributes:
+        adopted: labels whose file was there without a row, and that are versions now.
+        vanished: versions whose file has gone.
+        unclaimed: files below the labels folder that belong to no image or no version; left where they are.
+        stale: unfinished temporary files that were removed.
+    """
+
+    adopted: tuple[Label, ...]
+    vanished: tuple[Label, ...]
+    unclaimed: tuple[str, ...]
+    stale: int
+
+
+class Labels:
+    """The labels of one studies folder, in ``labels/<image>/<tag>/<version><suffix>`` below the data folder."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    def save(
+        self,
+        image_id: str,
+        tag: str,
+        source: Path,
+        *,
+        name: str = "",
+        author: str = "",
+        model: str = "",
+        model_hash: str = "",
+        info: Mapping[str, Any] | None = None,
+    ) -> Label:
+        """Keep a copy of a file as the next version of a label; when this returns, it survives a power cut.
+
+        Args:
+            name: file name that says the kind of label, by default that of the source.
+
+        Raises:
+            NotFoundError: no such image.
+            BadInputError: the tag or the kind of file is not allowed.
+            StorageError: the disk is full or cannot be written; nothing was saved.
+        """
+        suffix = label_suffix(name or source.name)
+        folder = self._folder(image_id, tag)
+        with self._database.read() as connection:
+            _check_image(connection, image_id)
+        with storage("save the label"):
+            make_folder(folder)
+            written = write_temporary(source, folder)
+            target: Path | None = None
+
+            def undo() -> None:
+                if target is not None:
+                    target.unlink(missing_ok=True)
+
+            try:
+                with self._database.write(undo=undo) as connection:
+                    _check_image(connection, image_id)
+                    adopted = self._adopt(connection, image_id, tag)
+                    version = adopted[-1].version if adopted else _last_version(connection, image_id, tag)
+                    target = folder / f"{version + 1}{suffix}"
+                    put_in_place(written.path, target)
+                    label = Label(
+                        image_id, tag, version + 1, author, model, model_hash, _now(), dict(info or {}),
+                        written.sha256, written.bytes, target.relative_to(self._data).as_posix(),
+                    )  # fmt: skip
+                    _insert(connection, label)
+            finally:
+                written.path.unlink(missing_ok=True)
+        return label
+
+    def latest(self, image_id: str, tag: str) -> Label:
+        """Return the version of a label that counts.
+
+        Raises:
+            NotFoundError: there is none, or it was removed.
+        """
+        with self._database.read() as connection:
+            return _head(connection, image_id, tag)
+
+    def history(self, image_id: str, tag: str) -> list[Label]:
+        """Return all versions of a label, oldest first, tombstones included; none if there never was one."""
+        query = f"SELECT {_COLUMNS} FROM label WHERE image_id = ? AND tag = ? ORDER BY version"
+        with self._database.read() as connection:
+            return [_label(row) for row in connection.execute(query, (as_text(image_id), check_tag(tag)))]
+
+    def get(self, image_id: str, tag: str, version: int) -> Label:
+        """Return one version of a label.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        query = f"SELECT {_COLUMNS} FROM label WHERE image_id = ? AND tag = ? AND version = ?"
+        with self._database.read() as connection:
+            row = connection.execute(query, (as_text(image_id), check_tag(tag), version)).fetchone()
+        if row is None:
+            raise _unknown(tag, f"version {version}")
+        return _label(row)
+
+    def path(self, label: Label) -> Path:
+        """Return the file of a version, absolute.
+
+        Raises:
+            NotFoundError: it is a tombstone, or its file has gone.
+        """
+        path = self._data / label.file
+        if label.removed or not path.is_file():
+            raise _unknown(label.tag, f"version {label.version}, whose file is not there")
+        return path
+
+    def restore(self, image_id: str, tag: str, version: int, *, author: str = "") -> Label:
+        """Save an old version again as the newest one.
+
+        Raises:
+            NotFoundError: there is no such version, or it is a tombstone.
+            ConflictError: its file is not what was saved.
+        """
+        old = self.get(image_id, tag, version)
+        path = self.path(old)
+        if sha256_of(path) != old.sha256:
+            raise ConflictError(
+                f"version {version} of label '{tag}'",
+                expected="the file that was saved",
+                came="a file with another checksum",
+                fix="Restore another version, or the file from a backup.",
+            )
+        info = {**old.info, "restored_from": version}
+        return self.save(
+            image_id, tag, path, author=author or old.author, model=old.model, model_hash=old.model_hash, info=info
+        )
+
+    def remove(self, image_id: str, tag: str, *, author: str = "") -> Label:
+        """Say that a label no longer counts: a tombstone is added, all versions stay.
+
+        Raises:
+            NotFoundError: there is no such label.
+        """
+        with self._database.write() as connection:
+            return self._bury(connection, _head(connection, image_id, tag), author)
+
+    def remove_all(self, image_id: str, *, author: str = "") -> list[Label]:
+        """Remove all labels of an image, in one step."""
+        with self._database.write() as connection:
+            rows = connection.execute(f"{_HEAD} WHERE image_id = ?", (as_text(image_id),)).fetchall()
+            return [self._bury(connection, _label(row), author) for row in rows]
+
+    def update_info(self, image_id: str, tag: str, changes: Mapping[str, Any]) -> None:
+        """Set some keys of the newest version's info; the others stay, whoever else is writing.
+
+        Raises:
+            NotFoundError: there is no such label.
+        """
+        with self._database.write() as connection:
+            head = _head(connection, image_id, tag)
+            changed = replace(head, info={**head.info, **changes})
+            connection.execute(
+                "UPDATE label SET info = ? WHERE image_id = ? AND tag = ? AND version = ?",
+                (json.dumps(changed.info, default=str), image_id, tag, head.version),
+            )
+            _set_head(connection, changed)
+
+    def tags(self, image_id: str) -> list[str]:
+        """Return the tags of the labels an image has."""
+        with self._database.read() as connection:
+            query = "SELECT tag FROM head WHERE image_id = ? ORDER BY tag"
+            return [tag for (tag,) in connection.execute(query, (as_text(image_id),))]
+
+    def heads(self, *, tag: str | None = None) -> list[Label]:
+        """Return the version that counts of every label (with a tag) of the images that are there."""
+        query = f"{_HEAD} JOIN image ON image.id = image_id WHERE image.present"
+        query, parameters = (query, ()) if tag is None else (f"{query} AND tag = ?", (check_tag(tag),))
+        with self._database.read() as connection:
+            rows = connection.execute(f"{query} ORDER BY image.path, image.id, tag", parameters)
+            return [_label(row) for row in rows]
+
+    def labelled(self, tag: str, *, names: Iterable[str] = ()) -> list[str]:
+        """Return the images that are there and have a label with this tag (and all these segments)."""
+        return self._images(tag, names, "")
+
+    def unlabelled(self, tag: str, *, names: Iterable[str] = ()) -> list[str]:
+        """Return the images that are there and have no label with this tag (and all these segments)."""
+        return self._images(tag, names, "NOT")
+
+    def reconcile(self) -> Reconciled:
+        """Compare the label files with the index: adopt files without a row, report rows without a file."""
+        adopted: list[Label] = []
+        unclaimed: list[str] = []
+        stale = 0
+        with self._database.read() as connection:
+            query = f"SELECT {_COLUMNS} FROM label WHERE file <> '' ORDER BY image_id, tag, version"
+            rows = {label.file: label for label in map(_label, connection.execute(query))}
+        found = set()
+        with storage("read the labels folder"):
+            for folder in _folders(self._data / "labels"):
+                stale += remove_stale(folder, older_than_s=_STALE_SECONDS)
+                files = {f"{folder.relative_to(self._data).as_posix()}/{name}" for name in _visible(folder)}
+                found |= files
+                if files - rows.keys():
+                    adopted += self._adopt_folder(folder)
+                    claimed = {label.file for label in adopted}
+                    unclaimed += sorted(f for f in files - rows.keys() - claimed if not self._is_committed(f))
+        vanished = [label for file, label in rows.items() if file not in found and not (self._data / file).is_file()]
+        return Reconciled(tuple(adopted), tuple(vanished), tuple(unclaimed), stale)
+
+    def _folder(self, image_id: str, tag: str) -> Path:
+        return self._data / "labels" / folder_key(image_id) / folder_key(check_tag(tag))
+
+    def _adopt_folder(self, folder: Path) -> list[Label]:
+        image_id, tag = name_of_key(folder.parent.name), name_of_key(folder.name)
+        if image_id is None or tag is None:
+            return []
+        with self._database.write() as connection, suppress(NotFoundError):
+            _check_image(connection, image_id)
+            return self._adopt(connection, image_id, tag)
+        return []
+
+    def _adopt(self, connection: sqlite3.Connection, image_id: str, tag: str) -> list[Label]:
+        """Make rows for files that are there under a version nobody has; the caller holds the write lock."""
+        folder, last, adopted = self._folder(image_id, tag), _last_version(connection, image_id, tag), []
+        matches = [match for match in map(_FILE.fullmatch, _visible(folder)) if match]
+        for match in sorted(matches, key=lambda match: int(match.group(1))):
+            version, path = int(match.group(1)), folder / match.group()
+            if version > last:
+                status = path.stat()
+                label = Label(
+                    image_id, tag, version, "", "", "", _iso(status.st_mtime), {"adopted": True},
+                    sha256_of(path), status.st_size, path.relative_to(self._data).as_posix(),
+                )  # fmt: skip
+                _insert(connection, label)
+                adopted.append(label)
+                last = version
+        return adopted
+
+    def _bury(self, connection: sqlite3.Connection, head: Label, author: str) -> Label:
+        version = _last_version(connection, head.image_id, head.tag) + 1
+        tombstone = Label(head.image_id, head.tag, version, author, "", "", _now(), {}, "", 0, "")
+        _insert(connection, tombstone)
+        return tombstone
+
+    def _is_committed(self, file: str) -> bool:
+        with self._database.read() as connection:
+            return connection.execute("SELECT 1 FROM label WHERE file = ?", (file,)).fetchone() is not None
+
+    def _images(self, tag: str, names: Iterable[str], negation: str) -> list[str]:
+        wanted = sorted(set(names))
+        has_label = """EXISTS (SELECT 1 FROM head WHERE head.image_id = image.id AND head.tag = ?) AND NOT EXISTS (
+            SELECT 1 FROM json_each(?) WHERE value NOT IN (
+              SELECT name FROM segment WHERE segment.image_id = image.id AND segment.tag = ?))"""
+        query = f"SELECT id FROM image WHERE present AND {negation} ({has_label}) ORDER BY path, id"
+        with self._database.read() as connection:
+            rows = connection.execute(query, (check_tag(tag), json.dumps(wanted), tag))
+            return [row[0] for row in rows]
+
+
+def _check_image(connection: sqlite3.Connection, image_id: str) -> None:
+    if connection.execute("SELECT 1 FROM image WHERE id = ?", (as_text(image_id),)).fetchone() is None:
+        raise unknown_image(image_id)
+
+
+def _last_version(connection: sqlite3.Connection, image_id: str, tag: str) -> int:
+    query = "SELECT coalesce(max(version), 0) FROM label WHERE image_id = ? AND tag = ?"
+    return int(connection.execute(query, (image_id, tag)).fetchone()[0])
+
+
+def _head(connection: sqlite3.Connection, image_id: str, tag: str) -> Label:
+    row = connection.execute(f"{_HEAD} WHERE image_id = ? AND tag = ?", (as_text(image_id), check_tag(tag))).fetchone()
+    if row is None:
+        raise _unknown(tag, "none")
+    return _label(row)
+
+
+def _insert(connection: sqlite3.Connection, label: Label) -> None:
+    values = (*(getattr(label, name) for name in _COLUMNS.split(", ")),)
+    values = tuple(json.dumps(value, default=str) if isinstance(value, dict) else value for value in values)
+    connection.execute(f"INSERT INTO label ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
+    _set_head(connection, label)
+
+
+def _set_head(connection: sqlite3.Connection, label: Label) -> None:
+    where = (label.image_id, label.tag)
+    connection.execute("DELETE FROM segment WHERE image_id = ? AND tag = ?", where)
+    connection.execute("DELETE FROM head WHERE image_id = ? AND tag = ?", where)
+    if not label.removed:
+        connection.execute("INSERT INTO head VALUES (?, ?, ?)", (*where, label.version))
+        names = [(*where, name) for name in segment_names(label.info)]
+        connection.executemany("INSERT OR IGNORE INTO segment VALUES (?, ?, ?)", names)
+
+
+def _label(row: tuple[Any, ...]) -> Label:
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    values["info"] = json.loads(values["info"])
+    return Label(**values)
+
+
+def _unknown(tag: str, came: str) -> NotFoundError:
+    return NotFoundError(
+        f"label '{tag}'",
+        expected="a label this image has",
+        came=came,
+        fix="Ask for the image's labels and their history.",
+    )
+
+
+def _folders(labels: Path) -> list[Path]:
+    if not labels.is_dir():
+        return []
+    images = [Path(entry.path) for entry in os.scandir(labels) if entry.is_dir(follow_symlinks=False)]
+    return [Path(e.path) for image in sorted(images) for e in os.scandir(image) if e.is_dir(follow_symlinks=False)]
+
+
+def _visible(folder: Path) -> list[str]:
+    return [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _iso(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
