@@ -1,0 +1,117 @@
+"""MONAI Label's strategies: which image a viewer is given next."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hepatic.active.candidate import Candidate, candidate, free
+from hepatic.active.choose import Choice, choose_first, choose_random, choose_uncertain
+from hepatic.active.score import Version
+from hepatic.adapters import compat
+from hepatic.errors import BadInputError
+
+compat.install()
+
+from monailabel.interfaces.datastore import Datastore  # noqa: E402
+from monailabel.interfaces.tasks.strategy import Strategy  # noqa: E402
+
+Request = Mapping[str, Any]
+
+#: How long an image is kept for the client it was handed to.
+KEEP_MINUTES = 30.0
+
+
+class _Chooser(Strategy):  # type: ignore[misc]
+    """Collects the unlabelled images, lets a subclass choose one, and words the answer."""
+
+    def __init__(self, description: str, *, keep_minutes: float = KEEP_MINUTES) -> None:
+        super().__init__(description)
+        self._keep_seconds = 60 * keep_minutes
+
+    def __call__(self, request: Request, datastore: Datastore) -> dict[str, Any] | None:
+        """Return ``id``, ``reason`` and, where there is one, ``score``; None when everything is labelled.
+
+        Args:
+            request: may name ``label_tag``, ``labels`` and ``client_id``.
+            datastore: ours, or any other.
+        """
+        candidates = free(
+            _candidates(request, datastore),
+            client=str(request.get("client_id") or request.get("user") or ""),
+            now=time.time(),
+            within_seconds=self._keep_seconds,
+        )
+        choice = self.choose(candidates, request)
+        if choice is None:
+            return None
+        answer: dict[str, Any] = {"id": choice.id, "reason": choice.reason}
+        return answer if choice.score is None else {**answer, "score": choice.score}
+
+    @abstractmethod
+    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+        """Choose one of the candidates, None if there are none."""
+
+
+class First(_Chooser):
+    """The first image in the order of the folder."""
+
+    def __init__(self, *, keep_minutes: float = KEEP_MINUTES) -> None:
+        super().__init__("First unlabelled image, in the order of the studies folder", keep_minutes=keep_minutes)
+
+    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+        """Choose the first."""
+        return choose_first(candidates)
+
+
+class RandomSample(_Chooser):
+    """Any image; ``seed`` in the request repeats a draw."""
+
+    def __init__(self, *, keep_minutes: float = KEEP_MINUTES) -> None:
+        super().__init__("Any unlabelled image, drawn at random", keep_minutes=keep_minutes)
+
+    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+        """Draw one.
+
+        Raises:
+            BadInputError: the seed is not a whole number.
+        """
+        return choose_random(candidates, seed=_seed(request))
+
+
+class Uncertainty(_Chooser):
+    """The image the served model is least sure of; ``model`` in the request looks at that model's scores only.
+
+    Args:
+        served: returns the versions served now, by task.
+    """
+
+    def __init__(self, served: Callable[[], Mapping[str, Version]], *, keep_minutes: float = KEEP_MINUTES) -> None:
+        super().__init__("The unlabelled image the current model is least sure of", keep_minutes=keep_minutes)
+        self._served = served
+
+    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+        """Choose by score."""
+        model = request.get("model")
+        return choose_uncertain(candidates, served=self._served(), model=str(model) if model else None)
+
+
+def _candidates(request: Request, datastore: Datastore) -> list[Candidate]:
+    tag, labels = request.get("label_tag"), request.get("labels")
+    in_one_go = getattr(datastore, "unlabeled_infos", None)
+    if in_one_go is not None:
+        return [candidate(image_id, info) for image_id, info in in_one_go(tag, labels)]
+    ids = sorted(datastore.get_unlabeled_images(tag, labels))
+    return [candidate(image_id, datastore.get_image_info(image_id)) for image_id in ids]
+
+
+def _seed(request: Request) -> int | None:
+    seed = request.get("seed")
+    if seed is None or seed == "":
+        return None
+    try:
+        return int(seed)
+    except (TypeError, ValueError):
+        raise BadInputError("seed", expected="a whole number", came=ascii(seed), fix="Leave it out to draw.") from None
