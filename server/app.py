@@ -1,0 +1,132 @@
+"""The web application: one MONAI Label app, served."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
+
+from hepatic.settings import settings
+from server.failures import install_handlers
+from server.gate import LOOPBACK_HOSTS, Gate
+from server.host import AppSpec
+from server.routes import (
+    activelearning,
+    auth,
+    datastore,
+    image,
+    infer,
+    info,
+    label,
+    landing,
+    logs,
+    model,
+    scoring,
+    session,
+    train,
+)
+from server.services import Services
+from server.slot import Slot
+
+logger = logging.getLogger(__name__)
+
+_ROUTERS = (
+    landing.router,
+    auth.router,
+    info.router,
+    infer.router,
+    train.router,
+    activelearning.router,
+    scoring.router,
+    image.router,
+    label.router,
+    datastore.router,
+    session.router,
+    model.router,
+    logs.router,
+)
+
+
+def create_app(
+    app_dir: str | PathLike[str],
+    studies: str | PathLike[str],
+    *,
+    conf: Mapping[str, str] | None = None,
+    workers: int | None = None,
+    queue_limit: int | None = None,
+    score_in_background: bool | None = None,
+    max_upload_mib: int | None = None,
+    hosts: Sequence[str] = (),
+    origins: Sequence[str] = (),
+    make_slot: Callable[[], Slot] | None = None,
+) -> FastAPI:
+    """Make the application. Its processes start and stop with its lifespan.
+
+    Args:
+        app_dir: folder with the MONAI Label app's ``main.py``.
+        studies: folder of the studies, or the URL of a DICOMweb server.
+        conf: options for the app, as ``--conf`` gives them.
+        workers: inference workers; by default as the settings say, and so on below.
+        queue_limit: requests that may wait for a worker.
+        score_in_background: score unlabelled images from the start and after each training.
+        max_upload_mib: largest upload.
+        hosts: host names to answer to besides this machine's own loopback names; ``"*"`` for any.
+        origins: web origins whose pages may use the server, such as an OHIF served elsewhere.
+        make_slot: makes a worker's slot; for workers on other machines, and for tests.
+
+    Returns:
+        An ASGI application; its ``state.services`` holds what the routes use while it runs.
+    """
+    spec = AppSpec(str(app_dir), str(studies), dict(conf or {}))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        def build() -> Services:
+            return Services(
+                spec,
+                workers=workers,
+                queue_limit=queue_limit,
+                score_in_background=score_in_background,
+                make_slot=make_slot,
+            )
+
+        services = await run_in_threadpool(build)
+        app.state.services = services
+        try:
+            await run_in_threadpool(services.start)
+            logger.info("serving the app in %s", spec.app_dir)
+            yield
+        finally:
+            await run_in_threadpool(services.close)
+
+    app = FastAPI(title="hepatic", version=_version(), lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["*"],
+        )
+    app.add_middleware(
+        Gate,
+        hosts={*LOOPBACK_HOSTS, *hosts},
+        origins=origins,
+        max_body_bytes=(max_upload_mib or settings().max_upload_mib) << 20,
+    )
+    install_handlers(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("hepatic")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,80 @@
+"""What a client is told when something fails: a status, a sentence, an id to find the rest in the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
+from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
+from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
+from server.worker import AppError
+
+logger = logging.getLogger(__name__)
+
+_PATH = re.compile(r"(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s:'\"<>|,;()]+)+")
+_RETRY_AFTER_S = 5
+
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (BadInputError, 422),
+    (QueueFullError, 503),
+    (NoWorkerError, 503),
+    (WorkCancelledError, 503),
+    (WorkTimeoutError, 504),
+    (WorkerLostError, 500),
+    (AppError, 400),
+    (RemoteError, 500),
+    (HepaticError, 400),
+)
+
+
+def without_paths(text: str) -> str:
+    """Return a text with every absolute path cut down to its last part."""
+    return _PATH.sub(lambda found: re.split(r"[\\/]", found.group())[-1], text)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Answer every failure with ``{"detail": "..."}``; nothing of the server's insides goes out."""
+    app.add_exception_handler(HepaticError, _on_failure)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Exception, _on_failure)
+
+
+async def _on_invalid(_request: Request, failure: Exception) -> JSONResponse:
+    errors = failure.errors() if isinstance(failure, RequestValidationError) else []
+    told = "; ".join(f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in errors)
+    return JSONResponse({"detail": told or "The request cannot be understood."}, 422)
+
+
+async def _on_failure(request: Request, failure: Exception) -> JSONResponse:
+    return answer_to(failure, f"{request.method} {request.url.path}")
+
+
+def answer_to(failure: Exception, during: str) -> JSONResponse:
+    """Log a failure where it is ours, and return what the client is told."""
+    if isinstance(missing := failure, Exception) and type(missing).__name__ in (
+        "ImageNotFoundException",
+        "LabelNotFoundException",
+    ):
+        return JSONResponse({"detail": "There is no such image or label."}, 404)
+    if type(failure).__name__ == "MONAILabelException":
+        error = getattr(failure, "error", None)
+        failure = AppError(str(getattr(error, "name", error)), str(getattr(failure, "msg", "")))
+    status = next((code for kind, code in _STATUS if isinstance(failure, kind)), 500)
+    if status in (500, 504):
+        number = uuid.uuid4().hex[:8]
+        logger.error("[%s] %s failed: %s", number, during, failure, exc_info=failure)
+        if isinstance(failure, RemoteError):
+            logger.error("[%s] in the worker:\n%s", number, failure.trace)
+        kind = failure.kind if isinstance(failure, RemoteError) else type(failure).__name__
+        told = without_paths(str(failure)) if isinstance(failure, WorkTimeoutError) else f"It failed ({kind})."
+        return JSONResponse({"detail": f"{told} The server's log says more under {number}."}, status)
+    headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None
+    return JSONResponse({"detail": without_paths(str(failure))}, status, headers)

@@ -1,0 +1,264 @@
+"""The MONAI Label app that is served: found, imported, built, and asked cheap questions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from hepatic.adapters import compat
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.settings import settings
+from server.names import is_path_like, safe_id
+
+logger = logging.getLogger(__name__)
+
+Role = Literal["server", "worker", "training"]
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """What it takes to build an app, in any process. Paths are absolute once constructed.
+
+    Args:
+        app_dir: folder with ``main.py``.
+        studies: folder of the studies, or the URL of a DICOMweb server.
+        conf: what ``--conf`` said.
+    """
+
+    app_dir: str
+    studies: str
+    conf: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "app_dir", str(Path(self.app_dir).absolute()))
+        if not self.is_remote:
+            object.__setattr__(self, "studies", str(Path(self.studies).absolute()))
+        object.__setattr__(self, "conf", {str(key): str(value) for key, value in self.conf.items()})
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the studies are on another server."""
+        return self.studies.startswith(("http://", "https://"))
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder for what the server writes: logs, sessions, trainings."""
+        if self.is_remote:
+            return Path.home() / ".cache" / "hepatic" / hashlib.sha256(self.studies.encode()).hexdigest()[:16]
+        return settings().data_dir(Path(self.studies))
+
+
+def load_app(spec: AppSpec, role: Role) -> Any:
+    """Import the app and build it.
+
+    Args:
+        spec: which app, and over which studies.
+        role: what this process is; only the server watches the studies for changes.
+
+    Returns:
+        The instance of the app's ``MONAILabelApp``.
+
+    Raises:
+        BadInputError: there is no ``main.py``, or no app in it.
+    """
+    compat.install()
+    from monailabel.config import settings as stock
+
+    stock.MONAI_LABEL_APP_DIR = spec.app_dir
+    stock.MONAI_LABEL_STUDIES = spec.studies
+    stock.MONAI_LABEL_APP_CONF = dict(spec.conf)
+    stock.MONAI_LABEL_AUTO_UPDATE_SCORING = False  # would post to port 8000 of this machine; server/scoring.py does it
+    stock.MONAI_LABEL_SESSIONS = False  # server/sessions.py keeps them
+    if role != "server":
+        stock.MONAI_LABEL_DATASTORE_AUTO_RELOAD = False
+    if not spec.is_remote:
+        Path(spec.studies).mkdir(parents=True, exist_ok=True)
+    app_class = _app_class(_import_main(Path(spec.app_dir)))
+    return app_class(app_dir=spec.app_dir, studies=spec.studies, conf=dict(spec.conf))
+
+
+def _import_main(app_dir: Path) -> ModuleType:
+    main = app_dir / "main.py"
+    if not main.is_file():
+        raise NotFoundError(
+            "the app's folder", expected="a main.py in it", came=app_dir.name or ".", fix="Name another with --app."
+        )
+    name = "monailabel_app_" + hashlib.sha256(str(main).encode()).hexdigest()[:12]
+    module_spec = importlib.util.spec_from_file_location(name, main)
+    if module_spec is None or module_spec.loader is None:
+        raise BadInputError("main.py", expected="a Python module", came="something else", fix="Look at the file.")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module  # so that classes defined there can be pickled
+    sys.path.insert(0, str(app_dir))  # foreign apps import their `lib` folder
+    try:
+        module_spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(app_dir))
+    return module
+
+
+def _app_class(module: ModuleType) -> Any:
+    from monailabel.interfaces.app import MONAILabelApp
+
+    apps = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, MONAILabelApp) and value is not MONAILabelApp
+    ]
+    own = [app for app in apps if app.__module__ == module.__name__] or apps
+    leaves = [app for app in own if not any(other is not app and issubclass(other, app) for other in own)]
+    if len(leaves) != 1:
+        raise BadInputError(
+            "main.py",
+            expected="exactly one subclass of MONAILabelApp",
+            came=", ".join(app.__name__ for app in leaves) or "none",
+            fix="Define the app there, and nothing else.",
+        )
+    return leaves[0]
+
+
+class Host:
+    """The app in the server's own process, for what is cheap: info, datastore, next sample.
+
+    Args:
+        spec: which app.
+        role: what this process is.
+    """
+
+    def __init__(self, spec: AppSpec, role: Role = "server") -> None:
+        self.spec = spec
+        self.app = load_app(spec, role)
+        self._lock: AbstractContextManager[Any] = threading.RLock()
+        if is_shared(self.datastore):
+            self._lock = nullcontext()
+
+    def start(self) -> None:
+        """Tell the app that it is being served."""
+        self.app.server_mode(True)
+        try:
+            self.app.on_init_complete()
+        except Exception:
+            logger.exception("the app's on_init_complete failed; serving goes on")
+
+    @property
+    def datastore(self) -> Any:
+        """The app's ``Datastore``."""
+        return self.app.datastore()
+
+    @contextmanager
+    def storing(self) -> Iterator[Any]:
+        """Hold the datastore: the stock one is not made for threads; our own needs no lock."""
+        with self._lock:
+            yield self.datastore
+
+    @property
+    def models(self) -> Mapping[str, Any]:
+        """Inference tasks by name."""
+        return dict(getattr(self.app, "_infers", {}))
+
+    @property
+    def trainers(self) -> Mapping[str, Any]:
+        """Training tasks by name."""
+        return dict(getattr(self.app, "_trainers", {}))
+
+    @property
+    def strategies(self) -> Mapping[str, Any]:
+        """Active learning strategies by name."""
+        return dict(getattr(self.app, "_strategies", {}))
+
+    @property
+    def scoring_methods(self) -> Mapping[str, Any]:
+        """Scoring methods by name."""
+        return dict(getattr(self.app, "_scoring_methods", {}))
+
+    def image_id(self, asked: str) -> str:
+        """Return the datastore's id of the image a client asked for.
+
+        A client names an image by its id, never by a path. An id that was made safe when the image was uploaded is
+        found by the name the client gave it, too.
+
+        Raises:
+            NotFoundError: no image has it.
+        """
+        if asked:
+            if not is_path_like(asked) and self._image_uri(asked):
+                return asked
+            if is_path_like(asked):
+                with self.storing() as datastore:
+                    if asked in datastore.list_images():
+                        return asked
+            if safe_id(asked) != asked and self._image_uri(safe_id(asked)):
+                return safe_id(asked)
+        raise NotFoundError(
+            "the image",
+            expected="the id of an image in the datastore",
+            came="an id that is not there" if asked else "no id",
+            fix="Fetch the next sample, or upload the image first.",
+        )
+
+    def image_path(self, image_id: str) -> Path:
+        """Return where the image with this id lies; a folder where it is a DICOM series of several files."""
+        return Path(self._image_uri(image_id))
+
+    def label_path(self, asked: str, tag: str) -> Path:
+        """Return the file of a label.
+
+        Args:
+            asked: the label's id, which is the image's in most datastores.
+            tag: the label's tag, already checked to be a plain name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        for label_id in dict.fromkeys((asked, safe_id(asked))):
+            if is_path_like(label_id):
+                continue
+            with self.storing() as datastore:
+                try:
+                    uri = datastore.get_label_uri(label_id, tag)
+                except Exception as missing:
+                    if not _says_missing(missing):
+                        raise
+                    continue
+            if uri and Path(uri).is_file():
+                return Path(uri)
+        raise NotFoundError(
+            "the label",
+            expected=f"a label with tag '{tag}' for this image",
+            came="none",
+            fix="Save one first, or ask for another tag.",
+        )
+
+    def _image_uri(self, image_id: str) -> str:
+        with self.storing() as datastore:
+            try:
+                uri = datastore.get_image_uri(image_id)
+            except Exception as missing:
+                if not _says_missing(missing):
+                    raise
+                return ""
+        return str(uri) if uri and Path(uri).exists() else ""
+
+
+def is_shared(datastore: Any) -> bool:
+    """Whether a datastore may be used by several threads and processes at once; our own may."""
+    return type(datastore).__module__.partition(".")[0] == "hepatic"
+
+
+def _says_missing(failure: Exception) -> bool:
+    return isinstance(failure, NotFoundError | KeyError | FileNotFoundError) or type(failure).__name__ in (
+        "ImageNotFoundException",
+        "LabelNotFoundException",
+    )

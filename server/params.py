@@ -1,0 +1,77 @@
+"""The ``params`` of a request: parsed, and without what would change which file, model or path is used."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hepatic.errors import BadInputError
+from server.names import LABEL_SUFFIXES, is_path_like, is_plain
+
+logger = logging.getLogger(__name__)
+
+_DECIDED_BY_SERVER = frozenset(
+    {
+        "image", "images", "image_id", "image_path", "model", "session", "session_id", "strategy", "method",
+        "save_label", "label_tag", "file", "description", "local_rank", "run_id", "studies", "app_dir", "conf", "env",
+        "result_write_to_file",
+    }
+)  # fmt: skip
+_PATH_LIKE = re.compile(r"(^|_)(path|dir|dirs|folder|file|files|filename|url|uri)$")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
+_PLAIN_VALUES = frozenset({"name", "result_dtype", "logging", "gpus"})
+_RESULT_SUFFIXES = frozenset(LABEL_SUFFIXES)
+
+
+def parsed(text: str | None, what: str = "params") -> dict[str, Any]:
+    """Read a form field that holds a JSON object.
+
+    Raises:
+        BadInputError: it holds something else.
+    """
+    if not text or not text.strip():
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = ...
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadInputError(what, expected="a JSON object", came="something else", fix='Send for example {"key": 1}.')
+    return value
+
+
+def cleaned(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the params without keys that only the server decides and values that could lead out of a folder."""
+    kept = {}
+    dropped = []
+    for key, value in (params or {}).items():
+        if _is_harmless(str(key), value):
+            kept[str(key)] = value
+        else:
+            dropped.append(str(key)[:40])
+    if dropped:
+        logger.info("params of a request were left out: %s", ", ".join(dropped))
+    return kept
+
+
+def _is_harmless(key: str, value: Any) -> bool:
+    if key in _DECIDED_BY_SERVER or _PATH_LIKE.search(key):
+        return False
+    if key == "label":  # deepgrow sends the segment's name; a file arrives as an upload and is put there by the server
+        return isinstance(value, str | int) and not (isinstance(value, str) and is_path_like(value))
+    if key == "device":
+        return isinstance(value, str) and _DEVICE.fullmatch(value) is not None
+    if key == "result_extension":
+        return value in _RESULT_SUFFIXES
+    if key in _PLAIN_VALUES:
+        return value is None or isinstance(value, int) or (isinstance(value, str) and (not value or _fits(value)))
+    return True
+
+
+def _fits(value: str) -> bool:
+    return is_plain(value.replace(",", ""))

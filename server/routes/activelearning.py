@@ -1,0 +1,54 @@
+"""``/activelearning``: which image to label next."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+
+from hepatic.errors import NotFoundError
+from server.params import cleaned
+from server.plain import plain
+from server.services import ServicesDep
+
+logger = logging.getLogger(__name__)
+router = APIRouter(prefix="/activelearning", tags=["Active learning"])
+
+
+@router.post("/{strategy}", summary="The next image to label")
+def next_sample(
+    services: ServicesDep,
+    strategy: str,
+    params: Annotated[dict[str, Any] | None, Body()] = None,
+) -> dict[str, Any]:
+    """Answer with the image's id, path and what is known of it; with ``{}`` when nothing is left."""
+    host = services.host
+    if strategy not in host.strategies:
+        raise NotFoundError(
+            "the strategy",
+            expected=", ".join(sorted(host.strategies)) or "a strategy",
+            came="a name that is not among them",
+            fix="GET /info/ lists them.",
+        )
+    asked = cleaned(params)
+    with host.storing() as datastore:
+        sample = host.app.next_sample({**asked, "strategy": strategy})
+        if not sample or not sample.get("id"):
+            return {}
+        image_id = str(sample["id"])
+        info = dict(datastore.get_image_info(image_id) or {})
+        shown = {**info.get("strategy", {}), strategy: {"ts": int(time.time()), "client_id": asked.get("client_id")}}
+        try:
+            datastore.update_image_info(image_id, {"strategy": shown})
+        except Exception:
+            logger.warning("it could not be noted that an image was given out", exc_info=True)
+        told: dict[str, Any] = plain({**sample, **info, "strategy": shown, "id": image_id})
+    path = host.image_path(image_id)
+    if path.is_file():
+        told["path"] = str(path)
+    else:
+        told.pop("path", None)  # 3D Slicer cannot open a folder; without a path it downloads the series as one file
+    told.setdefault("name", path.name if path.is_file() else f"{image_id}.nrrd")
+    return told

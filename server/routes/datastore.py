@@ -1,0 +1,51 @@
+"""``/datastore``: what is in it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from hepatic.errors import NotFoundError
+from server.plain import plain
+from server.services import ServicesDep
+
+router = APIRouter(prefix="/datastore", tags=["Datastore"])
+
+
+class Extent(StrEnum):
+    """How much is told: numbers, everything, or pairs to train on."""
+
+    STATS = "stats"
+    ALL = "all"
+    TRAIN = "train"
+
+
+@router.get("/", summary="Numbers, everything, or training pairs", response_model=None)
+def read(services: ServicesDep, output: Extent = Extent.STATS) -> Any:
+    """``all`` is what 3D Slicer reads labels' tags and names from."""
+    with services.host.storing() as datastore:
+        if output is Extent.ALL:
+            return plain(datastore.json())
+        if output is Extent.TRAIN:
+            return plain(datastore.datalist())
+        return plain(datastore.status())
+
+
+@router.get("/dataset", summary="Images and finished labels as one ZIP file")
+def dataset(services: ServicesDep, limit_cases: int | None = None) -> FileResponse:
+    """Answer 404 while nothing is labelled."""
+    with services.host.storing() as datastore:
+        archive = Path(datastore.get_dataset_archive(limit_cases)) if datastore.datalist() else None
+    if archive is None or not archive.is_file():
+        raise NotFoundError("the dataset", expected="labelled images", came="none", fix="Label some images first.")
+    return FileResponse(
+        archive,
+        media_type="application/zip",
+        filename="dataset.zip",
+        background=BackgroundTask(archive.unlink, missing_ok=True),
+    )

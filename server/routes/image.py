@@ -1,0 +1,113 @@
+"""``/datastore/image``: put images in, take them out, look them up. Also ``/datastore/`` with PUT and DELETE."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, UploadFile
+from fastapi.responses import FileResponse
+
+from hepatic.errors import BadInputError, NotFoundError
+from server.answer import media_type_of, sent_name
+from server.names import IMAGE_SUFFIXES, safe_id, stem_of, suffix_of
+from server.params import cleaned, parsed
+from server.plain import plain
+from server.services import Services, ServicesDep
+
+router = APIRouter(prefix="/datastore", tags=["Datastore"])
+
+_CHECKSUM = re.compile(r"(?:(?P<algorithm>[A-Za-z0-9]+):)?(?P<digest>[0-9a-fA-F]{32,128})")
+
+
+@router.put("/", include_in_schema=False)
+@router.put("/image", summary="Upload an image")
+def add(
+    services: ServicesDep,
+    file: Annotated[UploadFile, File()],
+    image: str = "",
+    params: Annotated[str, Form(description="JSON object kept with the image")] = "{}",
+) -> dict[str, Any]:
+    """Answer with the image's id: the one asked for, made fit for a file name, or else the file's name."""
+    suffix = suffix_of(file.filename or "", IMAGE_SUFFIXES, "the image file")
+    image_id = safe_id(image or stem_of(file.filename or "", suffix))
+    received = services.scratch.receive(file.file, suffix)
+    try:
+        with services.host.storing() as datastore:
+            added = datastore.add_image(image_id, str(received), cleaned(parsed(params)))
+    finally:
+        services.scratch.discard(received)
+    return {"image": added}
+
+
+@router.delete("/", include_in_schema=False)
+@router.delete("/image", summary="Remove an image and its labels")
+def remove(services: ServicesDep, id: str) -> dict[str, Any]:
+    """What removal means is the datastore's business."""
+    image_id = services.host.image_id(id)
+    with services.host.storing() as datastore:
+        datastore.remove_image(image_id)
+    return {}
+
+
+@router.head("/image", summary="Whether an image is there")
+def check(services: ServicesDep, image: str, check_sum: str = "") -> dict[str, Any]:
+    """With ``check_sum`` (``SHA256:...``), whether its file is the same, too."""
+    path = services.host.image_path(services.host.image_id(image))
+    if check_sum and not (path.is_file() and _digest_fits(path, check_sum)):
+        raise NotFoundError("the image", expected="that checksum", came="another", fix="Fetch it again.")
+    return {}
+
+
+@router.get("/image", summary="Download an image")
+def download(services: ServicesDep, image: str) -> FileResponse:
+    """As one file."""
+    path = _one_file(services, services.host.image_id(image))
+    name = sent_name(path)
+    return FileResponse(path, media_type=media_type_of(name), filename=name)
+
+
+@router.get("/image/info", summary="What is known of an image")
+def read_info(services: ServicesDep, image: str) -> dict[str, Any]:
+    """As the datastore keeps it."""
+    image_id = services.host.image_id(image)
+    with services.host.storing() as datastore:
+        told: dict[str, Any] = plain(datastore.get_image_info(image_id) or {})
+    return told
+
+
+@router.put("/image/info", summary="Add to what is known of an image", response_model=None)
+def write_info(services: ServicesDep, image: str, info: Annotated[str, Form()] = "{}") -> Any:
+    """Merge a JSON object into it."""
+    image_id = services.host.image_id(image)
+    given = cleaned(parsed(info, "info"))
+    with services.host.storing() as datastore:
+        return plain(datastore.update_image_info(image_id, given))
+
+
+def _one_file(services: Services, image_id: str) -> Path:
+    path = services.host.image_path(image_id)
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.is_file()]
+        if len(files) != 1:
+            raise NotFoundError(
+                "the image",
+                expected="one file",
+                came=f"a series of {len(files)} files",
+                fix="Open it from the archive it came from.",
+            )
+        return files[0]
+    return path
+
+
+def _digest_fits(path: Path, check_sum: str) -> bool:
+    parts = _CHECKSUM.fullmatch(check_sum.strip())
+    algorithm = (parts["algorithm"] or "sha256").lower() if parts else ""
+    if parts is None or algorithm not in ("md5", "sha1", "sha256", "sha512"):
+        raise BadInputError(
+            "the checksum", expected="ALGORITHM:hex digits", came="something else", fix="Use SHA256:..."
+        )
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest() == parts["digest"].lower()

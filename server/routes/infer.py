@@ -1,0 +1,154 @@
+"""``/infer``: run a model on an image of the datastore, of a session, or of the request itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from hepatic.errors import BadInputError, NotFoundError
+from server import worker
+from server.answer import MultipartResponse, media_type_of, sent_name
+from server.executor import Priority
+from server.names import IMAGE_SUFFIXES, LABEL_SUFFIXES, suffix_of
+from server.params import cleaned, parsed
+from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
+
+logger = logging.getLogger(__name__)
+router = APIRouter(prefix="/infer", tags=["Infer"])
+
+ORIGINAL = "original"
+"""The tag of labels that a model made."""
+
+_POLL_S = 0.25
+_CLIENT_GONE = 499
+
+
+class Output(StrEnum):
+    """What is sent back: the result file, its JSON, or both."""
+
+    IMAGE = "image"
+    JSON = "json"
+    ALL = "all"
+
+
+@router.post("/{model}", summary="Run a model", response_model=None)
+async def infer(
+    request: Request,
+    services: ServicesDep,
+    model: str,
+    image: str = "",
+    session_id: str = "",
+    output: Output = Output.ALL,
+    params: Annotated[str, Form(description="JSON object of options")] = "{}",
+    file: Annotated[UploadFile | None, File(description="an image that is not kept")] = None,
+    label: Annotated[UploadFile | None, File(description="scribbles or a mask the model starts from")] = None,
+) -> Response:
+    """Answer with ``params`` and the result file as two parts, unless ``output`` asks for one of them."""
+    uploads: list[Path] = []
+    try:
+        asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
+        save = _is_on(parsed(params).get("save_label")) and "image_id" in asked
+        future = services.executor.submit(
+            worker.infer, asked, priority=Priority.INTERACTIVE, timeout_s=INFERENCE_TIMEOUT_S
+        )
+        if not await _finished(request, services, future):
+            return Response(status_code=_CLIENT_GONE)
+        result = future.result()
+    finally:
+        await run_in_threadpool(services.scratch.discard, *uploads)
+    return await run_in_threadpool(_answer, services, result, output, asked, save)
+
+
+def _prepare(
+    services: Services,
+    model: str,
+    image: str,
+    session_id: str,
+    params: str,
+    file: UploadFile | None,
+    label: UploadFile | None,
+    uploads: list[Path],
+) -> dict[str, Any]:
+    """Return the request for the app; files it needs are written and noted in ``uploads``."""
+    if model not in services.host.models:
+        raise NotFoundError(
+            "the model",
+            expected=", ".join(sorted(services.host.models)) or "a model",
+            came="a name that is not among them",
+            fix="GET /info/ lists the models.",
+        )
+    asked = cleaned(parsed(params))
+    asked["model"] = model
+    if session_id:
+        session = services.sessions.get(session_id, touch=True)
+        asked |= {"image": session.image, "session": session.for_app()}
+    elif file is not None:
+        suffix = suffix_of(file.filename or "", IMAGE_SUFFIXES, "the image file")
+        uploads.append(services.scratch.receive(file.file, suffix))
+        asked["image"] = str(uploads[-1])
+    elif image:
+        image_id = services.host.image_id(image)
+        asked |= {"image": str(services.host.image_path(image_id)), "image_id": image_id}
+    else:
+        raise BadInputError(
+            "the request", expected="an image id, a session id or a file", came="none of them", fix="Send one."
+        )
+    if label is not None:
+        suffix = suffix_of(label.filename or "", LABEL_SUFFIXES, "the label file")
+        uploads.append(services.scratch.receive(label.file, suffix))
+        asked["label"] = str(uploads[-1])
+    return asked
+
+
+async def _finished(request: Request, services: Services, future: Future[Any]) -> bool:
+    """Wait for the result; False if the client went away while it waited for its turn, and the work was dropped."""
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(done.set))
+    while not done.is_set():
+        try:
+            await asyncio.wait_for(done.wait(), _POLL_S)
+        except TimeoutError:
+            if await request.is_disconnected() and services.executor.cancel(future, kill=False):
+                logger.info("a client left before its turn; its request is dropped")
+                return False
+    return True
+
+
+def _answer(services: Services, result: dict[str, Any], output: Output, asked: dict[str, Any], save: bool) -> Response:
+    file = Path(result["file"]) if result["file"] else None
+    if file is not None and not file.is_file():
+        file = None
+    params: dict[str, Any] = result["params"]
+    if save and file is not None:
+        with services.host.storing() as datastore:
+            datastore.save_label(asked["image_id"], str(file), ORIGINAL, {"model": asked["model"], "params": params})
+
+    def cleanup() -> None:
+        services.scratch.discard(file)
+
+    if output is Output.JSON:
+        cleanup()
+        return JSONResponse(params)
+    if output is Output.ALL:
+        return MultipartResponse(params, file, cleanup)
+    if file is None:
+        raise NotFoundError(
+            "the result", expected="an image", came="none: this model returns only JSON", fix="Ask with output=json."
+        )
+    name = sent_name(file)
+    return FileResponse(file, media_type=media_type_of(name), filename=name, background=BackgroundTask(cleanup))
+
+
+def _is_on(value: Any) -> bool:
+    return value is True or str(value).lower() in ("true", "1", "yes", "on")

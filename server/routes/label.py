@@ -1,0 +1,105 @@
+"""``/datastore/label``: save, fetch and remove labels."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, UploadFile
+from fastapi.responses import FileResponse
+
+from server.answer import media_type_of, sent_name
+from server.names import LABEL_SUFFIXES, checked_tag, safe_id, suffix_of
+from server.params import parsed
+from server.plain import plain
+from server.services import Services, ServicesDep
+
+logger = logging.getLogger(__name__)
+router = APIRouter(prefix="/datastore", tags=["Datastore"])
+
+FINAL = "final"
+"""The tag of labels that somebody has finished."""
+
+
+@router.put("/label", summary="Save a label")
+def save(
+    services: ServicesDep,
+    image: str,
+    label: Annotated[UploadFile, File()],
+    params: Annotated[str, Form(description="JSON object kept with the label: label_info, model, client_id")] = "{}",
+    tag: str = FINAL,
+) -> dict[str, Any]:
+    """Answer with the ids of image and label, and what the app adds."""
+    host = services.host
+    tag = checked_tag(tag or FINAL)
+    image_id = host.image_id(image)
+    given = parsed(params)
+    suffix = suffix_of(label.filename or "", LABEL_SUFFIXES, "the label file")
+    received = services.scratch.receive(label.file, suffix)
+    try:
+        with host.storing() as datastore:
+            label_id = datastore.save_label(image_id, str(received), tag, given)
+    finally:
+        services.scratch.discard(received)
+    try:
+        added = host.app.on_save_label(image_id, label_id)
+    except Exception:
+        logger.exception("the app's on_save_label failed; the label is saved")
+        added = None
+    return {**plain(added if isinstance(added, dict) else {}), "image": image, "label": label_id}
+
+
+@router.delete("/label", summary="Remove a label")
+def remove(services: ServicesDep, id: str, tag: str) -> dict[str, Any]:
+    """What removal means is the datastore's business."""
+    label_id = _label_id(services, id, tag)
+    with services.host.storing() as datastore:
+        datastore.remove_label(label_id, tag)
+    return {}
+
+
+@router.head("/label", summary="Whether a label is there")
+def check(services: ServicesDep, tag: str, image: str = "", label: str = "") -> dict[str, Any]:
+    """Answer 404 if it is not."""
+    services.host.label_path(label or image, checked_tag(tag))
+    return {}
+
+
+@router.get("/label", summary="Download a label")
+def download(services: ServicesDep, label: str, tag: str) -> FileResponse:
+    """As the file that was saved, with its name."""
+    path = services.host.label_path(label, checked_tag(tag))
+    name = sent_name(path)
+    return FileResponse(path, media_type=media_type_of(name), filename=name)
+
+
+@router.get("/label/info", summary="What is kept with a label")
+def read_info(services: ServicesDep, label: str, tag: str) -> dict[str, Any]:
+    """As the datastore keeps it."""
+    label_id = _label_id(services, label, tag)
+    with services.host.storing() as datastore:
+        told: dict[str, Any] = plain(datastore.get_label_info(label_id, tag) or {})
+    return told
+
+
+@router.put("/label/info", summary="Add to what is kept with a label", response_model=None)
+def write_info(services: ServicesDep, label: str, tag: str, info: Annotated[str, Form()] = "{}") -> Any:
+    """Merge a JSON object into it."""
+    label_id = _label_id(services, label, tag)
+    given = parsed(info, "info")
+    with services.host.storing() as datastore:
+        return plain(datastore.update_label_info(label_id, tag, given))
+
+
+@router.put("/updatelabelinfo", include_in_schema=False, response_model=None)
+def write_params(services: ServicesDep, label: str, tag: str, params: Annotated[str, Form()] = "{}") -> Any:
+    """The older name of ``PUT /datastore/label/info``."""
+    return write_info(services, label, tag, params)
+
+
+def _label_id(services: Services, asked: str, tag: str) -> str:
+    """Return the id under which a label is there; NotFoundError if it is not."""
+    checked_tag(tag)
+    path = services.host.label_path(asked, tag)
+    with services.host.storing() as datastore:
+        return asked if str(path) == str(datastore.get_label_uri(asked, tag)) else safe_id(asked)

@@ -1,0 +1,130 @@
+"""``/model``: the weights behind a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, UploadFile
+from fastapi.responses import FileResponse
+
+from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from server.names import suffix_of
+from server.plain import plain
+from server.services import Services, ServicesDep
+
+router = APIRouter(prefix="/model", tags=["Model"])
+
+UPLOAD_SUFFIXES = (".safetensors",)
+"""Weights that hold numbers only. A ``.pt`` or ``.ts`` file can hold code that runs when it is loaded."""
+
+_CARD = "card.json"
+_LARGEST_HEADER_BYTES = 100 << 20
+
+
+@router.get("/info/{model}", summary="Checksum, time and training numbers of the weights")
+def info(services: ServicesDep, model: str) -> dict[str, Any]:
+    """Answer 404 for a model that has no weights file."""
+    file = _present(services, model)
+    trainer = services.host.trainers.get(model)
+    stats = plain(trainer.stats()) if trainer is not None else None
+    return {**_described(file), **({"train_stats": stats} if stats else {})}
+
+
+@router.get("/{model}", summary="Download the weights")
+def download(services: ServicesDep, model: str) -> FileResponse:
+    """As the file is; for our own models that is safetensors."""
+    file = _present(services, model)
+    return FileResponse(file, media_type="application/octet-stream", filename=f"{model}{file.suffix}")
+
+
+@router.put("/{model}", summary="Replace the weights")
+def upload(services: ServicesDep, model: str, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
+    """Only safetensors, and only over safetensors; a registered version is never overwritten."""
+    target = _file(services, model)
+    suffix_of(file.filename or "", UPLOAD_SUFFIXES, "the weights")
+    if target is None or target.suffix not in UPLOAD_SUFFIXES:
+        raise ConflictError(
+            "the model",
+            expected="one whose weights are safetensors",
+            came="another kind of file" if target else "no weights file",
+            fix="Put the file in place on the server itself.",
+        )
+    _refuse_version(target)
+    received = services.scratch.receive(file.file, UPLOAD_SUFFIXES[0])
+    try:
+        _check_safetensors(received)
+        fresh = target.with_name(f".{uuid.uuid4().hex}.new")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(received.read_bytes())
+        fresh.replace(target)
+    finally:
+        services.scratch.discard(received)
+    return _described(target)
+
+
+@router.delete("/{model}", summary="Take the weights away")
+def remove(services: ServicesDep, model: str) -> dict[str, Any]:
+    """The file is kept under another name beside the old one."""
+    file = _present(services, model)
+    _refuse_version(file)
+    file.rename(file.with_name(f"{file.name}.{datetime.now().astimezone():%Y%m%d_%H%M%S}.deleted"))
+    return {}
+
+
+def _file(services: Services, model: str) -> Path | None:
+    host = services.host
+    if model not in host.models:
+        raise NotFoundError(
+            "the model",
+            expected=", ".join(sorted(host.models)) or "a model",
+            came="a name that is not among them",
+            fix="GET /info/ lists the models.",
+        )
+    file = host.app.model_file(model, validate=False)
+    return Path(file) if file else None
+
+
+def _present(services: Services, model: str) -> Path:
+    _file(services, model)
+    file = services.host.app.model_file(model)
+    if not file or not Path(file).is_file():
+        raise NotFoundError("the model", expected="a weights file", came="none", fix="Train the model first.")
+    return Path(file)
+
+
+def _described(file: Path) -> dict[str, Any]:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"checksum": f"SHA256:{digest}", "modified_time": int(file.stat().st_mtime)}
+
+
+def _refuse_version(file: Path) -> None:
+    if (file.parent / _CARD).is_file():
+        raise ConflictError(
+            "the model",
+            expected="weights that may be replaced",
+            came="a registered version, which is never overwritten",
+            fix="Train a new version, or choose one with `hepatic models promote` or `hepatic models rollback`.",
+        )
+
+
+def _check_safetensors(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        header: Any = None
+        if 0 < length <= min(_LARGEST_HEADER_BYTES, file.stat().st_size - 8):
+            try:
+                header = json.loads(stream.read(length))
+            except ValueError:
+                header = None
+    if not isinstance(header, dict):
+        raise BadInputError(
+            "the weights", expected="a safetensors file", came="something else", fix="Save them with safetensors."
+        )

@@ -1,0 +1,117 @@
+"""Everything the routes use, started and stopped together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from hepatic.settings import settings
+from server import worker
+from server.executor import Executor
+from server.host import AppSpec, Host
+from server.logs import ServerLog
+from server.scoring import BackgroundScoring
+from server.scratch import Scratch
+from server.sessions import Sessions
+from server.slot import LocalSlot, Slot
+from server.training import Training
+
+logger = logging.getLogger(__name__)
+
+INFERENCE_TIMEOUT_S = 1800.0
+_HOUSEKEEPING_S = 300.0
+
+
+class Services:
+    """The app and what works for it. Built in the server's process; ``close`` leaves no process behind.
+
+    Args:
+        spec: which app.
+        workers: how many inference workers.
+        queue_limit: how many requests may wait for one.
+        score_in_background: score unlabelled images from the start and after each training.
+        make_slot: makes a worker's slot; by default a process on this machine.
+    """
+
+    def __init__(
+        self,
+        spec: AppSpec,
+        *,
+        workers: int | None = None,
+        queue_limit: int | None = None,
+        score_in_background: bool | None = None,
+        make_slot: Callable[[], Slot] | None = None,
+    ) -> None:
+        chosen = settings()
+        self.spec = spec
+        self.log = ServerLog(spec.data_dir / "logs" / "server.log")
+        self.scratch = Scratch()
+        results_dir = str(self.scratch.results_dir)
+        self.executor = Executor(
+            make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir))),
+            slots=workers or chosen.workers,
+            queue_limit=queue_limit or chosen.queue_limit,
+        )
+        try:
+            self.host = Host(spec)
+        except BaseException:
+            self.executor.close()
+            self.scratch.close()
+            self.log.close()
+            raise
+        self.sessions = Sessions(spec.data_dir / "sessions")
+        self.scoring = BackgroundScoring(self.host, self.executor)
+        self.training = Training(spec, spec.data_dir / "trainings", self._after_training)
+        self._score = chosen.score_in_background if score_in_background is None else score_in_background
+        self._ended = threading.Event()
+        self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begin: tell the app, score in the background."""
+        self.host.start()
+        self._housekeeper.start()
+        if self._score:
+            self.scoring.restart()
+
+    def close(self) -> None:
+        """Stop every process and thread, and delete temporary files."""
+        self._ended.set()
+        self.scoring.stop()
+        self.training.close()
+        self.executor.close()
+        self.scratch.close()
+        self.log.close()
+
+    def _after_training(self, record: dict[str, Any]) -> None:
+        logger.info("training %s is done", record["id"])
+        if self._score:
+            self.scoring.restart()
+
+    def _keep_house(self) -> None:
+        while True:
+            try:
+                self.sessions.expire()
+                self.scratch.sweep()
+            except OSError:
+                logger.exception("housekeeping failed; it is tried again later")
+            if self._ended.wait(_HOUSEKEEPING_S):
+                return
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+"""What a route declares to be given the services."""
+
+
+def app_folder(name: str) -> Path:
+    """Return the folder of an app that comes with the repository, found from where this package lies."""
+    return Path(__file__).resolve().parent.parent / "apps" / name

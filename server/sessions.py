@@ -1,0 +1,134 @@
+"""Images that clients sent to work on without putting them into the datastore."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hepatic.errors import NotFoundError
+
+logger = logging.getLogger(__name__)
+
+LIFE_S = 3600
+"""A session is deleted when it was not used for so long, unless its creator asked for less."""
+
+
+@dataclass
+class Session:
+    """One uploaded image, or a folder of files that make one image, with the time it was last used."""
+
+    name: str
+    path: str
+    image: str
+    create_ts: int
+    last_access_ts: int
+    expiry: int
+
+    def for_app(self) -> dict[str, Any]:
+        """Return the record as MONAI Label apps expect it in a request."""
+        return {**asdict(self), "meta": {}}
+
+    def for_client(self) -> dict[str, Any]:
+        """Return the record without where it lies on the server."""
+        return {**asdict(self), "path": "", "image": Path(self.image).name, "meta": {}}
+
+
+class Sessions:
+    """Sessions on disk, by ids that this class issued; they survive a restart.
+
+    Args:
+        folder: where they are kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def add(self, files: list[Path], suffix: str, expiry_s: int = 0) -> Session:
+        """Keep files as a session; they are moved.
+
+        Args:
+            files: one image, or the files of a series.
+            suffix: their suffix.
+            expiry_s: seconds after the last use at which it is deleted; at most ``LIFE_S``, which 0 stands for.
+        """
+        session_id = str(uuid.uuid4())
+        folder = self._folder / session_id
+        folder.mkdir(parents=True, mode=0o700)
+        image = folder / (f"image{suffix}" if len(files) == 1 else "series")
+        if len(files) == 1:
+            shutil.move(files[0], image)
+        else:
+            image.mkdir()
+            for number, file in enumerate(files):
+                shutil.move(file, image / f"{number:05d}{suffix}")
+        now = int(time.time())
+        life_s = min(expiry_s, LIFE_S) if expiry_s > 0 else LIFE_S
+        session = Session(session_id, str(folder), str(image), now, now, life_s)
+        self._write(session)
+        return session
+
+    def get(self, session_id: str, *, touch: bool = False) -> Session:
+        """Return a session.
+
+        Args:
+            session_id: what ``add`` issued.
+            touch: count this as a use.
+
+        Raises:
+            NotFoundError: there is none, or it has expired.
+        """
+        session = self._read(session_id)
+        if session is None:
+            raise NotFoundError(
+                "the session", expected="one that is open", came="an unknown or expired id", fix="Upload again."
+            )
+        if touch:
+            session.last_access_ts = int(time.time())
+            self._write(session)
+        return session
+
+    def remove(self, session_id: str) -> Session:
+        """Delete a session with its image; raises as ``get`` does."""
+        session = self.get(session_id)
+        shutil.rmtree(self._folder / session.name, ignore_errors=True)
+        return session
+
+    def expire(self) -> int:
+        """Delete sessions whose time is over, and return how many."""
+        count = 0
+        now = time.time()
+        for folder in self._folder.glob("*"):
+            session = self._read(folder.name)
+            stale = session is None and now - folder.stat().st_mtime > LIFE_S
+            if stale or (session is not None and session.last_access_ts + session.expiry < now):
+                shutil.rmtree(folder, ignore_errors=True)
+                count += 1
+        return count
+
+    def _read(self, session_id: str) -> Session | None:
+        try:
+            name = str(uuid.UUID(session_id))
+        except ValueError:
+            return None
+        if name != session_id:
+            return None
+        try:
+            session = Session(**json.loads((self._folder / name / "session.json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        return session if Path(session.image).exists() else None
+
+    def _write(self, session: Session) -> None:
+        target = self._folder / session.name / "session.json"
+        with self._lock:
+            fresh = target.with_suffix(f".{uuid.uuid4().hex}.new")
+            fresh.write_text(json.dumps(asdict(session)), "utf-8")
+            fresh.replace(target)

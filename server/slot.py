@@ -1,0 +1,191 @@
+"""One worker process, behind an interface that a worker on another machine can stand behind too."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+import psutil
+
+from hepatic.errors import HepaticError
+
+Work = Callable[..., Any]
+
+
+class WorkerLostError(HepaticError):
+    """The worker died (killed, out of memory, crashed) while it held the work; the work may be given to another."""
+
+
+class WorkTimeoutError(HepaticError):
+    """The work took longer than it was given; its worker was stopped."""
+
+
+class RemoteError(HepaticError):
+    """Something failed in the worker that cannot travel as itself; carries what it was, as text.
+
+    Args:
+        kind: name of the exception's class.
+        message: its text. May hold paths: for the log, not for clients.
+        trace: the formatted traceback, for the log.
+    """
+
+    def __init__(self, kind: str, message: str, trace: str = "") -> None:
+        super().__init__(kind, message, trace)
+        self.kind, self.message, self.trace = kind, message, trace
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class Slot(Protocol):
+    """A place where one piece of work runs at a time, in a process of its own."""
+
+    def open(self) -> None:
+        """Start the process and make it ready. Blocks. Raises whatever kept it from being ready."""
+
+    def call(self, work: Work, args: tuple[Any, ...], timeout_s: float | None) -> Any:
+        """Run ``work(*args)`` there. Raises WorkerLostError, WorkTimeoutError, or what the work raised."""
+
+    def kill(self) -> None:
+        """End the process now, whatever it is doing. From any thread, any number of times."""
+
+
+class LocalSlot:
+    """A spawned process on this machine.
+
+    A pipe and a process instead of a ``ProcessPoolExecutor``: the process id is known at once (so that it can be killed
+    while it is still loading), an exception that cannot be pickled does not break the slot, and a worker whose server
+    is gone sees the end of the pipe and ends too.
+
+    Args:
+        setup: called in the process before any work; a top-level function.
+        setup_args: its arguments.
+        open_timeout_s: how long ``setup`` may take.
+    """
+
+    def __init__(self, setup: Work, setup_args: tuple[Any, ...] = (), *, open_timeout_s: float = 600.0) -> None:
+        self._setup, self._setup_args, self._open_timeout_s = setup, setup_args, open_timeout_s
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._killed = False
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, once started."""
+        return None if self._process is None else self._process.pid
+
+    def open(self) -> None:
+        """Start the process and run ``setup`` in it."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,), name="hepatic-worker", daemon=False)
+        with self._lock:
+            if self._killed:
+                raise WorkerLostError("the slot was closed before it was opened")
+            process.start()
+            self._process, self._pipe = process, ours
+        theirs.close()
+        self.call(self._setup, self._setup_args, self._open_timeout_s)
+
+    def call(self, work: Work, args: tuple[Any, ...], timeout_s: float | None) -> Any:
+        """Run ``work(*args)`` in the process; see ``Slot.call``."""
+        process, pipe = self._process, self._pipe
+        if process is None or pipe is None:
+            raise WorkerLostError("the worker has not been started")
+        try:
+            pipe.send((work, args))
+            ready = wait([pipe, process.sentinel], timeout_s)
+            if not ready:
+                raise WorkTimeoutError(f"the work was stopped after {timeout_s:g} s")
+            if pipe not in ready and not pipe.poll(0):
+                raise WorkerLostError(f"the worker ended with exit code {process.exitcode}")
+            ok, answer = pickle.loads(pipe.recv_bytes())  # noqa: S301 - written by our own worker
+        except (EOFError, OSError) as broken:
+            raise WorkerLostError("the worker ended while it was working") from broken
+        if ok:
+            return answer
+        raise answer
+
+    def kill(self) -> None:
+        """Kill the process and everything it started."""
+        with self._lock:
+            self._killed = True
+            process = self._process
+        if process is None or process.pid is None:
+            return
+        kill_tree(process.pid)
+        process.join(timeout=10.0)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its descendants; quiet if they are gone already."""
+    try:
+        root = psutil.Process(pid)
+        family = [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _serve(pipe: Connection) -> None:
+    """Body of the worker process: take work, do it, answer, until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which closes its workers
+    _end_with_parent()
+    while True:
+        try:
+            work, args = pipe.recv()
+        except (EOFError, OSError):
+            return
+        except Exception as unreadable:
+            answer = pickle.dumps((False, _portable(unreadable)))
+        else:
+            answer = _answer(work, args)
+        try:
+            pipe.send_bytes(answer)
+        except OSError:
+            return
+
+
+def _answer(work: Work, args: tuple[Any, ...]) -> bytes:
+    try:
+        return pickle.dumps((True, work(*args)))
+    except BaseException as failure:  # SystemExit and KeyboardInterrupt too: app code must not end the worker
+        return pickle.dumps((False, _portable(failure)))
+
+
+def _portable(failure: BaseException) -> BaseException:
+    """Return the exception if it survives the journey, else its description."""
+    if isinstance(failure, HepaticError):
+        try:
+            if type(pickle.loads(pickle.dumps(failure))) is type(failure):  # noqa: S301 - our own bytes
+                return failure
+        except Exception as stuck:
+            failure.add_note(f"cannot be pickled: {stuck}")
+    return RemoteError(type(failure).__name__, str(failure), "".join(traceback.format_exception(failure)))
+
+
+def _end_with_parent() -> None:
+    """End this process, busy or not, when the one that started it is gone (also after ``kill -9``)."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

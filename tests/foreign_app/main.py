@@ -1,0 +1,102 @@
+"""A MONAI Label app that knows nothing of hepatic: stock base classes, stock datastore."""
+
+import os
+import tempfile
+import time
+
+import SimpleITK as sitk
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+from monailabel.interfaces.tasks.scoring import ScoringMethod
+from monailabel.interfaces.tasks.train import TrainTask
+
+
+class Threshold(InferTask):
+    """Everything above a value is liver. ``sleep_s`` makes it slow, ``die_once`` kills its process the first time."""
+
+    def __init__(self):
+        super().__init__(InferType.SEGMENTATION, ["liver"], 3, "Threshold", {"threshold": 50})
+
+    def is_valid(self):
+        return True
+
+    def __call__(self, request):
+        time.sleep(float(request.get("sleep_s", 0)))
+        if request.get("die_once"):
+            flag = os.path.join(os.environ["FOREIGN_FLAGS"], request["die_once"])
+            if not os.path.exists(flag):
+                open(flag, "w").close()
+                os.kill(os.getpid(), 9)
+        if request.get("fail"):
+            raise RuntimeError(f"cannot read {request['image']}")
+        if request.get("refuse"):
+            raise MONAILabelException(MONAILabelError.INVALID_INPUT, f"no liver in {request['image']}")
+        image = sitk.ReadImage(request["image"])
+        mask = sitk.Cast(image > float(request.get("threshold", 50)), sitk.sitkUInt8)
+        file = tempfile.NamedTemporaryFile(suffix=request.get("result_extension") or ".nrrd", delete=False).name
+        sitk.WriteImage(mask, file)
+        seen = {key: str(request.get(key)) for key in ("image", "label", "session", "image_path", "model")}
+        voxels = int(sitk.GetArrayViewFromImage(mask).sum())
+        return file, {"label_names": {"liver": 1}, "voxels": voxels, "seen": seen}
+
+
+class Grade(InferTask):
+    """A classifier: JSON, no file."""
+
+    def __init__(self):
+        super().__init__(InferType.CLASSIFICATION, None, 3, "Grade")
+
+    def is_valid(self):
+        return True
+
+    def __call__(self, request):
+        return None, {"prediction": {"HCC": 0.93}}
+
+
+class Slow(TrainTask):
+    """Prints and sleeps."""
+
+    def __init__(self):
+        super().__init__("Train nothing, slowly")
+
+    def stats(self):
+        return {"best_metric": None, "epoch": 1}
+
+    def __call__(self, request, datastore):
+        for epoch in range(int(request.get("max_epochs", 2))):
+            print(f"epoch {epoch + 1}", flush=True)
+            time.sleep(float(request.get("sleep_s", 0.05)))
+        if request.get("fail"):
+            raise RuntimeError("training broke")
+        return {"best_metric": 0.5, "images": len(datastore.list_images())}
+
+
+class Size(ScoringMethod):
+    """Number of images asked about."""
+
+    def __init__(self):
+        super().__init__("Size")
+
+    def info(self):
+        return {**super().info(), "per_image": True}
+
+    def __call__(self, request, datastore):
+        time.sleep(float(os.environ.get("FOREIGN_SCORING_S", "0")))
+        return {"scored": [image for image in request["images"] if datastore.get_image_uri(image)]}
+
+
+class ForeignApp(MONAILabelApp):
+    """The app."""
+
+    def __init__(self, app_dir, studies, conf):
+        super().__init__(app_dir, studies, conf, name="foreign", description="Somebody else's app")
+
+    def init_infers(self):
+        return {"threshold": Threshold(), "grade": Grade()}
+
+    def init_trainers(self):
+        return {"slow": Slow(), "other": Slow()}
+
+    def init_scoring_methods(self):
+        return {"size": Size()}
