@@ -25,7 +25,8 @@ def area(images: NDArray[np.generic], shape: tuple[int, int]) -> Image:
 
 def cubic(image: Image, shape: tuple[int, int]) -> Image:
     """Enlarge one image (h, w) to ``shape`` (H, W) by cubic convolution; the corner pixels keep their places."""
-    return _cubic_weights(image.shape[0], shape[0]) @ image @ _cubic_weights(image.shape[1], shape[1]).T
+    enlarged = _cubic_weights(image.shape[0], shape[0]) @ image @ _cubic_weights(image.shape[1], shape[1]).T
+    return np.asarray(enlarged, dtype=np.float32)
 
 
 def translate(image: Image, down_px: float, right_px: float) -> Image:

@@ -37,7 +37,7 @@ def draw_motion(bubbles: int, scale: float, rng: np.random.Generator) -> Motion:
     """Draw 20-30 frames at 1.9-2.3 per second.
 
     The breath is held; in half of the runs it slips once, 2-14 px (of the full picture), and has settled before the
-    key frame; soon after the key frame the hold ends and the patient breathes, 4-14 px. So the picture changes least
+    key frame; soon after the key frame the hold ends and the patient breathes, 6-14 px. So the picture changes least
     at ``still_s``, 6-7.5 s.
     """
     rate_hz = rng.uniform(1.9, 2.3)
@@ -48,7 +48,7 @@ def draw_motion(bubbles: int, scale: float, rng: np.random.Generator) -> Motion:
     time_s = np.arange(count) * (frame_time_ms / 1000)
 
     slip_s, slip_px = rng.uniform(still_s - 4, still_s - 1.8), rng.uniform(2, 14) * scale * (rng.random() < 0.5)
-    end_s, deep_px, period_s = still_s + rng.uniform(0.6, 0.9), rng.uniform(4, 14) * scale, rng.uniform(3.2, 4.8)
+    end_s, deep_px, period_s = still_s + rng.uniform(0.6, 0.9), rng.uniform(6, 14) * scale, rng.uniform(2.8, 4.0)
     since_end_s = np.clip(time_s - end_s, 0, None)
     down = slip_px * (1 - np.exp(-np.clip(time_s - slip_s, 0, None) / 0.4))
     down += deep_px * (1 - np.cos(2 * np.pi * since_end_s / period_s)) / 2

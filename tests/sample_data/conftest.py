@@ -1,0 +1,41 @@
+"""Shared by the tests of sample data: one simulated patient, and the DICOM validator."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sample_data import dsa
+
+
+@pytest.fixture(scope="session")
+def angiogram() -> dsa.Angiogram:
+    """Patient 1: two rich tumours and both confounders in draw 0, a breath that slips 6 px before the key frame."""
+    return dsa.base(1)
+
+
+@pytest.fixture(scope="session")
+def run(angiogram: dsa.Angiogram) -> dsa.DSARun:
+    return dsa.draw(angiogram)
+
+
+@pytest.fixture(scope="session")
+def dicom_errors() -> Callable[[Path], list[str]]:
+    """Give the error lines `dciodvfy -new` prints about a file."""
+    if shutil.which("dciodvfy") is None:
+        missing = "dciodvfy is not installed: apt-get install dicom3tools"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+    def errors(path: Path) -> list[str]:
+        done = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False)
+        lines = (done.stdout + done.stderr).splitlines()
+        if not any("XAImage" in line for line in lines):
+            return [f"dciodvfy did not recognise an XA image: {lines}"]
+        return [line for line in lines if line.startswith("Error")]
+
+    return errors
