@@ -36,9 +36,10 @@ def evaluate(
             rows.append(_row(finished["labelmap"][frame], sample, model.task.labels))
     if not rows:
         return {}
-    names = {name for row in rows for name in row}
-    means = {name: _mean([row[name] for row in rows if name in row]) for name in sorted(names)}
-    return {**means, "cases": float(len(rows))}
+    means = {
+        name: _mean([row[name] for row in rows if name in row]) for name in sorted({n for row in rows for n in row})
+    }
+    return {**{name: mean for name, mean in means.items() if not math.isnan(mean)}, "cases": float(len(rows))}
 
 
 def _row(predicted: NDArray[np.uint8], sample: Sample, labels: tuple[str, ...]) -> dict[str, float]:

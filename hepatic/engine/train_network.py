@@ -16,7 +16,6 @@ from ignite.metrics import Average
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import (
     CheckpointLoader,
-    CheckpointSaver,
     LrScheduleHandler,
     TensorBoardStatsHandler,
     ValidationHandler,
@@ -144,27 +143,25 @@ def _run_stage(
     order.follow(trainer)
     if run is not None:
         run.mkdir(parents=True, exist_ok=True)
-        folder = run / f"stage{number}"
         TensorBoardStatsHandler(
             log_dir=str(run / "tensorboard" / stage.name),
             tag_name="loss",
             output_transform=lambda output: output["loss"],
         ).attach(trainer)
-        checkpoint = folder / CHECKPOINT
+        checkpoint = run / f"stage{number}" / CHECKPOINT
         if checkpoint.is_file():
             CheckpointLoader(str(checkpoint), {**saved, "trainer": trainer}).attach(trainer)
-        CheckpointSaver(
-            str(folder), {**saved, "trainer": trainer}, save_interval=1, n_saved=1, epoch_level=True
-        ).attach(trainer)
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: _settle(folder))
+        everything = {**saved, "trainer": trainer}
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: _save(everything, checkpoint))
     trainer.run()
 
 
-def _settle(folder: Path) -> None:
-    """Give the newest checkpoint its lasting name: one rename, so there is always one that is whole."""
-    newest = max(folder.glob("checkpoint_epoch=*.pt"), default=None, key=lambda file: file.stat().st_mtime_ns)
-    if newest is not None:
-        newest.replace(folder / CHECKPOINT)
+def _save(parts: Mapping[str, Any], file: Path) -> None:
+    """Write a checkpoint whole or not at all (MONAI's CheckpointSaver leaves half a file when it is killed)."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(".new")
+    torch.save({name: part.state_dict() for name, part in parts.items()}, temporary)
+    temporary.replace(file)
 
 
 def _evaluator(
