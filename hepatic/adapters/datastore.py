@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 _FINAL = str(DefaultLabelTag.FINAL.value)
 _MOMENT_SECONDS = 0.25
+_ARCHIVE_SECONDS = 3600.0
 
 
 class UnknownImageError(NotFoundError, ImageNotFoundException):  # type: ignore[misc]
@@ -245,10 +246,11 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         with storage("write the dataset archive"):
             make_folder(folder)
             for old in folder.iterdir():  # a download that is under way keeps its open file
-                old.unlink(missing_ok=True)
+                if time.time() - old.stat().st_mtime > _ARCHIVE_SECONDS:
+                    old.unlink(missing_ok=True)
             stamp = f"{time.time_ns()}-{os.getpid()}"
             temporary, path = folder / f"{TEMPORARY}{stamp}", folder / f"dataset-{stamp}.zip"
-            with zipfile.ZipFile(temporary, "w") as archive:
+            with zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:
                 for case in cases[:limit_cases] if limit_cases and limit_cases > 0 else cases:
                     for file in case.files:
                         one = case.image_id + suffix_of(file.name)

@@ -123,6 +123,9 @@ class Database:
             return self._open()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:  # it could not even be rolled back
+            connection.close()
+            return
         with self._lock:
             self._idle.append(connection)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Mapping
@@ -96,6 +97,8 @@ class Store:
             StorageError: the studies folder cannot be listed, or the index not written.
         """
         report = self._scanner.scan()
+        for image_id in report.removed:
+            self._drop_cache(image_id)
         if report.added and any(self.data.joinpath("labels", folder_key(i)).is_dir() for i in report.added):
             self.reconciled = self.labels.reconcile()
         return report
@@ -127,8 +130,7 @@ class Store:
         if own is not None and own != self.root:
             return own
         with storage("collect the files of a series"):
-            cache = self.data / "cache" / "series" / folder_key(image_id)
-            folder = cache / content_name(self.images.signature(image_id))
+            folder = self._cache(image_id) / content_name(self.images.signature(image_id))
             return folder if folder.is_dir() else make_series_folder(files, folder) if make else None
 
     def files(self, image_id: str) -> list[Path]:
@@ -238,6 +240,7 @@ class Store:
                 sync_folder(target.parent)
         self._scanner.forget(file.relative_to(self.root).as_posix() for file in files)
         self.labels.remove_all(image_id, author=author)
+        self._drop_cache(image_id)
 
     def counts(self) -> Counts:
         """Return how many images, patients and labels there are, without listing them."""
@@ -276,6 +279,13 @@ class Store:
     def close(self) -> None:
         """Close the index; the store opens it again if it is used."""
         self._database.close()
+
+    def _cache(self, image_id: str) -> Path:
+        return self.data / "cache" / "series" / folder_key(image_id)
+
+    def _drop_cache(self, image_id: str) -> None:
+        """Let no copy of an image outlive it."""
+        shutil.rmtree(self._cache(image_id), ignore_errors=True)
 
     def _place(self, temporary: Path, target: Path, sha256: str) -> None:
         """Give a file its name, without ever overwriting another."""

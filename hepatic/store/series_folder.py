@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from hepatic.store.disk import TEMPORARY
+
+_STALE_SECONDS = 3600.0
 
 
 def content_name(signature: str) -> str:
@@ -43,6 +46,13 @@ def make_series_folder(files: list[Path], folder: Path) -> Path:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     for other in folder.parent.iterdir():
-        if other != folder and not other.name.startswith(TEMPORARY):
+        if other != folder and not (other.name.startswith(TEMPORARY) and _is_young(other)):
             shutil.rmtree(other, ignore_errors=True)
     return folder
+
+
+def _is_young(folder: Path) -> bool:
+    """Whether somebody may be making it at this moment."""
+    with suppress(OSError):
+        return time.time() - folder.stat().st_mtime < _STALE_SECONDS
+    return True
