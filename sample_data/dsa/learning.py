@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
 from sample_data.dsa.angiogram import base
-from sample_data.dsa.run import LABELLED_FRAMES, DSARun, draw
+from sample_data.dsa.run import FRAMES_BEFORE, LABELLED_FRAMES, DSARun, draw
 from sample_data.resample import area
 
 Mask = NDArray[np.bool_]
 Part = tuple[NDArray[np.uint8], Mask, Mask, Mask, Mask]
-BEFORE = 9  # frames before the key frame that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def learning_set(
 
 def around_key_frame(run: DSARun, shape: tuple[int, int]) -> Part:
     """Frames k-9 to k+2 (12, h, w), tumour and liver (3, h, w), confounders a and b (h, w) of one run."""
-    frames = run.frames[run.key_frame - BEFORE : run.key_frame + LABELLED_FRAMES]
+    frames = run.frames[run.key_frame - FRAMES_BEFORE : run.key_frame + LABELLED_FRAMES]
     masks = (area(mask, shape) > 0.5 for mask in (run.tumour, run.liver, run.confounder_a, run.confounder_b))
     return np.rint(area(frames, shape)).astype(np.uint8), *masks  # type: ignore[return-value]
 

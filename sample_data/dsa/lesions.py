@@ -27,7 +27,7 @@ HYPO_SHARE, MIMIC_SHARE, BORDER_SHARE, STATIC_SHARE = 0.10, 0.10, 0.70, 0.50
 BORDER, INSIDE, WITHIN, OUTSIDE = (0.04, 0.25), (0.15, 9.0), (0.12, 9.0), (-0.30, -0.05)  # liver depth
 DEFECT: dict[Kind, float] = {"hyper": 0.50, "hypo": 0.85}
 RIM = 0.035
-NECROTIC_FROM_PX, NECROTIC_SHARE, NECROSIS = 70.0, 0.6, 0.75
+NECROTIC_FROM_PX, NECROTIC_SHARE, NECROSIS = 70.0, 0.6, 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,11 @@ def draw_motion(bubbles: int, scale: float, rng: np.random.Generator) -> Motion:
 
     The breath is held; in half of the runs it slips once, 2-14 px (of the full picture), and has settled before the
     key frame; soon after the key frame the hold ends and the patient breathes, 6-14 px. So the picture changes least
-    at ``still_s``, 6-7.5 s.
+    at ``still_s``, which puts the key frame at 6-7.5 s.
     """
     rate_hz = rng.uniform(1.9, 2.3)
     frame_time_ms = round(1000 / rate_hz, 3)
-    still_s = rng.uniform(6.0, 7.5)
+    still_s = rng.uniform(6.15, 7.35)
     still = round(still_s * 1000 / frame_time_ms)
     count = int(rng.integers(max(20, still + 4), min(30, still + 13) + 1))
     time_s = np.arange(count) * (frame_time_ms / 1000)

@@ -19,6 +19,7 @@ from sample_data.resample import cubic, translate
 
 Mask = NDArray[np.bool_]
 
+FRAMES_BEFORE = 9  # the temporal difference starts so long before the key frame (paper 000, section 2.2)
 LABELLED_FRAMES = 3  # the key frame and the two after it
 STAIN = 0.085  # line integral of the liver's stain where it is thickest, for a gain of 1
 LIVER_GAIN = (0.25, 0.70)
@@ -111,7 +112,7 @@ def draw(base: Angiogram, draw: int = 0, *, confounder_a: bool = True, confounde
         confounder_b: add tumour-like blushes outside the liver that only place tells from tumours.
 
     Raises:
-        BadInputError: ``draw`` is negative.
+        BadInputError: ``draw`` is negative, or the run has no usable key frame (none of 1000 seeds so far).
     """
     if draw < 0:
         raise BadInputError("draw", expected="0 or more", came=str(draw), fix="Count draws from 0.")
@@ -123,6 +124,13 @@ def draw(base: Angiogram, draw: int = 0, *, confounder_a: bool = True, confounde
     difference = base.difference - _contrast(base, lesions, prints, rng)
     frames = detector.display(difference, base.closed)
     key = select_key_frame(frames)
+    if not FRAMES_BEFORE <= key <= len(frames) - LABELLED_FRAMES:
+        raise BadInputError(
+            f"seed {base.seed}, draw {draw}",
+            expected=f"a key frame with {FRAMES_BEFORE} frames before and {LABELLED_FRAMES - 1} after it",
+            came=f"frame {key} of {len(frames)}",
+            fix="Choose another seed.",
+        )
 
     def moved(rest: Mask, frame: int) -> Mask:
         down, right = float(base.motion.down_px[frame]), float(base.motion.right_px[frame])
@@ -174,13 +182,7 @@ def _contrast(base: Angiogram, lesions: list[Lesion], prints: list[Footprint], r
             parts.append((part.window, part.stain, lesion.curve))
     strung = [
         string(
-            feeders(
-                base.gastric if lesion.role == "b" else base.hepatic,
-                lesion.centre_px,
-                lesion.diameter_px,
-                anatomy.scale,
-                rng,
-            ),
+            feeders((base.hepatic, base.gastric), lesion.centre_px, lesion.diameter_px, anatomy.scale, rng),
             rng,
             curl_px=8 * anatomy.scale,
         )

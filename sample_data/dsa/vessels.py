@@ -1,5 +1,8 @@
 """The arteries of a patient: catheter, hepatic and gastroduodenal artery, feeders of lesions."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from sample_data.dsa.anatomy import Anatomy
@@ -7,6 +10,7 @@ from sample_data.dsa.filling import Dots
 from sample_data.dsa.tree import Numbers, Tree, grow
 
 TERMINALS = 620
+FEEDING_BEFORE_S, FED_WITHIN_S = 1.0, 0.8
 
 
 def hepatic_artery(anatomy: Anatomy, rng: np.random.Generator) -> Tree:
@@ -61,20 +65,27 @@ def catheter(hepatic: Tree, anatomy: Anatomy) -> Dots:
     return Dots(x, y, np.full(400, 2.1 * scale), np.zeros(400))
 
 
-def feeders(source: Tree, centre_px: Numbers, diameter_px: float, scale: float, rng: np.random.Generator) -> Tree:
-    """Small tortuous vessels of a lesion, from the nearest artery of ``source`` that is wide enough.
+def feeders(
+    sources: Sequence[Tree], centre_px: Numbers, diameter_px: float, scale: float, rng: np.random.Generator
+) -> Tree:
+    """Small tortuous vessels of a lesion, from the nearest artery that is wide enough and fills early.
+
+    They fill early too, so that they are empty again when the key frame is taken.
 
     Args:
-        source: tree to branch from.
+        sources: trees to branch from.
         centre_px: (2,), x and y of the lesion.
         diameter_px: of the lesion.
         scale: width of the picture over 1021 px.
         rng: source of randomness.
     """
-    away = np.hypot(*(source.points_px[:, :2] - centre_px).T)
-    wide = source.radius_px >= min(1.0 * scale, float(np.quantile(source.radius_px, 0.9)))
-    node = int(np.argmin(np.where(wide, away, np.inf)))
-    start = source.points_px[node]
+    points, radius, arrival = (
+        np.concatenate([getattr(tree, name) for tree in sources]) for name in ("points_px", "radius_px", "arrival_s")
+    )
+    away = np.hypot(*(points[:, :2] - centre_px).T)
+    fit = (radius >= 1.0 * scale) & (arrival < FEEDING_BEFORE_S)
+    node = int(np.argmin(np.where(fit, away, np.inf)))
+    start = points[node]
     centre = np.array([*centre_px, start[2]])
     way = centre - start
     spread = 0.12 * np.linalg.norm(way) + 2 * scale
@@ -84,13 +95,6 @@ def feeders(source: Tree, centre_px: Numbers, diameter_px: float, scale: float, 
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     terminals = centre + direction * (diameter_px / 2 * np.sqrt(rng.uniform(0.2, 1, (count, 1))))
     width_px = float(np.clip(diameter_px / scale / 45, 0.9, 2.6)) * scale
-    tree = grow(
-        trunk,
-        terminals,
-        rng,
-        root_radius_px=width_px,
-        scale=scale,
-        start_s=float(source.arrival_s[node]),
-        haste=1.5,
-    )
-    return Tree(tree.points_px, tree.parent, tree.radius_px, np.minimum(tree.arrival_s, tree.arrival_s[0] + 2.5))
+    start_s = float(arrival[node])
+    tree = grow(trunk, terminals, rng, root_radius_px=width_px, scale=scale, start_s=start_s, haste=1.5)
+    return replace(tree, arrival_s=np.minimum(tree.arrival_s, start_s + FED_WITHIN_S))

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from hepatic.errors import BadInputError
+from sample_data import dsa
 from sample_data.truth import read_truth
 from sample_data.write import WrittenSeries, labelmap, write_dsa
 
@@ -65,8 +66,6 @@ def test_only_the_key_frame_and_the_two_after_it_are_labelled(written: list[Writ
 
 
 def test_tumour_is_1_and_the_rest_of_the_liver_2(written: list[WrittenSeries]) -> None:
-    from sample_data import dsa
-
     run = dsa.simulate(1)
     labels = labelmap(run)[run.key_frame]
     assert ((labels == 1) == run.tumour[0]).all()

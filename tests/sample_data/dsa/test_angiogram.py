@@ -38,7 +38,7 @@ def test_pixels_shrink_as_the_picture_grows(angiogram: dsa.Angiogram) -> None:
     assert angiogram.pixel_spacing_mm == pytest.approx(angiogram.imager_spacing_mm * 740 / 1100, abs=1e-4)
 
 
-def test_full_resolution_shows_the_same_size_of_liver_as_any_other() -> None:
+def test_the_liver_takes_its_share_of_the_picture_at_any_resolution() -> None:
     shares = [render(7, shape).anatomy.liver.mean() for shape in (TINY, (197, 255))]
     assert shares[0] == pytest.approx(shares[1], rel=0.35)
     assert all(0.2 < share < 0.5 for share in shares)

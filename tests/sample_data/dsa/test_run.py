@@ -6,8 +6,8 @@ from scipy import ndimage
 from hepatic.errors import BadInputError
 from hepatic.transforms.key_frame import select_key_frame
 from sample_data import dsa
-
-BEFORE = 9  # frames from the start of the temporal difference to the key frame
+from sample_data.dsa.angiogram import render
+from sample_data.dsa.run import FRAMES_BEFORE
 
 
 def contrast(run: dsa.DSARun, inside: NDArray[np.bool_], frame: int) -> float:
@@ -58,6 +58,16 @@ def test_the_key_frame_is_what_the_rule_of_paper_000_selects(run: dsa.DSARun) ->
     assert run.key_frame == select_key_frame(run.frames)
 
 
+def test_the_key_frame_falls_on_the_full_stain_with_room_on_both_sides() -> None:
+    times_s = []
+    for seed in range(20, 30):
+        run = dsa.draw(render(seed, (197, 255)))
+        assert FRAMES_BEFORE + 2 <= run.key_frame <= len(run.frames) - 3  # k-9 is no mask frame
+        times_s.append(run.frame_times_ms[run.key_frame] / 1000)
+    assert 6.0 < np.median(times_s) < 7.5
+    assert max(times_s) < 9
+
+
 def test_a_tumour_is_described_as_its_mask_shows_it(run: dsa.DSARun) -> None:
     assert len(run.tumours) == len(one_by_one(run.tumour[0])) == 2
     for tumour in run.tumours:
@@ -73,7 +83,7 @@ def test_a_tumour_is_described_as_its_mask_shows_it(run: dsa.DSARun) -> None:
 def test_a_rich_tumour_fills_between_the_first_frame_used_and_the_key_frame(run: dsa.DSARun) -> None:
     assert {tumour.kind for tumour in run.tumours} == {"hyper"}
     for tumour in one_by_one(run.tumour[0]):
-        early, key = (contrast(run, tumour, frame) for frame in (run.key_frame - BEFORE, run.key_frame))
+        early, key = (contrast(run, tumour, frame) for frame in (run.key_frame - FRAMES_BEFORE, run.key_frame))
         assert key > 12
         assert early < 0.35 * key
 
@@ -91,7 +101,7 @@ def test_confounder_a_is_there_before_the_tumours_fill(run: dsa.DSARun) -> None:
     assert (run.confounder_a & run.liver[0]).sum() > 0.8 * run.confounder_a.sum()
     moved = np.roll(run.confounder_a, -6, axis=0)  # before the breath slips
     assert contrast(run, run.confounder_a, run.key_frame) > 8
-    assert contrast(run, moved, run.key_frame - BEFORE) > 0.7 * contrast(run, run.confounder_a, run.key_frame)
+    assert contrast(run, moved, run.key_frame - FRAMES_BEFORE) > 0.7 * contrast(run, run.confounder_a, run.key_frame)
 
 
 def test_confounder_b_lies_outside_the_liver(run: dsa.DSARun) -> None:
