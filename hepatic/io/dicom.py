@@ -86,7 +86,7 @@ def read_header(path: Path) -> DicomHeader:
     """
     with refusing(path, expected=EXPECTED):
         dataset = _dataset(path)
-        sop_class = text(dataset, "SOPClassUID") or ""
+        sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID") or ""
         rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
         if (not sop_class.startswith(_IMAGES) and rows is None) or sop_class.startswith(_NOT_IMAGES):
             name = UID(sop_class).name if sop_class else "an object without SOP class"
@@ -154,17 +154,18 @@ def decode(header: DicomHeader, *, max_pixels: int | None = None) -> NDArray[np.
     photometric = text(dataset, "PhotometricInterpretation") or ""
     promised = (columns * rows * frames * header.samples * header.bits_allocated + 7) // 8
     with refusing(path, expected=EXPECTED):
-        syntax = dataset.file_meta.get("TransferSyntaxUID")
+        syntax = _decodable(path, dataset)
         if syntax == DeflatedExplicitVRLittleEndian:
             check_bytes(path.name, promised=promised, there=path.stat().st_size * DEFLATE_RATIO)
-        elif not UID(syntax).is_encapsulated:
+        elif not syntax.is_encapsulated:
             raw = promised * 2 // 3 if "422" in photometric else promised
             check_bytes(path.name, promised=raw, there=path.stat().st_size)
         full = _dataset(path, pixels=True, limit=promised + _HEADER_BYTES)
         if "PixelData" not in full:
             raise _broken(path, "pixel data", "a header without pixel data")
         _check_frames(path, full, header)
-        array, _ = get_decoder(full.file_meta.TransferSyntaxUID).as_array(full)
+        options: Any = {"allow_excess_frames": False}
+        array, _ = get_decoder(syntax).as_array(full, **options)
         array = array.reshape(frames, rows, columns, *([3] if header.samples == 3 else []))
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
         if photometric == "PALETTE COLOR":
@@ -221,12 +222,36 @@ def _inflated(path: Path, *, limit: int, pixels: bool) -> Dataset | None:
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return None
     packed = path.read_bytes()[132 + 12 + int(meta.FileMetaInformationGroupLength) :]
-    inflated = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(packed, limit)
+    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    inflated = inflater.decompress(packed, limit)
+    if pixels and not inflater.eof:
+        raise _broken(path, "a deflated file that ends with its pixels", "one that goes on, or is truncated")
     stop = None if pixels else lambda tag, vr, length: tag >= 0x7FE00008
     dataset = read_dataset(BytesIO(inflated), is_implicit_VR=False, is_little_endian=True, stop_when=stop)
     dataset.set_original_encoding(False, True)
     dataset.file_meta = meta
     return dataset
+
+
+def _decodable(path: Path, dataset: Dataset) -> UID:
+    """Return the transfer syntax.
+
+    Raises:
+        BadInputError: no decoder for it is installed.
+    """
+    syntax = UID(dataset.file_meta.get("TransferSyntaxUID", ""))
+    try:
+        known = get_decoder(syntax).is_available
+    except NotImplementedError:
+        known = False
+    if known:
+        return syntax
+    raise BadInputError(
+        path.name,
+        expected="pixels uncompressed, deflated or in RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K",
+        came=syntax.name if syntax.is_transfer_syntax else "an unknown transfer syntax",
+        fix=_EXPORT,
+    )
 
 
 def _check_frames(path: Path, dataset: Dataset, header: DicomHeader) -> None:
@@ -236,7 +261,9 @@ def _check_frames(path: Path, dataset: Dataset, header: DicomHeader) -> None:
         return
     columns, rows, frames = header.size
     found = 0
-    for frame in generate_frames(dataset.PixelData, number_of_frames=frames):
+    extended = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
+    offsets = extended if None not in extended else None
+    for frame in generate_frames(dataset.PixelData, number_of_frames=frames, extended_offsets=offsets):
         found += 1
         if syntax == RLELossless:
             promised = columns * rows * header.samples * header.bits_allocated // 8

@@ -3,8 +3,7 @@
 Viewers built on ITK (3D Slicer) place an image by GDCM's rules, not by DICOM's: ImagerPixelSpacing for a projection,
 frame time as the distance between frames, unit spacing for ultrasound. Labels must lie on that grid, so the same rules
 are followed here from the header alone; the tests hold them against SimpleITK's reader. Source: GDCM
-``gdcmImageHelper.cxx`` with ``ForcePixelSpacing`` and ``SecondaryCaptureImagePlaneModule`` as ITK 5.4 sets them, and
-ITK ``itkGDCMImageIO.cxx``.
+``gdcmImageHelper.cxx`` with ``SecondaryCaptureImagePlaneModule`` on as in ITK 5.4, and ITK ``itkGDCMImageIO.cxx``.
 """
 
 from __future__ import annotations
@@ -30,6 +29,13 @@ _FUNCTIONAL_GROUPS = {
     )
 }
 _NUCLEAR = _IMAGES + "20"
+_RT_IMAGE = _IMAGES + "481.1"
+_WITH_SLICES = {_IMAGES + end for end in ("2", "4", "20", "128", "6.2")}  # CT, MR, NM, PET, enhanced US volume
+_OF_MODALITY = {
+    "CR": "1", "DX": "1.1", "MG": "1.2", "CT": "2", "MR": "4", "US": "6.1", "XA": "12.1", "RF": "12.2", "NM": "20",
+    "PT": "128", "XC": "77.1.4",
+}  # fmt: skip
+_FLAT = {_IMAGES + end for end in ("77.1.2", "77.1.4")}  # microscopy, photographs
 
 
 def itk_grid(dataset: Dataset, size: tuple[int, int, int]) -> Grid:
@@ -42,14 +48,22 @@ def itk_grid(dataset: Dataset, size: tuple[int, int, int]) -> Grid:
         dataset: the header.
         size: columns, rows, frames.
     """
-    sop_class = text(dataset, "SOPClassUID") or ""
+    sop_class = image_class(dataset)
     if sop_class in _FUNCTIONAL_GROUPS:
         return _enhanced_grid(dataset, size)
-    place = dataset
+    place = origin_in = dataset
     if sop_class == _NUCLEAR:
-        place = next(iter(items(dataset, "DetectorInformationSequence")), dataset)
-    origin = np.array(numbers(place, "ImagePositionPatient", 3) or (0.0, 0.0, 0.0))
+        origin_in = next(iter(items(dataset, "DetectorInformationSequence")), Dataset())
+        place = origin_in or dataset
+    origin = np.array(numbers(origin_in, "ImagePositionPatient", 3) or (0.0, 0.0, 0.0))
     return _grid(size, _spacing(dataset, sop_class, size[2]), origin, orientation(place))
+
+
+def image_class(dataset: Dataset) -> str:
+    """Return the SOP class, of the data set, else of the file meta information, else what GDCM guesses by modality."""
+    meta = getattr(dataset, "file_meta", Dataset())
+    found = text(dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
+    return found or _IMAGES + _OF_MODALITY.get(text(dataset, "Modality") or "", "7")
 
 
 def orientation(dataset: Dataset) -> NDArray[np.float64] | None:
@@ -93,10 +107,18 @@ def _spacing(dataset: Dataset, sop_class: str, frames: int) -> tuple[float, floa
     """Return millimetres along (i, j) and what ITK believes to be millimetres along k."""
     if sop_class in _ULTRASOUND:
         return *_pair(dataset, "PixelSpacing"), 1.0
-    keyword = "ImagerPixelSpacing" if sop_class in _DETECTOR else "PixelSpacing"
-    if sop_class == _SECONDARY_CAPTURE and "PixelSpacing" not in dataset:
-        keyword = "NominalScannedPixelSpacing"
-    return *_pair(dataset, keyword), _between(dataset, frames)
+    keyword = None
+    if sop_class in _DETECTOR:
+        keyword = "ImagerPixelSpacing"
+    elif sop_class == _RT_IMAGE:
+        keyword = "ImagePlanePixelSpacing"
+    elif sop_class == _SECONDARY_CAPTURE:
+        keyword = "PixelSpacing" if "PixelSpacing" in dataset else "NominalScannedPixelSpacing"
+    elif sop_class in _WITH_SLICES | _FLAT:
+        keyword = "PixelSpacing"
+    along = (1.0, 1.0) if keyword is None else _pair(dataset, keyword)
+    sliced = sop_class in _DETECTOR | _WITH_SLICES | {_SECONDARY_CAPTURE, _RT_IMAGE}
+    return *along, _between(dataset, frames, sliced=sliced)
 
 
 def _pair(dataset: Dataset, keyword: str) -> tuple[float, float]:
@@ -106,17 +128,17 @@ def _pair(dataset: Dataset, keyword: str) -> tuple[float, float]:
     return abs(found[-1]) or 1.0, abs(found[0]) or 1.0  # DICOM says row spacing first, that is the step along j
 
 
-def _between(dataset: Dataset, frames: int) -> float:
-    if "SpacingBetweenSlices" in dataset:
+def _between(dataset: Dataset, frames: int, *, sliced: bool) -> float:
+    if sliced and "SpacingBetweenSlices" in dataset:
         found = numbers(dataset, "SpacingBetweenSlices", 1)
-        return abs(found[0]) or 1.0 if found else 1.0
+        return found[0] or 1.0 if found else 1.0  # negative: ITK runs against the normal
     try:
         pointer = dataset.get("FrameIncrementPointer")
     except (ValueError, TypeError):
         return 1.0
     if frames > 1 and pointer == 0x00181063:
         found = numbers(dataset, "FrameTime", 1)
-        return abs(found[0]) or 1.0 if found else 1.0
+        return found[0] or 1.0 if found else 1.0
     return 1.0
 
 
@@ -146,13 +168,14 @@ def _enhanced_grid(dataset: Dataset, size: tuple[int, int, int]) -> Grid:
 
 
 def _between_frames(frames: tuple[Dataset, ...], axes: NDArray[np.float64]) -> float | None:
-    """Return the mean step along the normal; 1 where all frames lie in one plane; None where the steps differ."""
+    """Return the step along the normal, repeated places counted once; None where the steps differ."""
     places = [numbers(p, "ImagePositionPatient", 3) for f in frames for p in items(f, "PlanePositionSequence")[:1]]
     if len(frames) < 2 or len(places) != len(frames) or None in places:
         return None
     along = np.array(places, dtype=np.float64) @ axes[:, 2]
-    steps = np.diff(along)
-    mean = float(steps.mean())
-    if mean == 0.0:
+    unique = np.unique(along)
+    if len(unique) == 1:
         return 1.0
+    steps = np.diff(unique if len(unique) < len(along) and along[0] == unique[0] else along)
+    mean = float(steps.mean())
     return mean if np.abs(steps - mean).max() <= 1e-3 else None

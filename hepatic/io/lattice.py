@@ -36,7 +36,8 @@ def onto_grid(
     corners = np.array([[i, j, k, 1.0] for i in (-0.5, 0.5) for j in (-0.5, 0.5) for k in (-0.5, 0.5)])
     corners[:, :3] = np.where(corners[:, :3] < 0, -0.5, np.array(target.size) - 0.5)
     reach = (corners @ to_source.T)[:, :3]
-    if (reach.max(axis=0) <= -0.5).any() or (reach.min(axis=0) >= np.array(source.size) - 0.5).any():
+    low, high = -0.5 + _TOLERANCE, np.array(source.size) - 0.5 - _TOLERANCE
+    if (reach.max(axis=0) < low).any() or (reach.min(axis=0) > high).any():
         raise BadInputError(
             name,
             expected="labels that overlap their image",

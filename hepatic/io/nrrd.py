@@ -84,6 +84,13 @@ def read_nrrd_header(path: Path, *, max_pixels: int | None = None) -> NrrdHeader
         sizes = [int(n) for n in fields["sizes"]]
         kinds = list(fields.get("kinds", []))
         directions = _rows(fields, len(sizes))
+        if int(fields["dimension"]) != len(sizes) or len(directions) != len(sizes):
+            raise BadInputError(
+                path.name,
+                expected=f"sizes and directions of {fields['dimension']} axes",
+                came=f"{len(sizes)} sizes and {len(directions)} directions",
+                fix="Save the image again from a viewer.",
+            )
         leads = len(sizes) > 1 and bool(
             (kinds and kinds[0] not in ("domain", "space", "???", "none")) or np.isnan(directions[0]).all()
         )

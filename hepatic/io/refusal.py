@@ -10,6 +10,8 @@ from hepatic.errors import BadInputError, NotFoundError
 
 Source = Path | Sequence[Path]
 
+_PANIC = "PanicException"  # of decoders written in Rust (pylibjpeg-rle); not an Exception, and of no importable class
+
 
 class NotAnImageError(BadInputError):
     """A file that never was an image: a report, a segmentation object, a DICOMDIR, a text file.
@@ -48,7 +50,9 @@ def refusing(path: Path, *, expected: str) -> Iterator[None]:
         raise BadInputError(
             path.name, expected=expected, came=came, fix="Check the file's permissions, or copy it again."
         ) from error
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
         came = f"content that cannot be decoded ({type(error).__name__})"
         raise BadInputError(
             path.name, expected=expected, came=came, fix="Export the image again; the file may be truncated or damaged."
