@@ -52,5 +52,9 @@ class HepaticApp(MONAILabelApp):
         return {
             "first": First(),
             "random": RandomSample(),
-            "uncertainty": Uncertainty({name: self._served(name) for name in self.tasks}),
+            "uncertainty": Uncertainty(self._served),
         }
+
+    def _served(self) -> dict[str, str]:
+        versions = {name: self.registry.served(name) for name in self.tasks}
+        return {name: version.version for name, version in versions.items() if version}

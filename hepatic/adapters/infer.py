@@ -75,7 +75,9 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
         suffix = str(request.get("result_extension") or ".nrrd")
         if suffix not in RESULT_SUFFIXES:
             raise BadInputError(
-                "parameter 'result_extension'", expected="one of " + ", ".join(RESULT_SUFFIXES), came=repr(suffix)[:40],
+                "parameter 'result_extension'",
+                expected="one of " + ", ".join(RESULT_SUFFIXES),
+                came=repr(suffix)[:40],
                 fix="Correct it.",
             )
         prediction = self._predictor.predict(self.task, Path(request["image"]), params=request)

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hepatic.active.scores import write_score
+from hepatic.active.score import Score, write_score
 from hepatic.adapters import compat
 from hepatic.engine.predict import Predictor
 from hepatic.errors import BadInputError
@@ -49,5 +49,6 @@ class ForegroundEntropy(ScoringMethod):  # type: ignore[misc]
                 logger.warning("Image is not scored: %s", error)
                 continue
             scores[image_id] = round(prediction.uncertainty, 6)
-            write_score(datastore, image_id, model=self._task.name, version=prediction.version, score=scores[image_id])
+            score = Score(self._task.name, prediction.version, scores[image_id])
+            datastore.update_image_info(image_id, write_score(score))
         return {"scores": scores}

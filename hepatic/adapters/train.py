@@ -42,7 +42,9 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         self.recipe, self._registry, self._runs = recipe, registry, runs
         presets = [recipe.task.preset_name, *recipe.task.presets]
         self._options = (
-            Option(name="max_epochs", default=0, minimum=0, maximum=10_000, description="Epochs; 0 takes the recipe's own."),
+            Option(
+                name="max_epochs", default=0, minimum=0, maximum=10_000, description="Epochs; 0 takes the recipe's own."
+            ),
             Option(name="start", default="served", choices=("served", "scratch"), description="Weights to begin with."),
             Option(name="preset", default=presets[0], choices=tuple(presets), description="Size of the network."),
             Option(name="seed", default=0, minimum=0, description="Seed of the run."),
