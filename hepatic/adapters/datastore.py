@@ -9,13 +9,10 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import threading
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -25,7 +22,8 @@ from hepatic.adapters import compat
 from hepatic.errors import HepaticError, NotFoundError
 from hepatic.io.header import header as read_header
 from hepatic.io.refusal import NotAnImageError
-from hepatic.store.disk import TEMPORARY, make_folder, storage
+from hepatic.store.archive import write_archive
+from hepatic.store.case import LabelledCase
 from hepatic.store.folder import Store
 from hepatic.store.header import HeaderReader
 from hepatic.store.images import Image
@@ -44,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 _FINAL = str(DefaultLabelTag.FINAL.value)
 _MOMENT_SECONDS = 0.25
-_ARCHIVE_SECONDS = 3600.0
 
 
 class UnknownImageError(NotFoundError, ImageNotFoundException):  # type: ignore[misc]
@@ -59,25 +56,6 @@ class UnknownLabelError(NotFoundError, LabelNotFoundException):  # type: ignore[
 
     def __str__(self) -> str:
         return str(self.msg)
-
-
-@dataclass(frozen=True)
-class LabelledCase:
-    """An image with a label to learn from.
-
-    Attributes:
-        source: the image's file, or the folder with its series.
-        label_sha256: names the content of the label: what was trained on can be told later.
-    """
-
-    image_id: str
-    patient_id: str
-    modality: str
-    source: Path
-    files: tuple[Path, ...]
-    label: Path
-    label_version: int
-    label_sha256: str
 
 
 class HepaticDatastore(Datastore):  # type: ignore[misc]
@@ -160,35 +138,13 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     def datalist(self) -> list[Info]:
         """Return the pairs for training: ``image`` and ``label`` paths, with ``image_id`` and ``patient_id``."""
         return [
-            {
-                "image": str(case.source),
-                "label": str(case.label),
-                "image_id": case.image_id,
-                "patient_id": case.patient_id,
-            }
-            for case in self.labelled_cases()
+            {"image": str(c.source), "label": str(c.label), "image_id": c.image_id, "patient_id": c.patient_id}
+            for c in self.labelled_cases()
         ]
 
     def labelled_cases(self, label_tag: str | None = None) -> list[LabelledCase]:
         """Return the images with a label of this tag (final); a label whose file has gone is left out."""
-        labels = {label.image_id: label for label in self.store.labels.heads(tag=_tag(label_tag))}
-        cases = []
-        for image in self.store.images.all(labels):
-            label = labels[image.id]
-            with suppress(NotFoundError):
-                cases.append(
-                    LabelledCase(
-                        image.id,
-                        image.patient_id,
-                        image.modality,
-                        self.store.source(image.id),
-                        tuple(self.store.files(image.id)),
-                        self.store.labels.path(label),
-                        label.version,
-                        label.sha256,
-                    )
-                )
-        return cases
+        return self.store.labelled_cases(_tag(label_tag))
 
     def status(self) -> Info:
         """Return counts: stock's ``total``, ``completed`` and ``label_tags``, and our own beside them."""
@@ -228,9 +184,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         }
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
-        """Write a zip of images, final labels and metadata, and return its path.
-
-        ``image/<id><suffix>`` or ``image/<id>/<file>`` for a series, ``label/<id><suffix>``, ``metadata.json``.
+        """Write a zip of images, final labels and metadata (``hepatic.store.archive``), and return its path.
 
         Args:
             limit_cases: include so many cases at most; None or 0 for all.
@@ -242,23 +196,9 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         cases = self.labelled_cases()
         if not cases:
             raise NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first.")
-        folder = self.store.data / "cache" / "archives"
-        with storage("write the dataset archive"):
-            make_folder(folder)
-            for old in folder.iterdir():  # a download that is under way keeps its open file
-                if time.time() - old.stat().st_mtime > _ARCHIVE_SECONDS:
-                    old.unlink(missing_ok=True)
-            stamp = f"{time.time_ns()}-{os.getpid()}"
-            temporary, path = folder / f"{TEMPORARY}{stamp}", folder / f"dataset-{stamp}.zip"
-            with zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:
-                for case in cases[:limit_cases] if limit_cases and limit_cases > 0 else cases:
-                    for file in case.files:
-                        one = case.image_id + suffix_of(file.name)
-                        archive.write(file, f"image/{one if len(case.files) == 1 else f'{case.image_id}/{file.name}'}")
-                    archive.write(case.label, f"label/{case.image_id}{label_suffix(case.label.name)}")
-                archive.writestr("metadata.json", json.dumps(self.json(), default=str))
-            temporary.rename(path)
-        return str(path)
+        chosen = cases[:limit_cases] if limit_cases and limit_cases > 0 else cases
+        metadata = json.dumps(self.json(), default=str)
+        return str(write_archive(chosen, self.store.data / "cache" / "archives", metadata=metadata))
 
     # Images
 

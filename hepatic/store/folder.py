@@ -14,6 +14,7 @@ from typing import Any, overload
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.settings import settings
+from hepatic.store.case import LabelledCase
 from hepatic.store.database import Database
 from hepatic.store.disk import make_folder, remove_stale, sha256_of, storage, sync_folder, write_temporary
 from hepatic.store.header import HeaderReader
@@ -148,6 +149,31 @@ class Store:
                 fix="Put the files back and refresh the datastore.",
             )
         return files
+
+    def labelled_cases(self, tag: str) -> list[LabelledCase]:
+        """Return the images that are there and have a label with this tag; a label without its file is left out.
+
+        Raises:
+            StorageError: a folder for a series cannot be made.
+        """
+        labels = {label.image_id: label for label in self.labels.heads(tag=tag)}
+        cases = []
+        for image in self.images.all(labels):
+            label = labels[image.id]
+            with suppress(NotFoundError):
+                case = LabelledCase(
+                    image_id=image.id,
+                    patient_id=image.patient_id,
+                    modality=image.modality,
+                    source=self.source(image.id),
+                    files=tuple(self.files(image.id)),
+                    label=self.labels.path(label),
+                    label_version=label.version,
+                    label_sha256=label.sha256,
+                    label_info=label.info,
+                )
+                cases.append(case)
+        return cases
 
     def checksum(self, image_id: str) -> str:
         """Return ``SHA256:...`` of a single-file image, computed once per file; empty for a series.

@@ -75,18 +75,19 @@ def as_text(name: str) -> str:
 
 
 def folder_key(name: str) -> str:
-    """Return the folder name for an id or tag; two that differ in case only get two folders on every file system."""
+    """Return the folder name for an id or tag; two that differ in case only get two folders on every file system.
+
+    A ``+``, which is in no id and no tag, sets off the hash that makes the difference.
+    """
     if name == name.lower() and not name.endswith("."):
         return name
-    return f"{name}-{_digest(name)}"
+    return f"{name}+{_digest(name)}"
 
 
 def name_of_key(key: str) -> str | None:
     """Return the id or tag behind a folder name, None if the folder is not one of ours."""
-    for name in (key, key[:-9]):
-        if name and folder_key(name) == key:
-            return name
-    return None
+    name = key.partition("+")[0]
+    return name if name and folder_key(name) == key else None
 
 
 def base_name(client_name: str) -> str:

@@ -129,12 +129,13 @@ def test_training_gets_the_pairs_and_knows_whose_and_which_they_are(tmp_path: Pa
     datastore = HepaticDatastore(studies)
     datastore.save_label(uids["ct"], label, "final", {})
     datastore.save_label("a", label, "final", {})
-    datastore.save_label("a", label, "final", {})
+    datastore.save_label("a", label, "final", {"n": 2})
     pairs = {pair["image_id"]: pair for pair in datastore.datalist()}
     assert pairs["a"]["image"] == str(studies / "a.nii.gz")
     assert pairs["a"]["label"] == datastore.get_label_uri("a", "final")
     assert pairs[uids["ct"]]["image"] == str(studies / "DICOM/PA0/ST0/SE0")
     cases = {case.image_id: case for case in datastore.labelled_cases()}
+    assert cases["a"].label_info == {"n": 2}
     assert (cases["a"].label_version, cases["a"].label_sha256) == (2, sha256_of(Path(label)))
     assert (cases[uids["ct"]].patient_id, len(cases[uids["ct"]].files)) == ("P1", 3)
 

@@ -112,6 +112,8 @@ def test_tags_that_differ_in_case_only_do_not_meet_on_any_file_system(store: Sto
     folders = [p.name for p in (store.data / "labels/a").iterdir()]
     assert len({name.lower() for name in folders}) == 3
     assert {name_of_key(name) for name in folders} == {"final", "Final", "FINAL"}
+    assert name_of_key("final+0") is None
+    assert folder_key(folder_key("0.").replace("+", "-")) != folder_key("0.")
 
 
 @given(text=st.text(max_size=200))
