@@ -86,12 +86,17 @@ def load_app(spec: AppSpec, role: Role) -> Any:
     return app_class(app_dir=spec.app_dir, studies=spec.studies, conf=dict(spec.conf))
 
 
-def _import_main(app_dir: Path) -> ModuleType:
-    main = app_dir / "main.py"
-    if not main.is_file():
+def check_app_dir(app_dir: Path) -> None:
+    """Raise NotFoundError unless there is a ``main.py`` in the folder."""
+    if not (app_dir / "main.py").is_file():
         raise NotFoundError(
             "the app's folder", expected="a main.py in it", came=app_dir.name or ".", fix="Name another with --app."
         )
+
+
+def _import_main(app_dir: Path) -> ModuleType:
+    check_app_dir(app_dir)
+    main = app_dir / "main.py"
     name = "monailabel_app_" + hashlib.sha256(str(main).encode()).hexdigest()[:12]
     module_spec = importlib.util.spec_from_file_location(name, main)
     if module_spec is None or module_spec.loader is None:

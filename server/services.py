@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -110,8 +109,3 @@ def _services(request: Request) -> Services:
 
 ServicesDep = Annotated[Services, Depends(_services)]
 """What a route declares to be given the services."""
-
-
-def app_folder(name: str) -> Path:
-    """Return the folder of an app that comes with the repository, found from where this package lies."""
-    return Path(__file__).resolve().parent.parent / "apps" / name

@@ -63,6 +63,32 @@ def score(request: dict[str, Any]) -> Any:
     return plain(_asking(app.scoring, request))
 
 
+def export(source: str, target: str) -> None:
+    """Write an image as one NRRD file, in left-posterior-superior space.
+
+    Args:
+        source: a file, or the folder with the slices of one series.
+        target: the file to write.
+    """
+    import nrrd
+    import numpy as np
+
+    from hepatic.io.image import Cine
+    from hepatic.io.read import read
+
+    image = read(Path(source))
+    affine = image.grid.affine
+    header = {
+        "space": "left-posterior-superior",
+        "space directions": [list(affine[:3, axis]) for axis in range(3)],
+        "space origin": list(affine[:3, 3]),
+        "kinds": ["domain", "domain", "domain"],
+        "encoding": "gzip",
+    }
+    array = image.frames if isinstance(image, Cine) else image.array
+    nrrd.write(target, np.ascontiguousarray(array), header, index_order="C", compression_level=1)
+
+
 def warm() -> int:
     """Do nothing, in a worker that is ready."""
     return os.getpid()

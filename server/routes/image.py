@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import BadInputError, NotFoundError
+from server import worker
 from server.answer import media_type_of, sent_name
+from server.executor import Priority
 from server.names import IMAGE_SUFFIXES, safe_id, stem_of, suffix_of
 from server.params import cleaned, parsed
 from server.plain import plain
-from server.services import Services, ServicesDep
+from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
 
 router = APIRouter(prefix="/datastore", tags=["Datastore"])
 
@@ -62,11 +68,24 @@ def check(services: ServicesDep, image: str, check_sum: str = "") -> dict[str, A
 
 
 @router.get("/image", summary="Download an image")
-def download(services: ServicesDep, image: str) -> FileResponse:
-    """As one file."""
-    path = _one_file(services, services.host.image_id(image))
-    name = sent_name(path)
-    return FileResponse(path, media_type=media_type_of(name), filename=name)
+async def download(services: ServicesDep, image: str) -> FileResponse:
+    """As one file: the one it came in, or for a series of several files an NRRD."""
+    image_id, path = await run_in_threadpool(_find, services, image)
+    if path.is_file():
+        name = sent_name(path)
+        return FileResponse(path, media_type=media_type_of(name), filename=name)
+    target = services.scratch.dir / f"{uuid.uuid4().hex}.nrrd"
+    future = services.executor.submit(
+        worker.export, str(path), str(target), priority=Priority.INTERACTIVE, timeout_s=INFERENCE_TIMEOUT_S
+    )
+    try:
+        await asyncio.shield(asyncio.wrap_future(future))
+    except BaseException:
+        services.scratch.discard(target)
+        raise
+    name = f"{sent_name(Path(image_id))}.nrrd"
+    cleanup = BackgroundTask(services.scratch.discard, target)
+    return FileResponse(target, media_type=media_type_of(name), filename=name, background=cleanup)
 
 
 @router.get("/image/info", summary="What is known of an image")
@@ -87,19 +106,14 @@ def write_info(services: ServicesDep, image: str, info: Annotated[str, Form()] =
         return plain(datastore.update_image_info(image_id, given))
 
 
-def _one_file(services: Services, image_id: str) -> Path:
+def _find(services: Services, asked: str) -> tuple[str, Path]:
+    """Return the id of an image, and its file; the folder of a series of several files."""
+    image_id = services.host.image_id(asked)
     path = services.host.image_path(image_id)
     if path.is_dir():
         files = [file for file in path.iterdir() if file.is_file()]
-        if len(files) != 1:
-            raise NotFoundError(
-                "the image",
-                expected="one file",
-                came=f"a series of {len(files)} files",
-                fix="Open it from the archive it came from.",
-            )
-        return files[0]
-    return path
+        return image_id, files[0] if len(files) == 1 else path
+    return image_id, path
 
 
 def _digest_fits(path: Path, check_sum: str) -> bool:

@@ -3,8 +3,9 @@
 import os
 import tempfile
 import time
+from pathlib import Path
 
-import SimpleITK as sitk
+import SimpleITK
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
@@ -24,20 +25,21 @@ class Threshold(InferTask):
     def __call__(self, request):
         time.sleep(float(request.get("sleep_s", 0)))
         if request.get("die_once"):
-            flag = os.path.join(os.environ["FOREIGN_FLAGS"], request["die_once"])
-            if not os.path.exists(flag):
-                open(flag, "w").close()
+            flag = Path(os.environ["FOREIGN_FLAGS"]) / request["die_once"]
+            if not flag.exists():
+                flag.touch()
                 os.kill(os.getpid(), 9)
         if request.get("fail"):
             raise RuntimeError(f"cannot read {request['image']}")
         if request.get("refuse"):
             raise MONAILabelException(MONAILabelError.INVALID_INPUT, f"no liver in {request['image']}")
-        image = sitk.ReadImage(request["image"])
-        mask = sitk.Cast(image > float(request.get("threshold", 50)), sitk.sitkUInt8)
-        file = tempfile.NamedTemporaryFile(suffix=request.get("result_extension") or ".nrrd", delete=False).name
-        sitk.WriteImage(mask, file)
+        image = SimpleITK.ReadImage(request["image"])
+        mask = SimpleITK.Cast(image > float(request.get("threshold", 50)), SimpleITK.sitkUInt8)
+        handle, file = tempfile.mkstemp(suffix=request.get("result_extension") or ".nrrd")
+        os.close(handle)
+        SimpleITK.WriteImage(mask, file)
         seen = {key: str(request.get(key)) for key in ("image", "label", "session", "image_path", "model")}
-        voxels = int(sitk.GetArrayViewFromImage(mask).sum())
+        voxels = int(SimpleITK.GetArrayViewFromImage(mask).sum())
         return file, {"label_names": {"liver": 1}, "voxels": voxels, "seen": seen}
 
 

@@ -1,0 +1,42 @@
+"""The command ``hepatic``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from hepatic.errors import HepaticError
+from server.commands import import_dir, infer, models, sample_data, serve, train
+
+app = typer.Typer(
+    name="hepatic",
+    help="Annotate and learn from images of liver tumours: a server for 3D Slicer and OHIF, and what it takes.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("infer")(infer.infer)
+app.command("train")(train.train)
+app.command("import-dir")(import_dir.import_dir)
+app.command("sample-data")(sample_data.sample_data)
+app.add_typer(models.app, name="models")
+
+WRONG_INPUT = 2
+
+
+def main() -> None:
+    """Run the command; what a person can put right is said in one line, with exit code 2."""
+    try:
+        app()
+    except HepaticError as failure:
+        Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(failure))}", soft_wrap=True, highlight=False)
+        sys.exit(WRONG_INPUT)
+
+
+if __name__ == "__main__":
+    main()

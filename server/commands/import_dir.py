@@ -1,0 +1,123 @@
+"""``hepatic import-dir``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from hepatic.errors import BadInputError, HepaticError, NotFoundError
+
+if TYPE_CHECKING:
+    from hepatic.adapters.datastore import HepaticDatastore
+
+_SEGMENTATION = ".seg.nrrd"
+
+
+def import_dir(
+    source: Annotated[Path, typer.Argument(help="Folder with images, and with labels as *.seg.nrrd.")],
+    studies: Annotated[Path, typer.Option("--studies", "-s", help="Folder of the studies to import into.")],
+    labels: Annotated[Path | None, typer.Option(help="Folder whose files are all labels.")] = None,
+    tag: Annotated[str, typer.Option(help="Tag of the labels.")] = "final",
+    author: Annotated[str, typer.Option(help="Who made the labels.")] = "",
+    first: Annotated[int | None, typer.Option(min=1, help="Take only so many labels, in the order of names.")] = None,
+) -> None:
+    """Copy images and labels from elsewhere into the studies.
+
+    A label belongs to the image whose id, or whose file name without suffix, is its own file name without suffix.
+    What is there already is left as it is.
+
+    [bold]Examples[/]
+
+    hepatic import-dir demo/truth --studies demo/studies --first 4 --author "phantom truth"
+
+    hepatic import-dir images --labels masks --studies studies --author "Dr. K"
+    """
+    from hepatic.adapters.datastore import HepaticDatastore
+    from server.names import IMAGE_SUFFIXES, LABEL_SUFFIXES, checked_tag
+
+    for folder in (source, labels):
+        if folder is not None and not folder.is_dir():
+            raise NotFoundError("the folder to import", expected="a folder", came=str(folder), fix="Correct the path.")
+    checked_tag(tag)
+    files = list(_files(source, (*IMAGE_SUFFIXES, "")))
+    masks = [file for file in files if file.name.endswith(_SEGMENTATION)]
+    pictures = [file for file in files if file not in set(masks)]
+    if labels is not None:
+        masks += _files(labels, LABEL_SUFFIXES)
+    studies.mkdir(parents=True, exist_ok=True)
+    datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
+    console = Console(stderr=True)
+    by_stem = {stem(info["name"]): image_id for image_id, info in _infos(datastore)}
+    images = kept = 0
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
+        task = progress.add_task("images", total=len(pictures))
+        for file in pictures:
+            image_id = _add_image(datastore, file, console)
+            if image_id is not None:
+                by_stem[stem(file.name)] = image_id
+                images += 1
+            progress.advance(task)
+        known = set(datastore.list_images())
+        wanted = [(mask, name if (name := stem(mask.name)) in known else by_stem.get(name)) for mask in masks]
+        matched = [(mask, image_id) for mask, image_id in wanted if image_id is not None][:first]
+        task = progress.add_task("labels", total=len(matched))
+        for mask, image_id in matched:
+            kept += _add_label(datastore, mask, image_id, tag, author)
+            progress.advance(task)
+    strays = [mask.name for mask, image_id in wanted if image_id is None]
+    if strays:
+        console.print(f"[yellow]{len(strays)} labels belong to no image here, for example {strays[0]}[/]")
+    console.print(f"{images} images and {kept} labels were imported into {studies}", highlight=False)
+
+
+def stem(name: str) -> str:
+    """Return a file's name without its suffixes of image and label files."""
+    for suffix in (_SEGMENTATION, ".nii.gz", ".nii", ".nrrd", ".mha", ".dcm", ".json", ".png", ".tif", ".tiff"):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*")):
+        bare = "." not in file.name or file.name.replace(".", "").isdigit()
+        fits = any(suffix and file.name.lower().endswith(suffix) for suffix in suffixes) or (bare and "" in suffixes)
+        if file.is_file() and fits and not file.name.startswith("."):
+            yield file
+
+
+def _infos(datastore: HepaticDatastore) -> list[tuple[str, dict[str, Any]]]:
+    return [(image_id, datastore.get_image_info(image_id)) for image_id in datastore.list_images()]
+
+
+def _add_image(datastore: HepaticDatastore, file: Path, console: Console) -> str | None:
+    try:
+        return datastore.add_image(stem(file.name), str(file), {})
+    except HepaticError as refused:
+        console.print(f"[yellow]left out:[/] {file.name}: {refused}", highlight=False)
+        return None
+
+
+def _add_label(datastore: HepaticDatastore, mask: Path, image_id: str, tag: str, author: str) -> int:
+    """Save a label unless the same file is there already; return how many were saved."""
+    from hepatic.io.labelmap import read_labelmap
+
+    if datastore.get_labels_by_image_id(image_id).get(tag):
+        present = Path(datastore.get_label_uri(image_id, tag))
+        if present.is_file() and present.read_bytes() == mask.read_bytes():
+            return 0
+    info: dict[str, Any] = {"author": author} if author else {}
+    try:
+        names = read_labelmap(mask).names
+    except BadInputError as unreadable:
+        raise BadInputError(mask.name, expected="a label", came=unreadable.came, fix=unreadable.fix) from unreadable
+    info["label_info"] = [
+        {"name": name, "idx": value} for name, value in sorted(names.items(), key=lambda entry: entry[1])
+    ]
+    datastore.save_label(image_id, str(mask), tag, info)
+    return 1

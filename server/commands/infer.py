@@ -1,0 +1,73 @@
+"""``hepatic infer``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hepatic.errors import NotFoundError
+from server.commands.options import App, Conf, Params, app_dir, pairs, values
+
+
+def infer(
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, or ids of images in the studies.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path(),
+    app: App = Path("apps/hepatic"),
+    studies: Annotated[
+        str, typer.Option("--studies", "-s", help="Studies whose images and trained models are used; none by default.")
+    ] = "",
+    conf: Conf = None,
+    param: Params = None,
+) -> None:
+    """Run a model on images, without a server.
+
+    Writes the result file and what is known about it as JSON, named for image and model.
+
+    [bold]Examples[/]
+
+    hepatic infer dsa_ltdnet run.dcm --out results
+
+    hepatic infer dsa_ltdnet run1.dcm run2.dcm -o results --studies demo/studies -p key_frame=12
+    """
+    from server.host import AppSpec, Host
+    from server.names import LABEL_SUFFIXES, safe_id, suffix_of
+    from server.worker import run_inference
+
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hepatic-") as scratch:
+        tempfile.tempdir = scratch
+        host = Host(AppSpec(str(app_dir(app)), studies or f"{scratch}/studies", pairs(conf, "--conf")), "worker")
+        if model not in host.models:
+            raise NotFoundError(
+                "the model", expected=" or ".join(sorted(host.models)), came=model, fix="Choose one of these."
+            )
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(model, total=len(images))
+            for image in images:
+                path = Path(image)
+                if not path.exists():
+                    path = host.image_path(host.image_id(image))
+                request = {"image": str(path.absolute()), "result_extension": ".nrrd", **values(param), "model": model}
+                result = run_inference(host.app, request)
+                stem = safe_id(
+                    f"{Path(image).name.split('.nii')[0].removesuffix('.nrrd').removesuffix('.dcm')}_{model}"
+                )
+                (out / f"{stem}.json").write_text(json.dumps(result["params"], indent=1), "utf-8")
+                file = result["file"]
+                if file is not None:
+                    target = out / (stem + suffix_of(file, LABEL_SUFFIXES, "the result"))
+                    shutil.move(file, target)
+                    console.print(f"{image} → {target}", highlight=False)
+                else:
+                    console.print(f"{image} → {out / stem}.json", highlight=False)
+                progress.advance(task)

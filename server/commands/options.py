@@ -1,0 +1,63 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hepatic.errors import BadInputError
+
+OUR_APP = Path(__file__).resolve().parents[2] / "apps" / "hepatic"
+
+App = Annotated[Path, typer.Option("--app", "-a", help="Folder with the MONAI Label app's main.py.")]
+Studies = Annotated[str, typer.Option("--studies", "-s", help="Folder of the studies, or a DICOMweb server's URL.")]
+Conf = Annotated[list[str] | None, typer.Option("--conf", "-c", metavar="KEY=VALUE", help="Option for the app.")]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Option for the model; may be repeated.")
+]
+
+
+def app_dir(chosen: Path) -> Path:
+    """Return the app's folder; ours wherever the command is called from."""
+    return OUR_APP if chosen == Path("apps/hepatic") and not chosen.exists() else chosen
+
+
+def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    """Read ``KEY=VALUE`` options.
+
+    Raises:
+        BadInputError: one has no ``=``.
+    """
+    found = {}
+    for text in given or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise BadInputError(option, expected="KEY=VALUE", came=text, fix=f"Write for example {option} threads=2.")
+        found[key.strip()] = value
+    return found
+
+
+def values(given: list[str] | None) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` options whose values may be numbers, lists and so on, written as JSON."""
+    found: dict[str, Any] = {}
+    for key, text in pairs(given, "--param").items():
+        try:
+            found[key] = json.loads(text)
+        except ValueError:
+            found[key] = text
+    return found
+
+
+def log_to_terminal(level: int = logging.INFO) -> None:
+    """Show what is logged, with times."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S")
+    logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
+    for noisy in ("monailabel", "timeloop", "numexpr", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

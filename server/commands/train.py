@@ -1,0 +1,44 @@
+"""``hepatic train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hepatic.errors import NotFoundError
+from server.commands.options import App, Conf, Params, Studies, app_dir, log_to_terminal, pairs, values
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="Name of the trainer.")],
+    studies: Studies,
+    app: App = Path("apps/hepatic"),
+    conf: Conf = None,
+    param: Params = None,
+) -> None:
+    """Train a model on the finished labels, without a server.
+
+    [bold]Examples[/]
+
+    hepatic train dsa_ltdnet --studies demo/studies
+
+    hepatic train dsa_ltdnet --studies demo/studies -p max_epochs=20 -p seed=1
+    """
+    from server.host import AppSpec, Host
+    from server.plain import plain
+
+    log_to_terminal()
+    host = Host(AppSpec(str(app_dir(app)), studies, pairs(conf, "--conf")), "training")
+    if model not in host.trainers:
+        raise NotFoundError(
+            "the trainer", expected=" or ".join(sorted(host.trainers)), came=model, fix="Choose one of these."
+        )
+    result = plain(host.app.train({**values(param), "model": model}))
+    table = Table("", "", show_header=False, box=None)
+    for key, value in (result or {}).items():
+        table.add_row(str(key), str(value))
+    Console().print(table)

@@ -1,0 +1,75 @@
+"""A running server over the foreign app, and the client that 3D Slicer uses."""
+
+import importlib.util
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from server.app import create_app
+from server.running import running
+
+FOREIGN_APP = Path(__file__).parent.parent / "foreign_app"
+
+
+def slicer_client_class():
+    folder = Path(sysconfig.get_path("data")) / "monailabel/plugins/slicer/MONAILabel/MONAILabelLib"
+    spec = importlib.util.spec_from_file_location("slicer_client", folder / "client.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["slicer_client"] = module
+    spec.loader.exec_module(module)
+    return module.MONAILabelClient
+
+
+def write_image(path, seed=0):
+    array = np.random.default_rng(seed).integers(0, 100, (6, 24, 32)).astype(np.int16)
+    image = SimpleITK.GetImageFromArray(array)
+    image.SetSpacing((0.7, 0.7, 3.0))
+    image.SetOrigin((10.0, -20.0, 30.0))
+    SimpleITK.WriteImage(image, str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def flags(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flags")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FOREIGN_FLAGS", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies")
+    for number in range(4):
+        write_image(folder / f"case{number}.nrrd", number)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app(studies, flags):
+    return create_app(FOREIGN_APP, studies, queue_limit=4, score_in_background=False, max_upload_mib=2)
+
+
+@pytest.fixture(scope="session")
+def server(app):
+    with running(app) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def services(app, server):
+    return app.state.services
+
+
+@pytest.fixture
+def slicer(server, tmp_path):
+    return slicer_client_class()(server, str(tmp_path), "reader-1")
+
+
+@pytest.fixture
+def new_image(tmp_path):
+    return write_image(tmp_path / "new volume.nrrd", 99)

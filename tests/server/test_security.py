@@ -1,0 +1,186 @@
+"""Requests that should not get anywhere."""
+
+import json
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+TRAVERSALS = ["../../etc/passwd", "/etc/passwd", "..", "..\\..\\x", "case0.nrrd/../case0", "a\0b", "."]
+
+
+@pytest.mark.parametrize("image", [*TRAVERSALS, ""])
+def test_an_image_is_an_id_and_never_a_path(server, image):
+    calls = [
+        requests.post(f"{server}/infer/threshold", params={"image": image}, timeout=10),
+        requests.get(f"{server}/datastore/image", params={"image": image}, timeout=10),
+        requests.get(f"{server}/datastore/image/info", params={"image": image}, timeout=10),
+        requests.delete(f"{server}/datastore/image", params={"id": image}, timeout=10),
+        requests.get(f"{server}/datastore/label", params={"label": image, "tag": "final"}, timeout=10),
+        requests.put(
+            f"{server}/datastore/label", params={"image": image}, files={"label": ("a.nrrd", b"x")}, timeout=10
+        ),
+    ]
+    assert {call.status_code for call in calls} <= {404, 422}
+    assert all("detail" in call.json() for call in calls)
+
+
+def test_a_file_of_the_server_is_not_an_image(server, studies):
+    path = str(studies / "case0.nrrd")
+    assert requests.post(f"{server}/infer/threshold", params={"image": path}, timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize("tag", ["../up", "/x", "a/b", "..", ".hidden", "a" * 100])
+def test_a_tag_is_a_plain_name(server, tag):
+    url = f"{server}/datastore/label"
+    query = {"image": "case0", "tag": tag}
+    assert requests.put(url, params=query, files={"label": ("a.nrrd", b"x")}, timeout=10).status_code == 422
+    assert requests.get(url, params={"label": "case0", "tag": tag}, timeout=10).status_code == 422
+
+
+@pytest.mark.parametrize("session_id", ["..", "....", "%2e%2e%2f%2e%2e", "x", "urn:uuid:" + "0" * 32])
+def test_a_session_is_one_that_was_opened(server, session_id):
+    assert requests.delete(f"{server}/session/{session_id}", timeout=10).status_code in (404, 405)
+    query = {"session_id": session_id}
+    assert requests.post(f"{server}/infer/threshold", params=query, timeout=10).status_code == 404
+
+
+def test_params_cannot_change_what_is_read_or_written(server, studies):
+    evil = {
+        "image": "/etc/passwd",
+        "model": "grade",
+        "label": "/etc/passwd",
+        "session": {"image": "/etc/passwd"},
+        "image_path": "/etc/passwd",
+        "result_extension": "/../../x.nrrd",
+        "device": "/dev/sda",
+    }
+    form = {"params": (None, json.dumps(evil))}
+    query = {"image": "case0", "output": "json"}
+    answer = requests.post(f"{server}/infer/threshold", params=query, files=form, timeout=30).json()
+    assert answer["seen"] == {
+        "image": str(studies / "case0.nrrd"),
+        "label": "None",
+        "session": "None",
+        "image_path": "None",
+        "model": "threshold",
+    }
+
+
+@pytest.mark.parametrize("params", ["[1]", "{", '"x"', "7"])
+def test_params_that_are_no_object_are_refused(server, params):
+    form = {"params": (None, params)}
+    answer = requests.post(f"{server}/infer/threshold", params={"image": "case0"}, files=form, timeout=10)
+    assert answer.status_code == 422
+    assert "JSON object" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["x.exe", "x.nii.gz.sh", "x", "x.mhd", "../../x", "x.zip"])
+def test_uploads_of_other_kinds_are_refused(server, name, studies):
+    before = sorted(studies.rglob("*"))
+    answer = requests.put(f"{server}/datastore/image", files={"file": (name, b"x")}, timeout=10)
+    assert answer.status_code == 422
+    assert requests.put(f"{server}/session/", files={"files": (name, b"x")}, timeout=10).status_code == 422
+    assert sorted(studies.rglob("*")) == before
+
+
+def test_an_uploaded_name_leads_nowhere(server, new_image, studies):
+    files = {"file": ("../../../escaped.nrrd", new_image.read_bytes())}
+    answer = requests.put(f"{server}/datastore/image", files=files, timeout=10)
+    assert answer.json() == {"image": "escaped"}
+    files = {"file": ("x.nrrd", new_image.read_bytes())}
+    answer = requests.put(f"{server}/datastore/", params={"image": "../../../../up"}, files=files, timeout=10)
+    assert "/" not in answer.json()["image"]
+    for image in ("escaped", answer.json()["image"]):
+        assert requests.get(f"{server}/datastore/image", params={"image": image}, timeout=10).status_code == 200
+        assert requests.delete(f"{server}/datastore/image", params={"id": image}, timeout=10).status_code == 200
+    assert not list(studies.parent.glob("*.nrrd"))
+
+
+def test_too_large_an_upload_is_refused(server):
+    answer = requests.put(f"{server}/session/", files={"files": ("x.nrrd", bytes(3 << 20))}, timeout=10)
+    assert answer.status_code == 413
+    assert "2 MiB" in answer.json()["detail"]
+
+
+def test_too_large_an_upload_that_hides_its_length_is_refused(server):
+    def body():
+        yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.nrrd"\r\n\r\n'
+        for _ in range(48):
+            yield bytes(1 << 16)
+        yield b"\r\n--b--\r\n"
+
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = requests.put(f"{server}/session/", data=body(), headers=headers, timeout=10)
+    assert answer.status_code == 413
+
+
+def test_failures_say_what_and_no_more(server, services, studies):
+    form = {"params": (None, '{"fail": 1}')}
+    answer = requests.post(f"{server}/infer/threshold", params={"image": "case0"}, files=form, timeout=30)
+    assert answer.status_code == 500
+    told = answer.json()["detail"]
+    assert "RuntimeError" in told
+    assert "Traceback" not in told
+    assert str(studies) not in told
+    number = told.rstrip(".").rpartition(" ")[2]
+    log = services.log.tail(200)
+    assert number in log
+    assert "cannot read" in log
+
+
+def test_what_an_app_refuses_is_told_without_paths(server, studies):
+    form = {"params": (None, '{"refuse": 1}')}
+    answer = requests.post(f"{server}/infer/threshold", params={"image": "case0"}, files=form, timeout=30)
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": "no liver in case0.nrrd"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "infer/nobody?image=case0"),
+        ("POST", "train/nobody"),
+        ("POST", "activelearning/nobody"),
+        ("POST", "scoring/nobody"),
+        ("GET", "model/nobody"),
+        ("GET", "model/threshold"),
+        ("GET", "model/info/threshold"),
+    ],
+)
+def test_unknown_names_are_404(server, method, path):
+    answer = requests.request(method, f"{server}/{path}", timeout=10)
+    assert answer.status_code == 404
+    assert answer.json()["detail"]
+
+
+def test_weights_that_may_hold_code_are_refused(server):
+    for name in ("model.pt", "model.ts", "model.pkl"):
+        answer = requests.put(f"{server}/model/threshold", files={"file": (name, b"x")}, timeout=10)
+        assert answer.status_code == 422
+    answer = requests.put(f"{server}/model/threshold", files={"file": ("m.safetensors", b"x")}, timeout=10)
+    assert answer.status_code == 409
+
+
+def test_pages_of_other_origins_cannot_change_anything(server):
+    headers = {"Origin": "https://evil.example"}
+    assert requests.delete(f"{server}/train/", headers=headers, timeout=10).status_code == 403
+    assert requests.delete(f"{server}/train/", headers={"Origin": server}, timeout=10).status_code == 200
+    assert requests.get(f"{server}/info/", headers={"Host": "evil.example"}, timeout=10).status_code == 400
+
+
+def test_raw_dots_in_the_path_reach_no_file(server):
+    address = urlsplit(server)
+    for path in ("/../../etc/passwd", "/session/../../../etc/passwd", "/static/../../../etc/passwd"):
+        with socket.create_connection((address.hostname, address.port), 5) as raw:
+            raw.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda raw=raw: raw.recv(4096), b""))
+        assert b" 404 " in answer.splitlines()[0]
+        assert b"root:" not in answer
+
+
+def test_nothing_was_written_outside(studies):
+    assert not Path("/x").exists()
+    assert not [path for path in studies.parent.iterdir() if path.name in ("up", "escaped.nrrd", "x.nrrd")]

@@ -1,0 +1,93 @@
+"""Trainings over HTTP, as 3D Slicer and OHIF ask for them."""
+
+import time
+
+import psutil
+import pytest
+import requests
+
+
+def until(condition, limit_s=40.0):
+    deadline = time.monotonic() + limit_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(autouse=True)
+def idle(slicer, services):
+    yield
+    services.training.stop()
+    until(lambda: not slicer.train_status(check_if_running=True))
+
+
+def training_processes():
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        if "server.training_process" in " ".join(child.cmdline()):
+            found.append(child)
+    return found
+
+
+def test_slicer_starts_and_follows_a_training(slicer, services):
+    assert not slicer.train_status(check_if_running=True)
+    started = slicer.train_start("slow", {"max_epochs": 3})
+    assert started["id"]
+    assert started["start_ts"]
+    assert started["request"] == {"max_epochs": 3, "client_id": "reader-1", "model": "slow"}
+    until(lambda: slicer.train_status(check_if_running=True))
+    assert slicer.train_status()["status"] == "RUNNING"
+    until(lambda: not slicer.train_status(check_if_running=True))
+    done = slicer.train_status()
+    assert done["id"] == started["id"]
+    assert done["status"] == "DONE"
+    assert done["result"] == {"best_metric": 0.5, "images": len(services.host.datastore.list_images())}
+    assert "epoch 3" in done["details"]
+    assert len(done["details"]) <= 20
+    log = services.spec.data_dir / "trainings" / started["id"] / "log.txt"
+    assert "epoch 1\nepoch 2\nepoch 3\n" in log.read_text()
+
+
+def test_one_runs_at_a_time_and_stopping_kills_it(slicer, server):
+    slicer.train_start("slow", {"max_epochs": 100, "sleep_s": 1})
+    process = until(training_processes)[0]
+    busy = requests.post(f"{server}/train/other", json={}, timeout=10)
+    assert busy.status_code == 429
+    queued = requests.post(f"{server}/train/other", params={"enqueue": True}, json={}, timeout=10).json()
+    assert queued["status"] == "SUBMITTED"
+    until(lambda: "epoch 1" in slicer.train_status()["details"])
+    stopped = slicer.train_stop()
+    assert stopped["status"] == "STOPPED"
+    assert stopped["end_ts"]
+    assert stopped["details"][-1] == "Stopped on request."
+    until(lambda: not process.is_running())
+    records = requests.get(f"{server}/train/", params={"all": True}, timeout=10).json()
+    assert [record["status"] for record in records[-2:]] == ["STOPPED", "STOPPED"]
+    assert slicer.train_stop() is None
+
+
+def test_a_failed_training_says_so(slicer, server):
+    answer = requests.post(f"{server}/train/slow", params={"run_sync": True}, json={"fail": 1}, timeout=60)
+    assert answer.status_code == 500
+    record = slicer.train_status()
+    assert record["status"] == "ERROR"
+    assert record["details"][-1] == "RuntimeError: training broke"
+
+
+def test_ohif_starts_only_the_trainers_it_names(server):
+    answer = requests.post(f"{server}/train/", json={"other": {"max_epochs": 1}}, timeout=10).json()
+    assert list(answer) == ["other"]
+    assert answer["other"]["result"]["request"] == {"max_epochs": 1, "model": "other"}
+    assert requests.post(f"{server}/train/", json={"nobody": {}}, timeout=10).status_code == 404
+
+
+def test_an_empty_body_starts_all_trainers(server):
+    answer = requests.post(f"{server}/train/", timeout=10).json()
+    assert list(answer) == ["slow", "other"]
+
+
+def test_params_cannot_choose_paths(server):
+    body = {"bundle_path": "/evil", "name": "../../x", "model": "other", "output_dir": "/x"}
+    record = requests.post(f"{server}/train/slow", json=body, timeout=10).json()
+    assert record["request"] == {"model": "slow"}
