@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,4 +28,4 @@ class LabelledCase:
     label: Path
     label_version: int
     label_sha256: str
-    label_info: Mapping[str, Any]
+    label_info: dict[str, Any]
