@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hepatic.active.score import Score, read_score
+from hepatic.active.score import Score, read_scores
 
 #: Key under which MONAI Label notes who was handed an image: {"<strategy>": {"ts": seconds, "client_id": ...}}.
 HANDED_KEY = "strategy"
@@ -30,7 +30,7 @@ class Candidate:
     """An image without a label, and what is known of it."""
 
     id: str
-    score: Score | None = None
+    scores: tuple[Score, ...] = ()
     handed: tuple[Handed, ...] = ()
 
 
@@ -41,7 +41,7 @@ def candidate(image_id: str, info: Mapping[str, Any]) -> Candidate:
     for note in notes.values() if isinstance(notes, Mapping) else ():
         if isinstance(note, Mapping) and isinstance(note.get("ts"), int | float):
             handed.append(Handed(float(note["ts"]), str(note.get("client_id") or "")))
-    return Candidate(image_id, read_score(info), tuple(handed))
+    return Candidate(image_id, read_scores(info), tuple(handed))
 
 
 def free(candidates: Sequence[Candidate], *, client: str, now: float, within_seconds: float) -> list[Candidate]:

@@ -39,27 +39,26 @@ def choose_random(candidates: Sequence[Candidate], *, seed: int | None = None) -
 def choose_uncertain(
     candidates: Sequence[Candidate], *, served: Mapping[str, Version], model: str | None = None
 ) -> Choice | None:
-    """Take the one the served model is least sure of.
+    """Take the one a served model is least sure of.
 
-    Scores of the served version come first; scores of other versions count only where there is none of those, since
-    scores of two versions cannot be compared. Without any score the first in the order given is taken.
+    Scores of different models, or versions of one, cannot be compared. So one model decides: the first of those served
+    that has scored anything. Scores of its served version come first; those of earlier versions count only where there
+    is none of those. Without any score the first in the order given is taken.
 
     Args:
-        served: version by model, as served now.
+        served: version by model, as served now, the preferred model first.
         model: look at the scores of this model only.
 
     Returns:
         The choice, None if there are no candidates.
     """
-    scored = [(one, one.score) for one in candidates if one.score is not None and model in (None, one.score.model)]
-    current = [(one, score) for one, score in scored if served.get(score.model) == score.version]
-    if current:
-        one, score = max(current, key=lambda pair: pair[1].score)
-        return Choice(one.id, f"highest uncertainty of {score.model} version {score.version}", score.score)
-    if scored:
-        one, score = max(scored, key=lambda pair: pair[1].score)
-        reason = f"highest uncertainty of {score.model} version {score.version}, which is not the one served"
-        return Choice(one.id, f"{reason}; no image is scored by that yet", score.score)
+    for name in served if model is None else (model,):
+        scored = [(one, score) for one in candidates for score in one.scores if score.model == name]
+        current = [(one, score) for one, score in scored if served.get(name) == score.version]
+        if scored:
+            one, score = max(current or scored, key=lambda pair: pair[1].score)
+            stale = "" if current else ", which is not the one served; no image is scored by that yet"
+            return Choice(one.id, f"highest uncertainty of {name} version {score.version}{stale}", score.score)
     if candidates:
         return Choice(candidates[0].id, "first in order: no image is scored yet")
     return None

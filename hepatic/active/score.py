@@ -9,8 +9,8 @@ from typing import Any
 
 Version = int | str
 
-#: Key of the score in an image's info.
-KEY = "uncertainty"
+#: Keys of the scores in an image's info: this and the model's name, so that models do not overwrite each other's.
+PREFIX = "uncertainty."
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,17 @@ class Score:
     score: float
 
 
-def read_score(info: Mapping[str, Any]) -> Score | None:
-    """Return the score in an image's info, None if there is none or it is not one of ours."""
-    value = info.get(KEY)
+def read_scores(info: Mapping[str, Any]) -> tuple[Score, ...]:
+    """Return the scores in an image's info, one per model; what is not one of ours is passed over."""
+    found = (_read(key.removeprefix(PREFIX), value) for key, value in info.items() if key.startswith(PREFIX))
+    return tuple(score for score in found if score is not None)
+
+
+def _read(model: str, value: object) -> Score | None:
     if not isinstance(value, Mapping):
         return None
-    model, version, score = value.get("model"), value.get("version"), value.get("score")
-    if not isinstance(model, str) or not isinstance(version, int | str) or isinstance(version, bool):
+    version, score = value.get("version"), value.get("score")
+    if not isinstance(version, int | str) or isinstance(version, bool):
         return None
     if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
         return None
@@ -49,4 +53,4 @@ def write_score(score: Score) -> dict[str, Any]:
     """
     if not math.isfinite(score.score):
         raise ValueError(f"A score must be finite, not {score.score}.")
-    return {KEY: {"model": score.model, "version": score.version, "score": score.score}}
+    return {PREFIX + score.model: {"version": score.version, "score": score.score}}

@@ -85,7 +85,7 @@ class Uncertainty(_Chooser):
     """The image the served model is least sure of; ``model`` in the request looks at that model's scores only.
 
     Args:
-        served: returns the versions served now, by task.
+        served: returns the versions served now by task, the preferred task first.
     """
 
     def __init__(self, served: Callable[[], Mapping[str, Version]], *, keep_minutes: float = KEEP_MINUTES) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             from_scratch=chosen["start"] == "scratch",
             preset=preset,
         )
-        cases = labelled_cases(datastore)
+        cases = labelled_cases(datastore, modality=self.recipe.task.modality)
         logger.info("Training %s on the labels of %d images", self.recipe.name, len(cases))
         started = time.monotonic()
         result = fit(
@@ -99,10 +100,10 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         return stats
 
 
-def labelled_cases(datastore: Datastore) -> list[LabelledCase]:
+def labelled_cases(datastore: Datastore, *, modality: str) -> list[LabelledCase]:
     """Final labels of a datastore with their images and patients.
 
-    A datastore other than hepatic's does not know patients: each image counts as one.
+    A datastore other than hepatic's knows neither patients nor modalities: each image counts as a patient of its own.
     """
     if isinstance(datastore, HepaticDatastore):
         return [
@@ -114,30 +115,31 @@ def labelled_cases(datastore: Datastore) -> list[LabelledCase]:
                 names=label_names(case.label_info),
             )
             for case in datastore.labelled_cases()
+            if case.modality == modality
         ]
     cases = []
     for image_id in datastore.get_labeled_images():
         label_id = datastore.get_label_by_image_id(image_id, "final")
-        info = datastore.get_label_info(label_id, "final")
         cases.append(
             LabelledCase(
                 image_id=image_id,
                 patient_id=image_id,
                 source=Path(datastore.get_image_uri(image_id)),
                 label=Path(datastore.get_label_uri(label_id, "final")),
-                names=label_names(info),
+                names=label_names(datastore.get_label_info(label_id, "final")),
             )
         )
     return cases
 
 
-def label_names(info: dict[str, Any]) -> dict[str, int]:
-    """Values by name out of what a viewer sent with a label: ``label_info`` [{name, idx}...], in Slicer's order.
+def label_names(info: Mapping[str, Any]) -> dict[str, int]:
+    """Values by name out of what a viewer sent with a label: ``label_info``, a list of {name, idx}.
 
     Raises:
         BadInputError: it is not that shape.
     """
-    entries = (info.get("params") or info).get("label_info") or []
+    nested = info.get("params")
+    entries = info.get("label_info") or (nested.get("label_info") if isinstance(nested, Mapping) else None) or []
     try:
         return {str(entry["name"]): int(entry.get("idx", position)) for position, entry in enumerate(entries, start=1)}
     except (TypeError, KeyError, ValueError, AttributeError):

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from hepatic.errors import BadInputError
 from hepatic.io.content import content_hash
 from hepatic.io.image import Labelmap
@@ -38,8 +40,19 @@ class LabelledCase:
         """Read image and label; BadInputError when they do not belong together."""
         image = read(self.source)
         labelmap = read_labelmap(self.label, like=image.grid)
-        named = Labelmap(labelmap.array, labelmap.grid, labelmap.names or self.names)
+        named = Labelmap(labelmap.array, labelmap.grid, labelmap.names or self._names_in(labelmap))
         return {"source": image, "label": named, "options": task.parse_options({})}
+
+    def _names_in(self, labelmap: Labelmap) -> dict[str, int]:
+        """Match ``names`` to the values of the file.
+
+        3D Slicer counts a segment's ``idx`` over all its segments, but numbers those it exports from 1; the two differ
+        when it leaves scribbles out. Where the file holds a value that is nobody's ``idx``, order decides.
+        """
+        values = {int(value) for value in np.unique(labelmap.array)} - {0}
+        if values <= set(self.names.values()):
+            return dict(self.names)
+        return {name: place for place, name in enumerate(sorted(self.names, key=self.names.__getitem__), start=1)}
 
 
 def training_samples(recipe: Recipe, cases: Iterable[LabelledCase]) -> list[Tensors]:

@@ -6,11 +6,11 @@ import pytest
 
 from hepatic.active.candidate import Candidate, Handed, candidate, free
 from hepatic.active.choose import choose_first, choose_random, choose_uncertain
-from hepatic.active.score import Score, read_score, write_score
+from hepatic.active.score import Score, read_scores, write_score
 
 
 def scored(image_id: str, score: float, *, version: int | str = 2, model: str = "liver") -> Candidate:
-    return Candidate(image_id, Score(model, version, score))
+    return Candidate(image_id, (Score(model, version, score),))
 
 
 PLAIN = [Candidate("a"), Candidate("b"), Candidate("c")]
@@ -48,6 +48,16 @@ def test_without_scores_the_first_is_taken_and_the_answer_says_so() -> None:
     assert only_other.id == "a"
 
 
+def test_two_models_scores_are_kept_side_by_side_and_never_compared() -> None:
+    both = [
+        Candidate("a", (Score("dsa_ltdnet", 1, 0.2), Score("dsa_unet", 1, 0.9))),
+        Candidate("b", (Score("dsa_ltdnet", 1, 0.3), Score("dsa_unet", 1, 0.1))),
+    ]
+    served = {"dsa_ltdnet": 1, "dsa_unet": 1}
+    assert choose_uncertain(both, served=served).id == "b"  # type: ignore[union-attr]
+    assert choose_uncertain(both, served=served, model="dsa_unet").id == "a"  # type: ignore[union-attr]
+
+
 def test_the_first_of_equal_scores_is_taken() -> None:
     assert choose_uncertain([scored("b", 1), scored("a", 1)], served={"liver": 2}).id == "b"  # type: ignore[union-attr]
 
@@ -75,17 +85,16 @@ def test_a_client_without_an_id_is_another_one_every_time() -> None:
 
 def test_scores_and_hand_outs_are_read_from_the_image_s_info() -> None:
     info = {**write_score(Score("liver", 3, 0.5)), "strategy": {"first": {"ts": 5, "client_id": "ann"}, "x": "odd"}}
-    assert candidate("a", info) == Candidate("a", Score("liver", 3, 0.5), (Handed(5.0, "ann"),))
+    assert candidate("a", info) == Candidate("a", (Score("liver", 3, 0.5),), (Handed(5.0, "ann"),))
 
 
 @pytest.mark.parametrize(
     "value",
-    [None, 0.5, "x", {}, {"model": "m", "version": 1}, {"model": "m", "version": 1, "score": math.nan},
-     {"model": "m", "version": 1, "score": True}, {"model": 1, "version": 1, "score": 1},
-     {"model": "m", "version": None, "score": 1}],
+    [None, 0.5, "x", {}, {"version": 1}, {"version": 1, "score": math.nan}, {"version": 1, "score": True},
+     {"version": None, "score": 1}],
 )  # fmt: skip
 def test_what_is_no_score_is_passed_over(value: object) -> None:
-    assert read_score({"uncertainty": value}) is None
+    assert read_scores({"uncertainty.m": value}) == ()
 
 
 def test_a_score_that_is_no_number_is_not_written() -> None:
