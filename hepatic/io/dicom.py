@@ -28,12 +28,14 @@ from pydicom.uid import (
 
 from hepatic.errors import BadInputError
 from hepatic.io.codestream import codestream_size
+from hepatic.io.deflate import DEFLATE_RATIO
 from hepatic.io.dicom_cine import frame_times_ms, mask_frames, pixel_spacing_mm
-from hepatic.io.dicom_element import numbers, text, whole
-from hepatic.io.dicom_grid import itk_grid
+from hepatic.io.dicom_element import text, whole
+from hepatic.io.dicom_grid import frames_are_regular, itk_grid
+from hepatic.io.dicom_rescale import rescale
 from hepatic.io.image import Cine, Modality, Volume
 from hepatic.io.refusal import NotAnImageError, refusing
-from hepatic.io.size import DEFLATE_RATIO, check_bytes, check_size
+from hepatic.io.size import check_bytes, check_size
 
 # pydicom quotes invalid values in its warnings, and a value may be a patient's name.
 warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
@@ -89,8 +91,9 @@ def read_header(path: Path) -> DicomHeader:
         sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID") or ""
         rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
         if (not sop_class.startswith(_IMAGES) and rows is None) or sop_class.startswith(_NOT_IMAGES):
-            name = UID(sop_class).name if sop_class else "an object without SOP class"
-            raise NotAnImageError(path.name, expected=EXPECTED, came=name, fix="Leave it out of the images.")
+            name = UID(sop_class).name
+            came = "an object of no known SOP class" if name == sop_class else name
+            raise NotAnImageError(path.name, expected=EXPECTED, came=came, fix="Leave it out of the images.")
         frames = whole(dataset, "NumberOfFrames") if "NumberOfFrames" in dataset else 1
         bits_allocated = whole(dataset, "BitsAllocated")
         bits_stored = whole(dataset, "BitsStored") or bits_allocated
@@ -123,6 +126,13 @@ def read_image(header: DicomHeader, *, max_pixels: int | None = None) -> Volume 
     Raises:
         BadInputError: it is larger than ``max_pixels`` or than the file, cannot be decoded, or is not a picture.
     """
+    if header.kind == "volume" and not frames_are_regular(header.dataset):
+        raise BadInputError(
+            header.path.name,
+            expected="frames in equal steps along their normal",
+            came="frames in unequal steps, or several stacks",
+            fix="Split the stacks, or export single-frame files.",
+        )
     array = decode(header, max_pixels=max_pixels)
     grid = itk_grid(header.dataset, header.size)
     if header.kind == "volume":
@@ -175,20 +185,6 @@ def decode(header: DicomHeader, *, max_pixels: int | None = None) -> NDArray[np.
         if photometric == "MONOCHROME1" and text(dataset, "Modality") not in _MEASURED:
             return np.asarray(-1 - array if array.dtype.kind == "i" else (2**header.bits_stored - 1) - array)
         return array
-
-
-def rescale(array: NDArray[np.generic], dataset: Dataset) -> NDArray[np.generic]:
-    """Apply RescaleSlope and RescaleIntercept: int16 where the result is whole and fits, float32 otherwise."""
-    slope = (numbers(dataset, "RescaleSlope", 1) or (1.0,))[0]
-    intercept = (numbers(dataset, "RescaleIntercept", 1) or (0.0,))[0]
-    if (slope, intercept) == (1.0, 0.0):
-        return array
-    if slope.is_integer() and intercept.is_integer() and array.dtype.kind in "iu" and array.size:
-        ends = (int(array.min()) * slope + intercept, int(array.max()) * slope + intercept)
-        if min(ends) >= -(2**15) and max(ends) < 2**15:
-            wide = array.astype(np.int32) if array.itemsize < 4 else array.astype(np.int64)
-            return (wide * int(slope) + int(intercept)).astype(np.int16)
-    return (array.astype(np.float64) * slope + intercept).astype(np.float32)
 
 
 def _kind(dataset: Dataset, modality: str, sop_class: str, frames: int, samples: int) -> Literal["volume", "cine"]:
@@ -270,7 +266,9 @@ def _check_frames(path: Path, dataset: Dataset, header: DicomHeader) -> None:
             check_bytes(path.name, promised=promised, there=len(frame) * 64)  # 128 bytes from 2
             continue
         size = codestream_size(frame)
-        if size is not None and size != (rows, columns):
+        if size is None:
+            raise _broken(path, "frames that start with their size", "a frame that does not")
+        if size != (rows, columns):
             raise _broken(path, f"frames of {columns} x {rows} pixels", f"a frame of {size[1]} x {size[0]}")
     if found != frames:
         raise _broken(path, f"{frames} frames", f"{found}")
@@ -280,6 +278,8 @@ def _significant(array: NDArray[Any], bits_stored: int) -> NDArray[Any]:
     """Drop what old overlays left above BitsStored, keeping the sign."""
     spare = array.dtype.itemsize * 8 - bits_stored
     if array.dtype.kind not in "iu" or spare <= 0 or array.size == 0:
+        return array
+    if array.dtype.kind == "u" and array.max() < 2**bits_stored:
         return array
     return np.asarray(np.right_shift(np.left_shift(array, spare), spare))
 

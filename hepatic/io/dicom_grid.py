@@ -87,6 +87,26 @@ def orientation(dataset: Dataset) -> NDArray[np.float64] | None:
     return np.stack([row, np.cross(normal, row), normal], axis=1)
 
 
+def frames_are_regular(dataset: Dataset) -> bool:
+    """Whether the frames of an enhanced file, where they say where they are, lie in equal steps along one normal.
+
+    Frames that are all in one place (a time series) count as regular; ITK's step along k means nothing then.
+    """
+    frames = items(dataset, "PerFrameFunctionalGroupsSequence")
+    shared = items(dataset, "SharedFunctionalGroupsSequence")[:1]
+    planes = [p for group in (*shared, *frames) for p in items(group, "PlaneOrientationSequence")[:1]]
+    axes = [orientation(plane) for plane in planes]
+    places = [numbers(p, "ImagePositionPatient", 3) for f in frames for p in items(f, "PlanePositionSequence")[:1]]
+    if len(places) < 2 or not axes or None in places or axes[0] is None:
+        return True
+    if any(other is None or np.abs(other - axes[0]).max() > 1e-3 for other in axes[1:]):
+        return False
+    along = np.array(places, dtype=np.float64) @ axes[0][:, 2]
+    steps = np.diff(along)
+    tolerance = max(0.02 * abs(float(np.median(steps))), 0.05)
+    return bool(np.abs(steps - np.median(steps)).max() <= tolerance)
+
+
 def _orthonormal(cosines: NDArray[np.float64]) -> bool:
     return bool(np.abs(cosines @ cosines.T - np.eye(2)).max() < 1e-3)
 

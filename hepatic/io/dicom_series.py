@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
-from hepatic.io.dicom import DicomHeader, decode, rescale
+from hepatic.io.dicom import DicomHeader, decode
 from hepatic.io.dicom_element import numbers, text
 from hepatic.io.dicom_grid import itk_grid, orientation
+from hepatic.io.dicom_rescale import rescale
 from hepatic.io.image import Volume
 from hepatic.io.size import check_size
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import nibabel
 import numpy as np
@@ -15,15 +14,15 @@ from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
+from hepatic.io.deflate import DEFLATE_RATIO, gzip_bytes, inflate
 from hepatic.io.image import Volume
 from hepatic.io.refusal import refusing
-from hepatic.io.size import DEFLATE_RATIO, check_bytes, check_size
+from hepatic.io.size import check_bytes, check_size
 
 EXPECTED = "a NIfTI image"
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _HEADER_BYTES = 544  # sizeof_hdr of NIfTI-2 and four bytes of extension flags
 _LARGEST_OFFSET = 1 << 26  # pixels start after the header and its extensions, not behind gigabytes of them
-_LEVEL = 1
 _MILLIMETRES = {"meter": 1000.0, "micron": 1e-3}
 
 
@@ -56,9 +55,10 @@ def read_nifti_header(path: Path, *, max_pixels: int | None = None) -> NiftiHead
     """
     with refusing(path, expected=EXPECTED):
         with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-        with _open(path, packed=packed) as stream:
             start = stream.read(_HEADER_BYTES)
+        packed = start[:2] == b"\x1f\x8b"
+        if packed:
+            start = zlib.decompressobj(wbits=31).decompress(start, _HEADER_BYTES)
         kind = nibabel.Nifti2Header if start[4:7] == b"n+2" else nibabel.Nifti1Header
         header = kind(start[: kind.template_dtype.itemsize], check=False)
         size = tuple(int(n) for n in header.get_data_shape())
@@ -96,16 +96,18 @@ def read_nifti(path: Path, *, max_pixels: int | None = None) -> Volume:
         promised = prod(header.grid.size) * header.dtype.itemsize
         there = path.stat().st_size
         check_bytes(path.name, promised=promised, there=there * DEFLATE_RATIO if header.packed else there)
-        with _open(path, packed=header.packed) as stream:
-            stream.read(header.offset)
-            data = stream.read(promised)
-        check_bytes(path.name, promised=promised, there=len(data))
-        array: NDArray[Any] = np.frombuffer(data, header.dtype).reshape(header.grid.shape)
+        with path.open("rb") as stream:
+            if header.packed:
+                data = inflate(stream.read(), header.offset + promised)
+            else:
+                data = stream.read(header.offset + promised)
+        check_bytes(path.name, promised=promised, there=len(data) - header.offset)
+        array: NDArray[Any] = np.frombuffer(data, header.dtype, offset=header.offset).reshape(header.grid.shape)
         if (header.slope, header.intercept) != (1.0, 0.0):
             array = (array.astype(np.float64) * header.slope + header.intercept).astype(np.float32)
-        elif header.dtype.itemsize > 8:
-            array = array.astype(np.float64)
-        return Volume(array.astype(array.dtype.newbyteorder("="), copy=False), header.grid)
+        else:  # a copy: frombuffer gives no right to write
+            array = array.astype(np.float64 if header.dtype.itemsize > 8 else header.dtype.newbyteorder("="))
+        return Volume(array, header.grid)
 
 
 def encode_nifti(array: NDArray[np.unsignedinteger], grid: Grid, *, compress: bool) -> bytes:
@@ -122,16 +124,6 @@ def encode_nifti(array: NDArray[np.unsignedinteger], grid: Grid, *, compress: bo
     image.set_qform(image.affine, code=1)
     data = cast(bytes, image.to_bytes())
     return gzip_bytes(data) if compress else data
-
-
-def gzip_bytes(*parts: bytes | memoryview) -> bytes:
-    """Return the parts as one gzip member, at its fastest level."""
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31, 9)
-    return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
-
-
-def _open(path: Path, *, packed: bool) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb") if packed else path.open("rb"))
 
 
 def _affine(path: Path, header: Any) -> NDArray[np.float64]:

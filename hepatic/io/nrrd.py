@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bz2
-import zlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
+from hepatic.io.deflate import DEFLATE_RATIO, gzip_bytes, inflate
 from hepatic.io.image import Cine, Volume
-from hepatic.io.nifti import gzip_bytes
 from hepatic.io.refusal import refusing
-from hepatic.io.size import DEFLATE_RATIO, check_bytes, check_size
+from hepatic.io.size import check_bytes, check_size
 
 EXPECTED = "an NRRD image"
 _LARGEST_HEADER = 1 << 20
+_ESCAPED = re.compile(r"\\([n\\])")
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
     "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
@@ -80,7 +81,7 @@ def read_nrrd_header(path: Path, *, max_pixels: int | None = None) -> NrrdHeader
             start = stream.read(_LARGEST_HEADER)
         ends = [start.find(blank) + len(blank) for blank in (b"\n\n", b"\r\n\r\n") if blank in start]
         offset = min(ends, default=len(start))
-        fields = nrrd.read_header(BytesIO(start[:offset] if ends else start + b"\n\n"))
+        fields = nrrd.read_header(BytesIO(start[:offset] if ends else start + b"\n\n")) | _keys(start[:offset])
         sizes = [int(n) for n in fields["sizes"]]
         kinds = list(fields.get("kinds", []))
         directions = _rows(fields, len(sizes))
@@ -148,7 +149,7 @@ def read_nrrd_array(path: Path, header: NrrdHeader) -> NDArray[Any]:
                 data = stream.read(promised)
             elif encoding in ("gzip", "gz"):
                 check_bytes(path.name, promised=promised, there=there * DEFLATE_RATIO)
-                data = zlib.decompressobj(wbits=47).decompress(stream.read(), promised)
+                data = inflate(stream.read(), promised)
             elif encoding in ("bzip2", "bz2"):
                 data = bz2.BZ2Decompressor().decompress(stream.read(), promised)
             elif encoding in ("ascii", "text", "txt"):
@@ -160,7 +161,7 @@ def read_nrrd_array(path: Path, header: NrrdHeader) -> NDArray[Any]:
                 )
         check_bytes(path.name, promised=promised, there=len(data))
         array: NDArray[Any] = np.frombuffer(data, header.dtype).reshape(shape)
-        return array.astype(header.dtype.newbyteorder("="), copy=False)
+        return array.astype(header.dtype.newbyteorder("="))  # a copy: frombuffer gives no right to write
 
 
 def encode_nrrd_array(
@@ -186,11 +187,18 @@ def encode_nrrd_array(
         "endian: little",
         f"encoding: {'gzip' if compress else 'raw'}",
         f"space origin: {_vector(grid.affine[:3, 3])}",
-        *(f"{key}:={value}" for key, value in (keys or {}).items()),
+        *(f"{key}:=" + value.replace("\\", "\\\\").replace("\n", "\\n") for key, value in (keys or {}).items()),
     ]
     pixels = np.ascontiguousarray(little).data.cast("B")
     start = ("\n".join(lines) + "\n\n").encode()
     return start + (gzip_bytes(pixels) if compress else pixels.tobytes())
+
+
+def _keys(header: bytes) -> dict[str, str]:
+    """Return the key/value pairs in UTF-8, as Slicer writes them; pynrrd drops what is not ASCII."""
+    lines = (line.decode("utf-8", "replace") for line in header.splitlines() if b":=" in line)
+    pairs = (line.split(":=", 1) for line in lines if not line.startswith("#"))
+    return {key: _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else "\\", value.strip()) for key, value in pairs}
 
 
 def _vector(values: NDArray[np.float64]) -> str:

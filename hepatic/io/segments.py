@@ -30,7 +30,7 @@ def flatten(array: NDArray[np.unsignedinteger], fields: Mapping[str, Any], path:
         BadInputError: segments overlap, share a name, or are declared wrongly, or a voxel has a value no segment has.
     """
     layers = array[..., None] if array.ndim == 3 else array
-    segments = _segments(fields)
+    segments = _segments(fields, several=array.ndim == 4)
     if not segments:
         if layers.shape[3] > 1:
             raise _refuse(path, "one layer, or segments that say where they are", f"{layers.shape[3]} layers")
@@ -99,13 +99,19 @@ def _only(array: NDArray[np.unsignedinteger], declared: set[int]) -> bool:
     return set(np.unique(array).tolist()) <= declared | {0}
 
 
-def _segments(fields: Mapping[str, Any]) -> list[tuple[str, int, int]]:
-    """Return (name, label value, layer) of each declared segment; before Slicer 4.11: one layer each, value 1."""
+def _segments(fields: Mapping[str, Any], *, several: bool) -> list[tuple[str, int, int]]:
+    """Return (name, label value, layer) of each declared segment.
+
+    Before Slicer 4.11 each had a layer of its own and the value 1.
+    """
     found: list[tuple[str, int, int]] = []
     while f"Segment{len(found)}_ID" in fields or f"Segment{len(found)}_Name" in fields:
         n = len(found)
         name = str(fields.get(f"Segment{n}_Name", fields.get(f"Segment{n}_ID")))
-        value, layer = int(fields.get(f"Segment{n}_LabelValue", 1)), int(fields.get(f"Segment{n}_Layer", n))
+        value, layer = (
+            int(fields.get(f"Segment{n}_LabelValue", 1)),
+            int(fields.get(f"Segment{n}_Layer", n if several else 0)),
+        )
         found.append((name, value, layer))
     return found
 

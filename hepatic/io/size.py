@@ -8,9 +8,6 @@ from math import prod
 from hepatic.errors import BadInputError
 from hepatic.settings import settings
 
-DEFLATE_RATIO = 1040
-"""Deflate cannot pack more bytes than this into one (RFC 1951: 258 bytes in 2 bits); more is a lie."""
-
 
 def check_size(name: str, size: Sequence[int], *, max_pixels: int | None) -> None:
     """Check the number of pixels a header promises.

@@ -55,6 +55,22 @@ def test_a_rescale_that_overflows_int16_gives_float32(make_dicom) -> None:
     assert read(path).array.tolist() == [[[-1024.0, 58976.0]]]
 
 
+def _transform(slope: float, intercept: float) -> pydicom.Dataset:
+    group, line = pydicom.Dataset(), pydicom.Dataset()
+    line.RescaleSlope, line.RescaleIntercept = slope, intercept
+    group.PixelValueTransformationSequence = [line]
+    return group
+
+
+def test_an_enhanced_file_says_its_rescale_once_or_per_frame(make_dicom) -> None:
+    stored, kind = np.ones((2, 1, 1), np.uint16), {"sop_class": CT + ".1", "modality": "CT"}
+    once = make_dicom(stored, "a.dcm", **kind, SharedFunctionalGroupsSequence=[_transform(2, -1000)])
+    groups = [_transform(1, -1000), _transform(2, 5)]
+    each = make_dicom(stored, "b.dcm", **kind, PerFrameFunctionalGroupsSequence=groups)
+    assert read(once).array.ravel().tolist() == [-998, -998]
+    assert read(each).array.ravel().tolist() == [-999, 7]
+
+
 def test_monochrome1_is_inverted_within_its_bits(make_dicom) -> None:
     stored = np.array([[[0, 1023]]], np.uint16)
     run = read(make_dicom(stored, PhotometricInterpretation="MONOCHROME1", BitsStored=10, HighBit=9))
@@ -159,6 +175,17 @@ def test_fewer_frames_than_promised_are_refused(make_dicom, tmp_path: Path) -> N
     dataset.save_as(tmp_path / "short.dcm")
     with pytest.raises(BadInputError):
         read(tmp_path / "short.dcm")
+
+
+def test_a_jpeg_2000_box_that_leads_nowhere_is_refused(make_dicom) -> None:
+    path = make_dicom(RAMP[:1])
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = encapsulate([b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(64)])
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    dataset.save_as(path)
+    with pytest.raises(BadInputError, match="start with their size"):
+        read(path)
 
 
 def test_a_film_is_refused_by_name(make_dicom) -> None:

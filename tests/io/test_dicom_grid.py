@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.read import read
 
@@ -51,6 +52,13 @@ def test_an_oblique_slice_keeps_its_axes_in_lps(make_dicom, itk_grid_of) -> None
 def test_what_itk_cannot_use_becomes_one_millimetre(make_dicom) -> None:
     path = make_dicom(PIXELS, sop_class=PREFIX + "6.1", modality="US", PixelSpacing=[0, 0])
     assert read(path).grid.spacing == (1, 1, 1)
+
+
+def test_an_enhanced_file_with_a_gap_is_refused(make_dicom) -> None:
+    groups = _functional_groups(Random(0), 3)
+    groups["PerFrameFunctionalGroupsSequence"][2].PlanePositionSequence[0].ImagePositionPatient = [9, 9, 9]
+    with pytest.raises(BadInputError, match="equal steps"):
+        read(make_dicom(PIXELS, sop_class=PREFIX + "2.1", modality="CT", **groups))
 
 
 CLASSES = {

@@ -21,7 +21,7 @@ def labels(oblique: Grid) -> Labelmap:
     array = np.zeros(oblique.shape, np.uint8)
     array[1:3, 1:4, 2:6] = 1
     array[2, 2, 3:5] = 2
-    return Labelmap(array, oblique, {"liver": 1, "HCC, viable": 2})
+    return Labelmap(array, oblique, {"liver": 1, "HCC, viable: 肝癌 \\new": 2})
 
 
 @pytest.mark.parametrize("compress", [True, False])
@@ -65,7 +65,8 @@ def test_slicer_finds_its_keys(tmp_path: Path, labels: Labelmap) -> None:
     assert header["Segmentation_MasterRepresentation"] == "Binary labelmap"
     assert header["Segmentation_ReferenceImageExtentOffset"] == "0 0 0"
     assert header["Segment0_Name"] == "liver"
-    assert header["Segment1_Name"] == "HCC, viable"
+    image = SimpleITK.ReadImage(str(tmp_path / "a.seg.nrrd"))
+    assert image.GetMetaData("Segment1_Name") == "HCC, viable: 肝癌 \\new"
     assert (header["Segment1_LabelValue"], header["Segment1_Layer"]) == ("2", "0")
     assert header["Segment0_Extent"] == "2 5 1 3 1 2"
     assert header["Segment0_ID"] != header["Segment1_ID"]
