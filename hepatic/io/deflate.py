@@ -29,6 +29,8 @@ def inflate(packed: bytes, size: int) -> bytes:
         EOFError: truncated within its checksum.
         OSError: a further gzip member is damaged.
     """
+    if size < 1:
+        return b""  # to zlib, 0 means no limit
     inflater = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
     data = inflater.decompress(packed, size)
     if inflater.eof:
