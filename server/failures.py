@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-import re
 import uuid
+from concurrent.futures import CancelledError
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from hepatic.adapters import compat
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
 from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
+from server.names import without_paths
 from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
 from server.worker import AppError
 
 logger = logging.getLogger(__name__)
 
-_PATH = re.compile(r"(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s:'\"<>|,;()]+)+")
 _RETRY_AFTER_S = 5
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
@@ -27,6 +28,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (QueueFullError, 503),
     (NoWorkerError, 503),
     (WorkCancelledError, 503),
+    (CancelledError, 503),
     (WorkTimeoutError, 504),
     (WorkerLostError, 500),
     (AppError, 400),
@@ -35,13 +37,13 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
-def without_paths(text: str) -> str:
-    """Return a text with every absolute path cut down to its last part."""
-    return _PATH.sub(lambda found: re.split(r"[\\/]", found.group())[-1], text)
-
-
 def install_handlers(app: FastAPI) -> None:
     """Answer every failure with ``{"detail": "..."}``; nothing of the server's insides goes out."""
+    compat.install()
+    from monailabel.interfaces.exception import MONAILabelException
+
+    app.add_exception_handler(MONAILabelException, _on_failure)
+    app.add_exception_handler(CancelledError, _on_failure)
     app.add_exception_handler(HepaticError, _on_failure)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_failure)
@@ -59,10 +61,7 @@ async def _on_failure(request: Request, failure: Exception) -> JSONResponse:
 
 def answer_to(failure: Exception, during: str) -> JSONResponse:
     """Log a failure where it is ours, and return what the client is told."""
-    if isinstance(missing := failure, Exception) and type(missing).__name__ in (
-        "ImageNotFoundException",
-        "LabelNotFoundException",
-    ):
+    if type(failure).__name__ in ("ImageNotFoundException", "LabelNotFoundException"):
         return JSONResponse({"detail": "There is no such image or label."}, 404)
     if type(failure).__name__ == "MONAILabelException":
         error = getattr(failure, "error", None)

@@ -22,6 +22,7 @@ from server.names import is_path_like, safe_id
 logger = logging.getLogger(__name__)
 
 Role = Literal["server", "worker", "training"]
+"""The server watches the studies for changes; a worker leaves it to the server to write down what it finds."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def load_app(spec: AppSpec, role: Role) -> Any:
 
     Args:
         spec: which app, and over which studies.
-        role: what this process is; only the server watches the studies for changes.
+        role: what this process is.
 
     Returns:
         The instance of the app's ``MONAILabelApp``.
@@ -78,8 +79,9 @@ def load_app(spec: AppSpec, role: Role) -> Any:
     stock.MONAI_LABEL_APP_CONF = dict(spec.conf)
     stock.MONAI_LABEL_AUTO_UPDATE_SCORING = False  # would post to port 8000 of this machine; server/scoring.py does it
     stock.MONAI_LABEL_SESSIONS = False  # server/sessions.py keeps them
-    if role != "server":
-        stock.MONAI_LABEL_DATASTORE_AUTO_RELOAD = False
+    chosen = type(stock)()  # what the environment says; an app loaded before may have been given another role
+    stock.MONAI_LABEL_DATASTORE_AUTO_RELOAD = chosen.MONAI_LABEL_DATASTORE_AUTO_RELOAD and role == "server"
+    stock.MONAI_LABEL_DATASTORE_READ_ONLY = chosen.MONAI_LABEL_DATASTORE_READ_ONLY or role == "worker"
     if not spec.is_remote:
         Path(spec.studies).mkdir(parents=True, exist_ok=True)
     app_class = _app_class(_import_main(Path(spec.app_dir)))

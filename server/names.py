@@ -16,6 +16,7 @@ LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".dcm", ".png
 
 _LONGEST_ID = 200
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PATH = re.compile(r"(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s:'\"<>|,;()]+)+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}")
 
 
@@ -80,3 +81,8 @@ def checked_tag(tag: str) -> str:
 def is_plain(name: str) -> bool:
     """Whether a name is harmless wherever it is used: no separators, no leading dot."""
     return bool(_PLAIN.fullmatch(name)) and ".." not in name
+
+
+def without_paths(text: str) -> str:
+    """Return a text with every absolute path cut down to its last part."""
+    return _PATH.sub(lambda found: re.split(r"[\\/]", found.group())[-1], text)

@@ -23,7 +23,8 @@ def running(app: FastAPI) -> Iterator[str]:
     Raises:
         HepaticError: it did not start; the log says why.
     """
-    with socket.socket() as listening:
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it every answer takes 40 ms
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from server.names import without_paths
+
 TrainingStatus = Literal["SUBMITTED", "RUNNING", "DONE", "ERROR", "STOPPED"]
 ENDED: frozenset[TrainingStatus] = frozenset({"DONE", "ERROR", "STOPPED"})
 
@@ -41,7 +43,7 @@ class TrainingRecord:
             "status": self.status,
             "request": self.request,
             "start_ts": self.start_ts,
-            "details": list(self.details),
+            "details": [without_paths(line) for line in self.details],
         }
         if self.end_ts is not None:
             record["end_ts"] = self.end_ts

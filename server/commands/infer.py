@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -42,9 +44,8 @@ def infer(
     from server.worker import run_inference
 
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="hepatic-") as scratch:
-        tempfile.tempdir = scratch
-        host = Host(AppSpec(str(app_dir(app)), studies or f"{scratch}/studies", pairs(conf, "--conf")), "worker")
+    with _scratch() as scratch:
+        host = Host(AppSpec(str(app_dir(app)), studies or f"{scratch}/studies", pairs(conf, "--conf")), "training")
         if model not in host.models:
             raise NotFoundError(
                 "the model", expected=" or ".join(sorted(host.models)), came=model, fix="Choose one of these."
@@ -71,3 +72,15 @@ def infer(
                 else:
                     console.print(f"{image} → {out / stem}.json", highlight=False)
                 progress.advance(task)
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """Let temporary files, which models write results to, go to a folder that is deleted."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="hepatic-") as folder:
+        tempfile.tempdir = folder
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = before

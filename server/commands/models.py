@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hepatic.settings import settings
 from server.commands.options import App, app_dir
@@ -36,10 +36,10 @@ def list_models(studies: StudiesFolder, app: App = Path("apps/hepatic")) -> None
     hepatic models list --studies demo/studies
     """
     registry = _registry(studies, app)
-    table = Table("Model", "Version", "State", "Created", "Metrics", "Trained on from")
+    table = Table("Model", Column("Version", no_wrap=True), "State", "Created", "Metrics", "Trained on from")
     for task in registry.tasks():
         for one in registry.versions(task):
-            metrics = ", ".join(f"{name} {value:.3f}" for name, value in sorted(one.metrics.items()))
+            metrics = "\n".join(f"{name} {value:.3f}" for name, value in sorted(one.metrics.items()))
             colour = _COLOURS.get(one.state, "default")
             table.add_row(task, one.version, f"[{colour}]{one.state}[/]", one.created[:16], metrics, one.parent or "")
     Console().print(table if table.row_count else "No versions yet: train a model first.")

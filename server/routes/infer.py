@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import Future
 from enum import StrEnum
 from pathlib import Path
@@ -54,6 +55,7 @@ async def infer(
     label: Annotated[UploadFile | None, File(description="scribbles or a mask the model starts from")] = None,
 ) -> Response:
     """Answer with ``params`` and the result file as two parts, unless ``output`` asks for one of them."""
+    started = time.perf_counter()
     uploads: list[Path] = []
     try:
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
@@ -64,6 +66,7 @@ async def infer(
         if not await _finished(request, services, future):
             return Response(status_code=_CLIENT_GONE)
         result = future.result()
+        logger.info("%s: answered after %.2f s", model, time.perf_counter() - started)
     finally:
         await run_in_threadpool(services.scratch.discard, *uploads)
     return await run_in_threadpool(_answer, services, result, output, asked, save)

@@ -20,7 +20,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
 def test_workers_and_trainings_end_with_the_server(tmp_path, ending):
     script = tmp_path / "serve.py"
     script.write_text(SCRIPT)

@@ -1,0 +1,110 @@
+"""The command line: help, errors, importing, versions."""
+
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK
+from typer.testing import CliRunner
+
+from hepatic.adapters.datastore import HepaticDatastore
+from server.cli import app, main
+from server.commands.import_dir import stem
+
+from .conftest import FOREIGN_APP, write_image
+
+COMMANDS = [
+    ["serve"], ["infer"], ["train"], ["import-dir"], ["sample-data"],
+    ["models", "list"], ["models", "promote"], ["models", "rollback"],
+]  # fmt: skip
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Run the command as a shell would; return exit code, output and errors."""
+    monkeypatch.setattr(sys, "argv", ["hepatic", *(str(argument) for argument in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    return ended.value.code or 0, out, err
+
+
+def write_mask(path, value=1):
+    array = np.zeros((6, 24, 32), np.uint8)
+    array[2:4, 5:9, 5:9] = value
+    mask = SimpleITK.GetImageFromArray(array)
+    mask.SetSpacing((0.7, 0.7, 3.0))
+    mask.SetOrigin((10.0, -20.0, 30.0))
+    SimpleITK.WriteImage(mask, str(path))
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_shows_an_example(command):
+    shown = CliRunner().invoke(app, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert "Example" in shown.stdout
+    assert f"hepatic {' '.join(command)}" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--host", "0.0.0.0", "--studies", "x"], "login"),
+        (["serve", "--app", "/nowhere", "--studies", "x"], "main.py"),
+        (["import-dir", "/nowhere", "--studies", "x"], "Correct the path"),
+        (["models", "rollback", "dsa_ltdnet", "--studies", "x"], "served before"),
+    ],
+)
+def test_mistakes_are_explained_without_a_traceback(monkeypatch, capsys, tmp_path, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert err.startswith("Error:")
+    assert said in err
+    assert "Traceback" not in out + err
+
+
+def test_images_and_their_labels_are_imported_once(monkeypatch, capsys, tmp_path):
+    source, masks, studies = tmp_path / "source", tmp_path / "masks", tmp_path / "studies"
+    source.mkdir(), masks.mkdir()
+    for number in range(3):
+        write_image(source / f"case{number}.nrrd", number)
+    write_mask(source / "case0.seg.nrrd")
+    write_mask(masks / "case1.nrrd")
+    write_mask(masks / "stranger.nrrd")
+    command = ["import-dir", source, "--labels", masks, "--studies", studies, "--author", "Dr. K"]
+    code, _, err = run(monkeypatch, capsys, *command)
+    assert code == 0
+    assert "3 images and 2 labels" in err
+    assert "stranger" in err
+    datastore = HepaticDatastore(studies)
+    assert sorted(datastore.get_labeled_images()) == ["case0", "case1"]
+    assert datastore.get_label_info("case0", "final")["author"] == "Dr. K"
+    code, _, err = run(monkeypatch, capsys, *command)
+    assert code == 0
+    assert "0 labels" in err
+
+
+def test_no_versions_yet(monkeypatch, capsys, tmp_path):
+    code, out, _ = run(monkeypatch, capsys, "models", "list", "--studies", tmp_path)
+    assert code == 0
+    assert "No versions yet" in out
+
+
+def test_a_foreign_model_runs_without_a_server(monkeypatch, capsys, tmp_path):
+    image = write_image(tmp_path / "volume.nrrd")
+    command = ["infer", "threshold", image, "--app", FOREIGN_APP, "-o", tmp_path / "out", "-p", "threshold=30"]
+    code, _, err = run(monkeypatch, capsys, *command)
+    assert code == 0, err
+    expected = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(image))) > 30
+    mask = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / "out" / "volume_threshold.nrrd")))
+    assert np.array_equal(mask > 0, expected)
+    assert (tmp_path / "out" / "volume_threshold.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.nii.gz", "a"), ("1.2.840.seg.nrrd", "1.2.840"), ("1.2.840", "1.2.840"), ("x.y.nrrd", "x.y")],
+)
+def test_stems(name, expected):
+    assert stem(name) == expected
