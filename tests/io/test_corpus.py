@@ -15,6 +15,8 @@ from hepatic.io.header import header
 from hepatic.io.image import Cine
 from hepatic.io.read import read
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
 PYDICOM, NIBABEL = Path(pydicom.__file__).parent / "data", Path(nibabel.__file__).parent
 CORPUS = sorted(
     path

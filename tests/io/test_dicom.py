@@ -218,6 +218,7 @@ def test_missing_preamble_and_meta_information_are_tolerated(make_dicom, tmp_pat
     np.testing.assert_array_equal(read(tmp_path / "bare").frames, RAMP)
 
 
+@pytest.mark.filterwarnings("ignore:The pixel data is 70 bytes")
 def test_pixels_beyond_the_promised_frames_are_left(make_dicom) -> None:
     assert read(make_dicom(RAMP, NumberOfFrames=1)).frames.shape == (1, 5, 7)
 
