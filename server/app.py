@@ -20,6 +20,7 @@ from server.routes import (
     activelearning,
     auth,
     datastore,
+    docs,
     image,
     infer,
     info,
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 _ROUTERS = (
     landing.router,
+    docs.router,
     auth.router,
     info.router,
     infer.router,
@@ -105,7 +107,7 @@ def create_app(
         finally:
             await run_in_threadpool(services.close)
 
-    app = FastAPI(title="hepatic", version=_version(), lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     if origins:
         app.add_middleware(
             CORSMiddleware,

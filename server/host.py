@@ -219,8 +219,8 @@ class Host:
         """Return where the image with this id lies; a folder where it is a DICOM series of several files."""
         return Path(self._image_uri(image_id))
 
-    def label_path(self, asked: str, tag: str) -> Path:
-        """Return the file of a label.
+    def label(self, asked: str, tag: str) -> tuple[str, Path]:
+        """Return the datastore's id of a label, and its file.
 
         Args:
             asked: the label's id, which is the image's in most datastores.
@@ -240,7 +240,7 @@ class Host:
                         raise
                     continue
             if uri and Path(uri).is_file():
-                return Path(uri)
+                return label_id, Path(uri)
         raise NotFoundError(
             "the label",
             expected=f"a label with tag '{tag}' for this image",

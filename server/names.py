@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from hepatic.errors import BadInputError
+from hepatic.store.names import LABEL_SUFFIXES as STORED_LABEL_SUFFIXES
+from hepatic.store.names import safe_id as stored_id
 
 IMAGE_SUFFIXES = (
     ".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".dcm", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff",
 )  # fmt: skip
 """Files accepted as an image; formats that name other files in their header (.mhd, .nhdr) are not."""
 
-LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".dcm", ".png", ".tif", ".tiff", ".json")
+LABEL_SUFFIXES = (*STORED_LABEL_SUFFIXES, ".mha", ".dcm", ".png", ".tif", ".tiff")
 """Files accepted as a label."""
 
-_LONGEST_ID = 200
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LONGEST_ID = 100
 _PATH = re.compile(r"(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s:'\"<>|,;()]+)+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}")
 
@@ -31,10 +33,10 @@ def is_path_like(name: str) -> bool:
 
 
 def safe_id(name: str) -> str:
-    """Return an image id that is also a file name; the same for the same name, always."""
-    cleaned = re.sub(r"[^\w.+=,@()# -]", "_", base_name(name) if "\0" in name else name).strip(" ")
-    cleaned = re.sub(r"^\.+", "_", cleaned)
-    return cleaned[:_LONGEST_ID] or "_"
+    """Return an image id that is also a file name: the same for the same name, always, and itself for itself."""
+    if len(name) > _LONGEST_ID:
+        name = f"{name[: _LONGEST_ID - 9]}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return stored_id(name)
 
 
 def suffix_of(client_path: str, accepted: tuple[str, ...], what: str) -> str:
@@ -60,22 +62,6 @@ def stem_of(client_path: str, suffix: str) -> str:
     """Return an uploaded file's name without its path and its suffix."""
     name = base_name(client_path)
     return name[: -len(suffix)] if name.lower().endswith(suffix) else name
-
-
-def checked_tag(tag: str) -> str:
-    """Return a label tag if it is a plain name.
-
-    Raises:
-        BadInputError: it is not.
-    """
-    if not _TAG.fullmatch(tag) or ".." in tag:
-        raise BadInputError(
-            "the label's tag",
-            expected="letters, digits, '.', '_' and '-'",
-            came="something else",
-            fix="Use 'final' for finished labels.",
-        )
-    return tag
 
 
 def is_plain(name: str) -> bool:

@@ -122,7 +122,7 @@ class LocalSlot:
         if process is None or process.pid is None:
             return
         kill_tree(process.pid)
-        process.join(timeout=10.0)
+        process.join(timeout=1.0)
 
 
 def kill_tree(pid: int) -> None:

@@ -38,12 +38,13 @@ def import_dir(
     hepatic import-dir images --labels masks --studies studies --author "Dr. K"
     """
     from hepatic.adapters.datastore import HepaticDatastore
-    from server.names import IMAGE_SUFFIXES, LABEL_SUFFIXES, checked_tag
+    from hepatic.store.names import check_tag
+    from server.names import IMAGE_SUFFIXES, LABEL_SUFFIXES
 
     for folder in (source, labels):
         if folder is not None and not folder.is_dir():
             raise NotFoundError("the folder to import", expected="a folder", came=str(folder), fix="Correct the path.")
-    checked_tag(tag)
+    check_tag(tag)
     files = list(_files(source, (*IMAGE_SUFFIXES, "")))
     masks = [file for file in files if file.name.endswith(_SEGMENTATION)]
     pictures = [file for file in files if file not in set(masks)]

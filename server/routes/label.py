@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
 
+from hepatic.store.names import check_tag
 from server.answer import media_type_of, sent_name
-from server.names import LABEL_SUFFIXES, checked_tag, safe_id, suffix_of
+from server.names import LABEL_SUFFIXES, suffix_of
 from server.params import parsed
 from server.plain import plain
 from server.services import Services, ServicesDep
@@ -31,7 +32,7 @@ def save(
 ) -> dict[str, Any]:
     """Answer with the ids of image and label, and what the app adds."""
     host = services.host
-    tag = checked_tag(tag or FINAL)
+    tag = check_tag(tag or FINAL)
     image_id = host.image_id(image)
     given = parsed(params)
     suffix = suffix_of(label.filename or "", LABEL_SUFFIXES, "the label file")
@@ -61,14 +62,14 @@ def remove(services: ServicesDep, id: str, tag: str) -> dict[str, Any]:
 @router.head("/label", summary="Whether a label is there")
 def check(services: ServicesDep, tag: str, image: str = "", label: str = "") -> dict[str, Any]:
     """Answer 404 if it is not."""
-    services.host.label_path(label or image, checked_tag(tag))
+    services.host.label(label or image, check_tag(tag))
     return {}
 
 
 @router.get("/label", summary="Download a label")
 def download(services: ServicesDep, label: str, tag: str) -> FileResponse:
     """As the file that was saved, with its name."""
-    path = services.host.label_path(label, checked_tag(tag))
+    _, path = services.host.label(label, check_tag(tag))
     name = sent_name(path)
     return FileResponse(path, media_type=media_type_of(name), filename=name)
 
@@ -99,7 +100,5 @@ def write_params(services: ServicesDep, label: str, tag: str, params: Annotated[
 
 def _label_id(services: Services, asked: str, tag: str) -> str:
     """Return the id under which a label is there; NotFoundError if it is not."""
-    checked_tag(tag)
-    path = services.host.label_path(asked, tag)
-    with services.host.storing() as datastore:
-        return asked if str(path) == str(datastore.get_label_uri(asked, tag)) else safe_id(asked)
+    label_id, _ = services.host.label(asked, check_tag(tag))
+    return label_id

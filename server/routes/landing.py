@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
+from server.routes.docs import PAGE_HEADERS
 from server.routes.info import described
 from server.services import ServicesDep
 
@@ -45,7 +46,8 @@ def landing(request: Request, services: ServicesDep) -> HTMLResponse:
             total=total,
             completed=completed,
             percent=round(100 * completed / max(1, total)),
-        )
+        ),
+        headers=PAGE_HEADERS,
     )
 
 

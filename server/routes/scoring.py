@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException
+from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import NotFoundError
 from server import worker
@@ -42,9 +43,11 @@ async def run(services: ServicesDep, method: str, params: Annotated[dict[str, An
             came="a name that is not among them",
             fix="GET /info/ lists them.",
         )
-    future = services.executor.submit(
-        worker.score, {**cleaned(params), "method": method}, priority=Priority.BATCH, timeout_s=INFERENCE_TIMEOUT_S
-    )
+    asked = {**cleaned(params), "method": method}
+    named = (params or {}).get("images")
+    if isinstance(named, list):
+        asked["images"] = await run_in_threadpool(lambda: [services.host.image_id(str(image)) for image in named])
+    future = services.executor.submit(worker.score, asked, priority=Priority.BATCH, timeout_s=INFERENCE_TIMEOUT_S)
     return await asyncio.shield(asyncio.wrap_future(future))
 
 
