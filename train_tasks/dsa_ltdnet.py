@@ -1,11 +1,14 @@
 """How DSA-LTDNet is trained: TDL on the frame difference first, then all three networks jointly (paper 000)."""
 
 from functools import partial
+from typing import cast
 
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from hepatic.losses import difference_loss, ltd_loss
+from hepatic.networks.ltdnet import LTDNet
 from hepatic.tasks.recipe import Recipe, Stage
 from hepatic.transforms.key_frames import LabelledKeyFrames
 from infer_tasks.dsa_ltdnet import TASK
@@ -16,8 +19,8 @@ WARM_UP = Stage(
     name="temporal difference",
     epochs=3,
     loss=difference_loss,
-    forward=lambda network, frames: network.difference(frames),
-    parameters=lambda network: network.tdl.parameters(),
+    forward=lambda network, frames: cast(LTDNet, network).difference(frames),
+    parameters=lambda network: cast(nn.Module, cast(LTDNet, network).tdl).parameters(),
 )
 
 RECIPE = Recipe(

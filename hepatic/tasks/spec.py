@@ -56,7 +56,7 @@ class Option:
             elif isinstance(value, bool) or not isinstance(value, int | float | str):
                 raise ValueError(value)
             else:
-                parsed = kind(float(value)) if kind is int and float(value).is_integer() else kind(value)
+                parsed = kind(value) if kind is not int else _whole(value)
         except (KeyError, ValueError, OverflowError):
             raise self._refuse(value) from None
         if self.choices and parsed not in self.choices:
@@ -80,6 +80,13 @@ class Option:
         return BadInputError(
             f"parameter '{self.name}'", expected=expected, came=repr(value)[:80], fix=f"{self.description} Correct it."
         )
+
+
+def _whole(value: int | float | str) -> int:
+    number = float(value)
+    if not number.is_integer():
+        raise ValueError(value)
+    return int(number)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ def draw(base: Angiogram, draw: int = 0, *, confounder_a: bool = True, confounde
         confounder_b: add tumour-like blushes outside the liver that only place tells from tumours.
 
     Raises:
-        BadInputError: ``draw`` is negative, or the run has no usable key frame (none of 1000 seeds so far).
+        BadInputError: ``draw`` is negative, or the run has no usable key frame (none of the 340 seeds tried did).
     """
     if draw < 0:
         raise BadInputError("draw", expected="0 or more", came=str(draw), fix="Count draws from 0.")

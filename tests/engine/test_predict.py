@@ -1,0 +1,141 @@
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from hepatic.engine.card import ModelCard
+from hepatic.engine.predict import Predictor
+from hepatic.engine.weights import Registry
+from hepatic.errors import BadInputError, NotFoundError
+from infer_tasks.dsa_unet import TASK
+
+
+class Level(torch.nn.Module):
+    """Says tumour everywhere or nowhere, by its one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(()))
+        self.calls = 0
+
+    def forward(self, image):
+        self.calls += 1
+        return torch.zeros_like(image) + self.level
+
+
+TOY = dataclasses.replace(TASK, network=Level, presets={})
+
+
+def publish(registry, level):
+    card = ModelCard(task=TOY.name, preset=TOY.preset_name, seed=0, key_metric="dice")
+    version = registry.publish({"level": torch.tensor(float(level))}, card).version
+    return registry.promote(TOY.name, version).version
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return Registry(tmp_path / "models")
+
+
+@pytest.fixture
+def run_file(tmp_path):
+    """A grey run as a multi-frame file that is no DICOM: frames as slices."""
+    from tests.runs import write_run
+
+    return write_run(tmp_path / "run.dcm")
+
+
+def test_without_a_model_the_answer_says_how_to_get_one(registry, run_file):
+    with pytest.raises(NotFoundError, match="hepatic train dsa_unet"):
+        Predictor(registry).predict(TOY, run_file)
+
+
+def test_the_second_request_neither_reads_nor_prepares_again(registry, run_file):
+    publish(registry, 5)
+    predictor = Predictor(registry, device="cpu")
+    first, second = (predictor.predict(TOY, run_file) for _ in range(2))
+    assert np.array_equal(first.labelmap, second.labelmap)
+    assert (predictor._sources.misses, predictor._sources.hits) == (1, 1)
+    assert (predictor._prepared.misses, predictor._prepared.hits) == (1, 1)
+
+
+def test_another_key_frame_is_another_preparation(registry, run_file):
+    publish(registry, 5)
+    predictor = Predictor(registry, device="cpu")
+    frames = [predictor.predict(TOY, run_file, params={"key_frame": k}).facts["key_frame"] for k in (3, 4, "5")]
+    assert frames == [3, 4, 5]
+
+
+def test_a_file_replaced_in_place_is_read_again(registry, run_file, tmp_path):
+    from tests.runs import write_run
+
+    publish(registry, 5)
+    predictor = Predictor(registry, device="cpu")
+    before = predictor.predict(TOY, run_file).grid.size
+    write_run(run_file, frames=7)
+    assert predictor.predict(TOY, run_file).grid.size != before
+
+
+def test_a_promoted_version_answers_the_next_request(registry, run_file):
+    first = publish(registry, 5)
+    predictor = Predictor(registry, device="cpu")
+    assert predictor.predict(TOY, run_file).labelmap.any()
+    second = publish(registry, -5)
+    answer = predictor.predict(TOY, run_file)
+    assert (answer.version, answer.labelmap.any()) == (second, False)
+    registry.rollback(TOY.name)
+    assert predictor.predict(TOY, run_file).version == first
+
+
+def test_a_request_under_way_finishes_on_the_model_it_began_with(registry, run_file):
+    publish(registry, 5)
+    predictor = Predictor(registry, device="cpu")
+    begun, go_on, answers = threading.Event(), threading.Event(), []
+    network = predictor.model(TOY).network
+    forward = network.forward
+
+    def slow(image):
+        begun.set()
+        assert go_on.wait(30)
+        return forward(image)
+
+    network.forward = slow
+    thread = threading.Thread(target=lambda: answers.append(predictor.predict(TOY, run_file)))
+    thread.start()
+    assert begun.wait(30)
+    second = publish(registry, -5)
+    meanwhile = predictor.predict(TOY, run_file)
+    go_on.set()
+    thread.join(30)
+    assert meanwhile.version == second
+    assert not meanwhile.labelmap.any()
+    assert answers[0].version != second
+    assert answers[0].labelmap.any()
+
+
+@pytest.mark.parametrize("sent", ["x", 2.5, 999, None, True, [3]])
+def test_a_key_frame_that_is_none_is_refused(registry, run_file, sent):
+    publish(registry, 5)
+    with pytest.raises(BadInputError, match="key_frame"):
+        Predictor(registry, device="cpu").predict(TOY, run_file, params={"key_frame": sent})
+
+
+def test_a_volume_sent_to_a_cine_task_is_refused_and_says_what_it_wants(registry, tmp_path):
+    publish(registry, 5)
+    sitk.WriteImage(sitk.Image(8, 8, 4, sitk.sitkInt16), str(tmp_path / "ct.nii.gz"))
+    with pytest.raises(BadInputError, match="run of grey frames"):
+        Predictor(registry, device="cpu").predict(TOY, tmp_path / "ct.nii.gz")
+
+
+def test_the_cache_stays_within_its_bound(registry, tmp_path):
+    from tests.runs import write_run
+
+    publish(registry, 5)
+    predictor = Predictor(registry, device="cpu", cache_mib=1)
+    for seed in range(8):
+        predictor.predict(TOY, write_run(tmp_path / f"{seed}.dcm", seed=seed, size=(160, 120)))
+    assert predictor._sources.bytes <= 1 << 19
+    assert predictor._sources.misses == 8
