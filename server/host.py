@@ -153,6 +153,9 @@ class Host:
 
     def start(self) -> None:
         """Tell the app that it is being served."""
+        logging.getLogger(
+            "timeloop"
+        ).disabled = True  # the stock base class starts one with nothing to do, and it says so
         self.app.server_mode(True)
         try:
             self.app.on_init_complete()

@@ -31,6 +31,7 @@ ORIGINAL = "original"
 """The tag of labels that a model made."""
 
 _POLL_S = 0.25
+_RETRIES = 2  # a request that kills every worker it is given to must not keep the others waiting for long
 _CLIENT_GONE = 499
 
 
@@ -61,7 +62,7 @@ async def infer(
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
         save = _is_on(parsed(params).get("save_label")) and "image_id" in asked
         future = services.executor.submit(
-            worker.infer, asked, priority=Priority.INTERACTIVE, timeout_s=INFERENCE_TIMEOUT_S
+            worker.infer, asked, priority=Priority.INTERACTIVE, retries=_RETRIES, timeout_s=INFERENCE_TIMEOUT_S
         )
         if not await _finished(request, services, future):
             return Response(status_code=_CLIENT_GONE)

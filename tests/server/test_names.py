@@ -1,0 +1,103 @@
+"""Names, params and values, without a server."""
+
+import json
+import math
+from enum import Enum
+from pathlib import PurePosixPath
+
+import numpy as np
+import pytest
+
+from hepatic.errors import BadInputError
+from server.names import IMAGE_SUFFIXES, base_name, is_path_like, safe_id, stem_of, suffix_of, without_paths
+from server.params import cleaned, parsed
+from server.plain import number, plain
+
+
+@pytest.mark.parametrize(
+    "name", ["case 1", "../up", "4: Ax T1/late", "C:\\a\\b", "x" * 300, "a\0b", "..", "Žena", "", ".hidden", "\ud800"]
+)
+def test_an_id_is_one_name_and_stays_what_it_is(name):
+    made = safe_id(name)
+    assert not is_path_like(made)
+    assert made.isascii()
+    assert safe_id(made) == made
+    assert len(made) <= 128
+
+
+def test_long_names_that_begin_alike_stay_apart():
+    assert safe_id("x" * 300) != safe_id("x" * 301)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "stem"),
+    [
+        ("C:\\Users\\a.b\\Scan.NII.GZ", ".nii.gz", "Scan"),
+        ("/home/a/1.2.840.seg.nrrd", ".seg.nrrd", "1.2.840"),
+        ("x.nrrd", ".nrrd", "x"),
+    ],
+)
+def test_an_upload_name_gives_suffix_and_stem(name, suffix, stem):
+    assert suffix_of(name, IMAGE_SUFFIXES, "the file") == suffix
+    assert stem_of(name, suffix) == stem
+    assert "\\" not in base_name(name)
+
+
+def test_a_refused_suffix_says_what_is_accepted():
+    with pytest.raises(BadInputError, match=r"\.nii\.gz.*found \.exe"):
+        suffix_of("virus.exe", IMAGE_SUFFIXES, "the file")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cannot open /srv/studies/a/b.nii.gz: no", "cannot open b.nii.gz: no"),
+        ('File "/usr/lib/x.py", line 3', 'File "x.py", line 3'),
+        ("C:\\Users\\k\\x.nrrd is gone", "x.nrrd is gone"),
+        ("see http://host/a/b", "see http://host/a/b"),
+        ("1/2 epochs, loss 0.3", "1/2 epochs, loss 0.3"),
+    ],
+)
+def test_texts_lose_their_paths(text, told):
+    assert without_paths(text) == told
+
+
+def test_params_lose_what_only_the_server_decides():
+    kept = {"threshold": 0.5, "foreground": [[1, 2, 3]], "label": "liver", "device": "cuda:1", "roi": [1] * 6}
+    dropped = {
+        "image": "x", "model": "x", "session": {}, "image_path": "x", "output_dir": "x", "file": "x",
+        "bundle_path": "x",
+        "result_extension": "/../x", "name": "../x", "save_label": True, "label_path": "x",
+    }  # fmt: skip
+    assert cleaned({**kept, **dropped}) == kept
+    assert cleaned({"label": "/etc/passwd", "device": "/dev/sda", "result_extension": ".nrrd"}) == {
+        "result_extension": ".nrrd"
+    }
+    assert cleaned(None) == {}
+
+
+def test_a_form_field_holds_an_object():
+    assert parsed(None) == parsed("") == parsed("null") == {}
+    assert parsed('{"a": 1}') == {"a": 1}
+    with pytest.raises(BadInputError):
+        parsed("[]")
+
+
+def test_any_value_becomes_json():
+    class Colour(Enum):
+        RED = "red"
+
+    value = {
+        Colour.RED: {1, 2},
+        "array": np.arange(3, dtype=np.int16),
+        "scalar": np.float32(0.5),
+        "nan": math.nan,
+        "inf": [np.inf, True],
+        "path": PurePosixPath("a/b"),
+        "bytes": b"x",
+    }
+    assert json.loads(json.dumps(plain(value), allow_nan=False)) == {
+        "red": [1, 2], "array": [0, 1, 2], "scalar": 0.5, "nan": None, "inf": [None, True], "path": "a/b", "bytes": "x",
+    }  # fmt: skip
+    assert number(None) == number("x") == number(math.nan) == 0.0
+    assert number(np.float64(0.25)) == 0.25
