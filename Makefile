@@ -52,8 +52,9 @@ test: check
 	$(BIN)/pytest
 
 demo: $(STAMP)
-	test -d $(DEMO)/studies || $(BIN)/hepatic sample-data $(DEMO) --dsa $(RUNS) --seed 0 --size small
-	$(BIN)/hepatic import-dir $(DEMO)/truth --studies $(DEMO)/studies --first 4 --author "phantom truth"
+	test -d $(DEMO)/studies || { \
+	  $(BIN)/hepatic sample-data $(DEMO) --dsa $(RUNS) --seed 0 --size small && \
+	  $(BIN)/hepatic import-dir $(DEMO)/truth --studies $(DEMO)/studies --first 4 --author "phantom truth"; }
 	$(BIN)/hepatic serve --app apps/hepatic --studies $(DEMO)/studies --host 127.0.0.1 --port $(PORT)
 
 bench: $(STAMP)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hepatic.errors import HepaticError
-from server.commands import import_dir, infer, models, sample_data, serve, train
+from server.commands import demo_weights, import_dir, infer, models, sample_data, serve, train
 
 app = typer.Typer(
     name="hepatic",
@@ -24,6 +24,7 @@ app.command("infer")(infer.infer)
 app.command("train")(train.train)
 app.command("import-dir")(import_dir.import_dir)
 app.command("sample-data")(sample_data.sample_data)
+models.app.command("make-demo")(demo_weights.make_demo)
 app.add_typer(models.app, name="models")
 
 WRONG_INPUT = 2
