@@ -3,6 +3,7 @@
 # make check   style, types, layers
 # make bench   side-by-side measurements
 # make install the virtual environment alone
+# make slicer  3D Slicer's own code, in an environment of its own, for the tests that open our files with it (1 GB)
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -17,17 +18,24 @@ HEPATIC_TORCH ?=
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
   $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,13))' 2>/dev/null && echo $$p && break; done)
 
+# 3D Slicer's code without its windows. It pins its own vtk and runs on one Python only.
+SLICER_CORE   := slicer-core==5.13.31053.0
+SLICER_VENV   := .venv-slicer
+SLICER_STAMP  := $(SLICER_VENV)/.installed-$(SLICER_CORE)
+SLICER_PYTHON ?= $(shell for p in python3.11 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3,11))' 2>/dev/null && echo $$p && break; done)
+
 DEMO  ?= demo
 PORT  ?= 8000
 RUNS  ?= 12
 
-.PHONY: install demo test check bench clean
+.PHONY: install slicer demo test check bench clean
 
 install: $(STAMP)
 
 $(STAMP):
 	@test -n "$(PYTHON)" || { echo "hepatic needs Python 3.11 or 3.12; none was found. Set PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 ifeq ($(strip $(HEPATIC_TORCH)),)
 	$(BIN)/pip install --quiet --no-deps "torch==2.13.0+cpu" 2>/dev/null || $(BIN)/pip install --quiet --no-deps "torch==2.13.0"
@@ -37,10 +45,20 @@ ifeq ($(strip $(HEPATIC_TORCH)),)
 else
 	$(BIN)/pip install --quiet $(HEPATIC_TORCH)
 endif
+	$(BIN)/pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/pip install --quiet --no-deps "monailabel==0.8.5"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	@touch $@
+	@rm -f $(VENV)/.installed-* && touch $@
 	@echo "Installed into $(VENV): $$(du -sh $(VENV) | cut -f1)"
+
+slicer: $(SLICER_STAMP)
+
+$(SLICER_STAMP):
+	@test -n "$(SLICER_PYTHON)" || { \
+	  echo "$(SLICER_CORE) needs Python 3.11, which was not found: unavailable. Set SLICER_PYTHON=/path/to/python3.11"; exit 1; }
+	$(SLICER_PYTHON) -m venv --clear $(SLICER_VENV)
+	$(SLICER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$(SLICER_CORE)"
+	@touch $@
+	@echo "Installed into $(SLICER_VENV): $$(du -sh $(SLICER_VENV) | cut -f1)"
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -61,4 +79,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(SLICER_VENV) $(DEMO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
