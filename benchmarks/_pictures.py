@@ -41,7 +41,7 @@ def main() -> None:
     figure.savefig("docs/pictures/dsa_ltdnet.png", dpi=80)
 
 
-def row(axes: np.ndarray, cine: Cine, truth: Labelmap, found: np.ndarray, key: int) -> None:  # type: ignore[type-arg]
+def row(axes: np.ndarray, cine: Cine, truth: Labelmap, found: np.ndarray, key: int) -> None:
     """One run: arterial frame, key frame, key frame with result (filled) and truth (line)."""
     times = cine.frame_times_ms
     for axis, frame in zip(axes, (key - 6, key, key), strict=True):
@@ -49,12 +49,12 @@ def row(axes: np.ndarray, cine: Cine, truth: Labelmap, found: np.ndarray, key: i
         axis.set_axis_off()
         axis.set_title("" if times is None else f"frame {frame}, {times[frame] / 1000:.1f} s", fontsize=10)
     tumour = dice(found[key] == 1, truth.array[key] == 1)
-    axes[2].set_title(f"result (filled) and truth (line): tumour Dice {tumour:.2f} (phantom)", fontsize=10)
+    axes[2].set_title(f"found (filled), truth (line), Dice {tumour:.2f}", fontsize=10)
     for value, name in ((2, "liver"), (1, "tumour")):
         overlay(axes[2], found[key] == value, truth.array[key] == value, STRUCTURES[name].rgb)
 
 
-def overlay(axis: Axes, found: np.ndarray, truth: np.ndarray, rgb: tuple[int, int, int]) -> None:  # type: ignore[type-arg]
+def overlay(axis: Axes, found: np.ndarray, truth: np.ndarray, rgb: tuple[int, int, int]) -> None:
     colour = np.array(rgb) / 255
     layer = np.zeros((*found.shape, 4))
     layer[found] = (*colour, 0.35)

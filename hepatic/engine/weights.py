@@ -134,6 +134,7 @@ class Registry:
         try:
             weights = temporary / WEIGHTS
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, weights)
+            weights.chmod(0o644)
             digest = _sha256(weights)
             number = 1 + max((_number(c.version) for c, _ in self._cards(card.task)), default=0)
             while True:
