@@ -1,0 +1,74 @@
+"""The weights that come with hepatic: small, described, and right on phantoms they have not seen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import infer_tasks
+from hepatic.engine.predict import Predictor
+from hepatic.engine.weights import Registry
+from hepatic.io.labelmap import read_labelmap
+from hepatic.metrics import dice
+from hepatic.tasks.discover import discover_tasks
+from sample_data.write import write_dsa
+
+TASKS = discover_tasks(infer_tasks)
+SHIPPED = Path(__file__).parent.parent / "apps" / "hepatic" / "models"
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor(Registry(tmp_path_factory.mktemp("models"), shipped=SHIPPED), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Three patients, each as the unsubtracted and then the subtracted series."""
+    return write_dsa(tmp_path_factory.mktemp("runs"), 3, seed=700, size="small", variant="both")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_ships_small_weights_with_a_card_that_says_what_they_are(task, predictor):
+    version = predictor.registry.served(task)
+    assert version.weights_file.stat().st_size <= 8_000_000
+    assert version.load()
+    assert "phantoms" in version.card.notes
+    assert f"hepatic models make-demo {task} " in version.card.notes
+    assert version.metrics[version.card.key_metric] > 0.4
+
+
+def test_ltdnet_finds_the_tumours_and_the_liver_of_patients_it_has_not_seen(predictor, runs):
+    tumour, liver = [], []
+    for run in runs[1::2]:
+        found, truth = predictor.predict(TASKS["dsa_ltdnet"], run.image), read_labelmap(run.segmentation)
+        key = found.facts["key_frame"]
+        assert key == run.key_frame
+        tumour.append(dice(found.labelmap[key] == 1, truth.array[key] == 1))
+        liver.append(dice(np.isin(found.labelmap[key], (1, 2)), np.isin(truth.array[key], (1, 2))))
+    assert np.mean(tumour) > 0.6
+    assert np.min(liver) > 0.9
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_unsubtracted_run_gives_what_the_subtracted_one_gives(task, predictor, runs):
+    agreement = []
+    for unsubtracted, subtracted in zip(runs[::2], runs[1::2], strict=True):
+        a, b = (predictor.predict(TASKS[task], run.image) for run in (unsubtracted, subtracted))
+        assert a.facts["key_frame"] == b.facts["key_frame"]
+        agreement.append(dice(a.labelmap > 0, b.labelmap > 0))
+    assert np.mean(agreement) > 0.9
+
+
+def test_each_tumour_is_described_in_pixels_and_millimetres(predictor, runs):
+    found = predictor.predict(TASKS["dsa_ltdnet"], runs[0].image)
+    lesions = found.facts["lesions"]
+    assert lesions
+    for lesion in lesions:
+        left, top, right, bottom = lesion["box_px"]
+        x, y = lesion["centre_px"]
+        assert left <= x <= right
+        assert top <= y <= bottom
+        assert lesion["frame"] == found.facts["key_frame"]
+        assert lesion["size_mm"] == pytest.approx(lesion["size_px"] * 0.4148, rel=0.02)
+        assert 0.5 <= lesion["score"] <= 1
