@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 from string import Template
@@ -15,6 +16,7 @@ router = APIRouter(include_in_schema=False)
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"}
 """Sent with our own pages: nothing is loaded from anywhere, and nothing on them runs."""
 
+_CODE = re.compile(r"``(.+?)``")
 _PAGE = Template((Path(__file__).parent.parent / "web" / "docs.html").read_text("utf-8"))
 
 
@@ -38,11 +40,14 @@ def _row(path: str, method: str, about: dict[str, Any], schema: dict[str, Any]) 
         for name in _resolved(content.get("schema", {}), schema).get("properties", {})
     ]
     takes = [f"query: {', '.join(query)}"] * bool(query) + [f"form: {', '.join(fields)}"] * bool(fields)
-    told = escape(about.get("summary", ""))
-    more = escape(about.get("description", ""))
+    told = [
+        f"<b>{escape(about.get('summary', ''))}</b>",
+        _CODE.sub(r"<code>\1</code>", escape(about.get("description", ""))),
+        f'<span class="dim">{escape(" · ".join(takes))}</span>' if takes else "",
+    ]
     return (
-        f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td>"
-        f"<td><b>{told}</b><br>{more}<br><span class='dim'>{escape(' · '.join(takes))}</span></td></tr>"
+        f'<tr><td><code class="method">{method.upper()}</code></td><td><code>{escape(path)}</code></td>'
+        f"<td>{'<br>'.join(filter(None, told))}</td></tr>"
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
+from server.plain import number
 from server.routes.docs import PAGE_HEADERS
 from server.routes.info import described
 from server.services import ServicesDep
@@ -22,30 +25,22 @@ _ICON = (
     b'<rect width="16" height="16" rx="3" fill="#4db6ac"/>'
     b'<path d="M2 6q6-5 12 0-1 6-5 7-3-4-7-7z" fill="#0f1417"/></svg>'
 )
+_WORDS = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "hd95": "HD95", "px": "(px)", "mm": "(mm)"}
 
 
 @router.get("/")
 def landing(request: Request, services: ServicesDep) -> HTMLResponse:
     """What is served, how much is labelled, how to connect."""
     info = described(services.host)
-    counts = info["datastore"]
-    total, completed = int(counts.get("total", 0)), int(counts.get("completed", 0))
-    rows = "".join(
-        f"<tr><td>{escape(str(name))}</td><td>{escape(str(model['type']))}</td>"
-        f"<td>{escape(str(model['description']))}</td></tr>"
-        for name, model in info["models"].items()
-    )
     return HTMLResponse(
         _PAGE.substitute(
             name=escape(str(info.get("name") or "hepatic")),
             description=escape(str(info.get("description") or "")),
             address=escape(str(request.base_url).rstrip("/")),
-            models=rows or '<tr><td colspan="3">none</td></tr>',
-            trainers=escape(", ".join(info["trainers"]) or "none"),
-            strategies=escape(", ".join(info["strategies"]) or "none"),
-            total=total,
-            completed=completed,
-            percent=round(100 * completed / max(1, total)),
+            counts=_counts(info),
+            progress=_progress(info["datastore"]),
+            models="".join(_model(name, about) for name, about in info["models"].items()) or _no_model(info),
+            training=_training(info),
         ),
         headers=PAGE_HEADERS,
     )
@@ -55,3 +50,81 @@ def landing(request: Request, services: ServicesDep) -> HTMLResponse:
 def icon() -> Response:
     """A small liver."""
     return Response(_ICON, media_type="image/svg+xml")
+
+
+def _counts(info: Mapping[str, Any]) -> str:
+    datastore = info["datastore"]
+    counts = {"images": datastore.get("total", 0), "labelled": datastore.get("completed", 0)}
+    if "patients" in datastore:
+        counts["patients"] = datastore["patients"]
+    counts |= {problem: datastore[problem] for problem in ("unreadable", "missing") if datastore.get(problem)}
+    counts["models"] = len(info["models"])
+    return "".join(f"<div><dt>{name}</dt><dd>{int(number(count))}</dd></div>" for name, count in counts.items())
+
+
+def _progress(datastore: Mapping[str, Any]) -> str:
+    total, completed = (int(number(datastore.get(count))) for count in ("total", "completed"))
+    if not total:
+        return (
+            "<p>There are no images yet. Put DICOM, NIfTI or NRRD files into the folder of studies: they are found "
+            "within a minute. <code>hepatic sample-data</code> makes some to try.</p>"
+        )
+    percent = round(100 * completed / total)
+    return (
+        f'<div class="bar" role="img" aria-label="{percent} % labelled"><span style="width: {percent}%"></span></div>'
+        f'<p class="dim">{completed} of {total} images have a final label ({percent} %)</p>'
+    )
+
+
+def _model(name: str, about: Mapping[str, Any]) -> str:
+    version = f"version {about['version']}" if about.get("version") else ""
+    kind = escape(" · ".join(filter(None, (str(about["type"]), str(about.get("modality") or ""), version))))
+    metrics = about.get("metrics")
+    measured = metrics if isinstance(metrics, dict) else {}
+    shown = "".join(f"<li>{_metric(str(key))} <b>{_value(value)}</b></li>" for key, value in measured.items())
+    parts = [
+        f"<h3>{escape(str(name))}</h3>",
+        f'<p class="dim">{kind}</p>',
+        f"<p>{escape(str(about['description']))}</p>",
+        f'<p class="dim">On the patients held back from its training:</p><ul class="metrics">{shown}</ul>'
+        * bool(shown),
+    ]
+    if about.get("notes"):
+        parts.append(f'<p class="note">{escape(str(about["notes"]))}</p>')
+    elif version:
+        parts.append('<p class="note">Its card does not say what it was trained on.</p>')
+    return f"<article>{''.join(parts)}</article>"
+
+
+def _no_model(info: Mapping[str, Any]) -> str:
+    fix = "Label images of two patients or more and train one." if info["trainers"] else "The app offers none."
+    return f"<p>No model is served yet. {fix}</p>"
+
+
+def _training(info: Mapping[str, Any]) -> str:
+    lines = [
+        f"<li><b>{escape(str(name))}</b>: {_last_training(info['train_stats'].get(name))}</li>"
+        for name in info["trainers"]
+    ]
+    trainers = f"<ul>{''.join(lines)}</ul>" if lines else "<p>Nothing can be trained here.</p>"
+    strategies = escape(", ".join(map(str, info["strategies"])) or "none")
+    return f"{trainers}<p>Strategies for the next sample: {strategies}</p>"
+
+
+def _last_training(stats: Mapping[str, Any] | None) -> str:
+    if not stats or not stats.keys() - {"best_metric"}:
+        return "not trained here yet"
+    version = f"{stats['version']}, " if stats.get("version") else ""
+    return escape(f"last training: {version}{stats.get('reason') or 'best metric ' + _value(stats.get('best_metric'))}")
+
+
+def _metric(key: str) -> str:
+    words = " ".join(_WORDS.get(word, word) for word in key.split("_"))
+    return escape(words[:1].upper() + words[1:])
+
+
+def _value(value: Any) -> str:
+    exact = number(value)
+    if exact == round(exact) and exact > 1:
+        return f"{exact:.0f}"
+    return f"{exact:.3f}" if exact < 10 else f"{exact:.1f}"

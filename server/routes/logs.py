@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import html as markup
+import re
 import shutil
 import subprocess
+from pathlib import Path
+from string import Template
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.responses import Response
 
+from server.routes.docs import PAGE_HEADERS
 from server.services import ServicesDep
 
 router = APIRouter(prefix="/logs", tags=["Others"])
 
 _MOST_LINES = 10_000
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>hepatic: log</title>{refresh}
-<style>body{{background:#0f1417;color:#cfd8dc;font:13px/1.5 ui-monospace,monospace;margin:1.5rem}}
-pre{{white-space:pre-wrap}}</style><pre>{text}</pre><script>scrollTo(0,document.body.scrollHeight)</script></html>"""
+_PAGE = Template((Path(__file__).parent.parent / "web" / "log.html").read_text("utf-8"))
+_REFRESH_S = 5
+_LEVEL = re.compile(r"\S+ \S+ (WARNING|ERROR|CRITICAL) ")
 
 
 @router.get("/", summary="The last lines of the log", response_model=None)
@@ -27,7 +31,9 @@ def logs(services: ServicesDep, lines: int = 300, html: bool = True, text: bool 
     if text or not html:
         return PlainTextResponse(tail)
     again = f'<meta http-equiv="refresh" content="{max(3, refresh)}">' if refresh > 0 else ""
-    return HTMLResponse(_PAGE.format(refresh=again, text=markup.escape(tail)))
+    follow = f'<a href="?refresh={_REFRESH_S}">Follow</a>' if refresh <= 0 else '<a href="?">Stop following</a>'
+    shown = "".join(map(_line, tail.splitlines(keepends=True))) or '<span class="dim">Nothing yet.</span>'
+    return HTMLResponse(_PAGE.substitute(refresh=again, switch=follow, lines=shown), headers=PAGE_HEADERS)
 
 
 @router.get("/gpu", summary="The graphics card (nvidia-smi)")
@@ -41,3 +47,10 @@ def gpu() -> PlainTextResponse:
     except subprocess.TimeoutExpired:
         return PlainTextResponse("nvidia-smi did not answer in 20 s.\n")
     return PlainTextResponse(told.stdout)
+
+
+def _line(line: str) -> str:
+    level = _LEVEL.match(line)
+    if level is None:
+        return markup.escape(line)
+    return f'<span class="{"warning" if level[1] == "WARNING" else "error"}">{markup.escape(line)}</span>'
