@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from hepatic.errors import NotFoundError
 from hepatic.settings import settings
 from server.commands.options import App, app_dir
 
@@ -36,13 +37,35 @@ def list_models(studies: StudiesFolder, app: App = Path("apps/hepatic")) -> None
     hepatic models list --studies demo/studies
     """
     registry = _registry(studies, app)
-    table = Table("Model", Column("Version", no_wrap=True), "State", "Created", "Metrics", "Trained on from")
+    table = Table("Model", Column("Version", no_wrap=True), "State", "Created", "Judged by", "From")
     for task in registry.tasks():
         for one in registry.versions(task):
-            metrics = "\n".join(f"{name} {value:.3f}" for name, value in sorted(one.metrics.items()))
+            metric = one.card.key_metric
+            judged = f"{metric} {one.metrics[metric]:.3f}" if metric in one.metrics else ""
             colour = _COLOURS.get(one.state, "default")
-            table.add_row(task, one.version, f"[{colour}]{one.state}[/]", one.created[:16], metrics, one.parent or "")
+            parent = (one.parent or "").partition("-")[0]
+            table.add_row(task, one.version, f"[{colour}]{one.state}[/]", one.created[:10], judged, parent)
     Console().print(table if table.row_count else "No versions yet: train a model first.")
+
+
+@app.command("show")
+def show(
+    task: Task,
+    studies: StudiesFolder,
+    version: Annotated[str | None, typer.Argument(help="The version; the served one unless given.")] = None,
+    app: App = Path("apps/hepatic"),
+) -> None:
+    """Show the card of a version: its data, metrics, parent and what made it.
+
+    [bold]Example[/]
+
+    hepatic models show dsa_ltdnet --studies demo/studies
+    """
+    registry = _registry(studies, app)
+    chosen = registry.version(task, version) if version else registry.served(task)
+    if chosen is None:
+        raise NotFoundError(f"model '{task}'", expected="a trained version", came="none", fix="Train it first.")
+    Console().print_json(chosen.card.model_dump_json())
 
 
 @app.command("promote")

@@ -1,5 +1,6 @@
 """The command line: help, errors, importing, versions."""
 
+import json
 import sys
 
 import numpy as np
@@ -86,9 +87,21 @@ def test_images_and_their_labels_are_imported_once(monkeypatch, capsys, tmp_path
 
 
 def test_no_versions_yet(monkeypatch, capsys, tmp_path):
-    code, out, _ = run(monkeypatch, capsys, "models", "list", "--studies", tmp_path)
+    code, out, _ = run(monkeypatch, capsys, "models", "list", "--studies", tmp_path, "--app", FOREIGN_APP)
     assert code == 0
     assert "No versions yet" in out
+
+
+def test_the_models_that_come_with_hepatic_are_listed_and_their_cards_say_phantoms(monkeypatch, capsys, tmp_path):
+    code, out, _ = run(monkeypatch, capsys, "models", "list", "--studies", tmp_path)
+    assert code == 0
+    assert out.count("served") == 2
+    code, out, _ = run(monkeypatch, capsys, "models", "show", "dsa_ltdnet", "--studies", tmp_path)
+    assert code == 0
+    assert "phantoms" in json.loads(out)["notes"]
+    code, _, err = run(monkeypatch, capsys, "models", "show", "dsa_ltdnet", "v9", "--studies", tmp_path)
+    assert code == 2
+    assert "v0001" in err
 
 
 def test_a_foreign_model_runs_without_a_server(monkeypatch, capsys, tmp_path):
