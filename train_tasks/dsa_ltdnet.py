@@ -38,6 +38,8 @@ RECIPE = Recipe(
         "paper": {
             "stages": (WARM_UP, Stage(name="joint", epochs=150, loss=JOINT)),
             "optimiser": partial(torch.optim.Adam, lr=1e-3),
+            "fine_tune_optimiser": partial(torch.optim.Adam, lr=1e-4),
+            "fine_tune_epochs": 50,
             "bf16": False,
         }
     },

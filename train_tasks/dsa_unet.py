@@ -25,6 +25,8 @@ RECIPE = Recipe(
         "paper": {
             "stages": (Stage(name="segmentation", epochs=150, loss=key_frame_loss),),
             "optimiser": partial(torch.optim.Adam, lr=1e-3),
+            "fine_tune_optimiser": partial(torch.optim.Adam, lr=1e-4),
+            "fine_tune_epochs": 50,
             "bf16": False,
         }
     },

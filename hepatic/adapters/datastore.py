@@ -21,6 +21,8 @@ from typing import Any
 from hepatic.adapters import compat
 from hepatic.errors import HepaticError, NotFoundError
 from hepatic.io.header import header as read_header
+from hepatic.io.labelmap import read_labelmap
+from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
@@ -289,8 +291,16 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
         ``label_info`` may say ``user`` (or ``author``, ``client_id``), ``model`` and ``model_hash``, the latter also in
         its ``params``.
+
+        Raises:
+            BadInputError: a labelmap that cannot be read or does not lie on its image: said now, to the reader who can
+                mend it, rather than at the next training.
         """
         info = dict(label_info or {})
+        if not label_filename.endswith(".json"):
+            with _unknown_image():
+                source = self.store.source(image_id)
+            read_labelmap(Path(label_filename), like=read(source).grid)
         params = info.get("params")
         hashes = [info.get("model_hash"), params.get("model_hash") if isinstance(params, Mapping) else None]
         with _unknown_image():

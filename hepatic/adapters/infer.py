@@ -100,6 +100,7 @@ def result_params(prediction: Prediction) -> dict[str, Any]:
     return {
         "label_names": prediction.labels,
         "model_version": prediction.version,
+        "model_hash": prediction.model_sha256,
         "uncertainty": round(prediction.uncertainty, 5),
         "latencies": dict(prediction.timings_ms),
         **prediction.facts,

@@ -11,11 +11,12 @@ from typing import Any
 
 from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
-from hepatic.engine.cases import LabelledCase
+from hepatic.engine.cases import Case
 from hepatic.engine.fit import FitSettings, fit, summary
 from hepatic.engine.train_network import Progress
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
+from hepatic.settings import settings
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import Option
 
@@ -41,24 +42,32 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
     def __init__(self, recipe: Recipe, registry: Registry, runs: Path) -> None:
         super().__init__(f"Train {recipe.task.description[0].lower()}{recipe.task.description[1:]}")
         self.recipe, self._registry, self._runs = recipe, registry, runs
-        presets = [recipe.task.preset_name, *recipe.task.presets]
         self._options = (
             Option(
                 name="max_epochs", default=0, minimum=0, maximum=10_000, description="Epochs; 0 takes the recipe's own."
             ),
             Option(name="start", default="served", choices=("served", "scratch"), description="Weights to begin with."),
-            Option(name="preset", default=presets[0], choices=tuple(presets), description="Size of the network."),
+            Option(
+                name="warm_up_epochs", default=-1, minimum=-1, description="Epochs before; -1 takes the recipe's own."
+            ),
             Option(name="seed", default=0, minimum=0, description="Seed of the run."),
         )
 
     def config(self) -> dict[str, Any]:
-        """What a client may set; a list shows as a combo box."""
+        """What a client may set; a list shows as a combo box whose first entry Slicer sends unless told otherwise."""
         return {
             option.name: [option.default, *(c for c in option.choices if c != option.default)]
             if option.choices
             else option.default
-            for option in self._options
+            for option in (*self._options, self._preset())
         }
+
+    def _preset(self) -> Option:
+        """The preset, by default that of the served model: training then goes on from it."""
+        served = self._registry.served(self.recipe.name)
+        default = served.card.preset if served else self.recipe.task.preset_name
+        presets = (self.recipe.task.preset_name, *self.recipe.task.presets)
+        return Option(name="preset", default=default, choices=presets, description="Size of the network.")
 
     def stats(self) -> dict[str, Any]:
         """Statistics of the last run, in the words MONAI Label's clients know (``best_metric`` is a number)."""
@@ -73,41 +82,66 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         """
         # viewers send a combo box's whole list when nobody touched it
         sent = {name: value[0] if isinstance(value, list) and value else value for name, value in request.items()}
-        chosen = {o.name: o.parse(sent[o.name]) if o.name in sent else o.default for o in self._options}
-        served = self._registry.served(self.recipe.name)
-        preset = str(chosen["preset"]) if "preset" in sent else (served.card.preset if served else "")
-        settings = FitSettings(
+        options = (*self._options, self._preset())
+        chosen = {o.name: o.parse(sent[o.name]) if o.name in sent else o.default for o in options}
+        choices = FitSettings(
             seed=int(chosen["seed"]),
             epochs=int(chosen["max_epochs"]),
+            warm_up_epochs=int(chosen["warm_up_epochs"]),
             from_scratch=chosen["start"] == "scratch",
-            preset=preset,
+            preset=str(chosen["preset"]),
+            device=settings().device,
         )
         cases = labelled_cases(datastore, modality=self.recipe.task.modality)
         logger.info("Training %s on the labels of %d images", self.recipe.name, len(cases))
         started = time.monotonic()
         result = fit(
-            self.recipe, cases, registry=self._registry, runs=self._runs, settings=settings, progress=_log_progress
+            self.recipe, cases, registry=self._registry, runs=self._runs, settings=choices, progress=self._tell
         )
         logger.info(result.reason)
         stats = {
             "total_time": round(time.monotonic() - started, 1),
             "best_metric": result.metrics[self.recipe.key_metric],
             "model": self.recipe.name,
-            "epoch": len(json.loads((result.run / "history.json").read_bytes())),
+            "epoch": result.epochs,
+            "total_epochs": result.epochs,
             **summary(result),
         }
-        (self._runs / self.recipe.name / STATS).write_text(json.dumps(stats, indent=1))
+        self._write(stats)
         return stats
 
+    def _tell(self, progress: Progress) -> None:
+        """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""
+        dice = "" if progress.dice is None else f", validation dice {progress.dice:.3f}"
+        logger.info(
+            "epoch %d/%d (%s): loss %.4f%s, %.0f s left",
+            progress.epoch, progress.epochs, progress.stage, progress.loss, dice, progress.seconds_left,
+        )  # fmt: skip
+        self._write(
+            {
+                "model": self.recipe.name,
+                "epoch": progress.epoch,
+                "total_epochs": progress.epochs,
+                "best_metric": progress.dice or 0.0,
+                "seconds_left": progress.seconds_left,
+            }
+        )
 
-def labelled_cases(datastore: Datastore, *, modality: str) -> list[LabelledCase]:
+    def _write(self, stats: dict[str, Any]) -> None:
+        file = self._runs / self.recipe.name / STATS
+        temporary = file.with_suffix(".new")
+        temporary.write_text(json.dumps(stats, indent=1))
+        temporary.replace(file)
+
+
+def labelled_cases(datastore: Datastore, *, modality: str) -> list[Case]:
     """Final labels of a datastore with their images and patients.
 
     A datastore other than hepatic's knows neither patients nor modalities: each image counts as a patient of its own.
     """
     if isinstance(datastore, HepaticDatastore):
         return [
-            LabelledCase(
+            Case(
                 image_id=case.image_id,
                 patient_id=case.patient_id,
                 source=case.source,
@@ -121,7 +155,7 @@ def labelled_cases(datastore: Datastore, *, modality: str) -> list[LabelledCase]
     for image_id in datastore.get_labeled_images():
         label_id = datastore.get_label_by_image_id(image_id, "final")
         cases.append(
-            LabelledCase(
+            Case(
                 image_id=image_id,
                 patient_id=image_id,
                 source=Path(datastore.get_image_uri(image_id)),
@@ -146,11 +180,3 @@ def label_names(info: Mapping[str, Any]) -> dict[str, int]:
         raise BadInputError(
             "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
         ) from None
-
-
-def _log_progress(progress: Progress) -> None:
-    dice = "" if progress.dice is None else f", validation dice {progress.dice:.3f}"
-    logger.info(
-        "epoch %d/%d (%s): loss %.4f%s, %.0f s left",
-        progress.epoch, progress.epochs, progress.stage, progress.loss, dice, progress.seconds_left,
-    )  # fmt: skip

@@ -16,11 +16,12 @@ class ModelCard(BaseModel):
         task: name of the task.
         version: its number and the first digits of its hash.
         preset: which of the task's presets the network is.
+        pre_fingerprint: of the pre-processing it was trained with.
         created: UTC, ISO 8601.
         sha256: of the weights file.
         parent: version it was trained on from, if any.
         seed: of the training run.
-        data: what it was trained and validated on: counts, patients' split, hashes, how to make it again.
+        data: what it was trained and validated on: counts, hash, best epoch, images that were left out.
         metrics: on the frozen validation set; ``key_metric`` names the one by which versions are compared.
         key_metric: larger is better.
         software: versions of the packages that trained it.
@@ -32,6 +33,7 @@ class ModelCard(BaseModel):
     task: str
     version: str = ""
     preset: str
+    pre_fingerprint: str = ""
     created: str = ""
     sha256: str = ""
     parent: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,11 @@ from hepatic.io.read import read
 from hepatic.tasks.recipe import Recipe, Tensors
 from hepatic.tasks.spec import Sample, SegmentationTask
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledCase:
+class Case:
     """One image and its label.
 
     Attributes:
@@ -38,7 +41,7 @@ class LabelledCase:
 
     def sample(self, task: SegmentationTask) -> Sample:
         """Read image and label; BadInputError when they do not belong together."""
-        image = read(self.source)
+        image = task.accept(read(self.source))
         labelmap = read_labelmap(self.label, like=image.grid)
         named = Labelmap(labelmap.array, labelmap.grid, labelmap.names or self._names_in(labelmap))
         return {"source": image, "label": named, "options": task.parse_options({})}
@@ -55,28 +58,48 @@ class LabelledCase:
         return {name: place for place, name in enumerate(sorted(self.names, key=self.names.__getitem__), start=1)}
 
 
-def training_samples(recipe: Recipe, cases: Iterable[LabelledCase]) -> list[Tensors]:
-    """Read, expand and prepare cases: one entry per training sample, tensors of the network's size.
+@dataclass(frozen=True)
+class PreparedCases:
+    """Training samples and where they come from.
+
+    Attributes:
+        samples: one entry per training sample, tensors of the network's size.
+        cases: those that could be used.
+        left_out: reason by image id of those that could not.
+    """
+
+    samples: list[Tensors]
+    cases: list[Case]
+    left_out: dict[str, str]
+
+
+def prepare_cases(recipe: Recipe, cases: Iterable[Case]) -> PreparedCases:
+    """Read, expand and prepare cases; one that cannot be used is left out with a warning, not the end of everything.
 
     Raises:
-        BadInputError: no case holds anything to train on.
+        BadInputError: none can be used.
     """
-    samples: list[Tensors] = []
+    prepared = PreparedCases([], [], {})
     for case in cases:
-        for sample in recipe.expand(case.sample(recipe.task)):
-            prepared = recipe.task.prepare(sample)
-            samples.append({name: prepared[name] for name in ("image", "target", "known")})
-    if not samples:
+        try:
+            expanded = [recipe.task.prepare(sample) for sample in recipe.expand(case.sample(recipe.task))]
+        except BadInputError as error:
+            prepared.left_out[case.image_id] = str(error)
+            logger.warning("Image %s is left out of training: %s", case.image_id, error)
+            continue
+        prepared.cases.append(case)
+        prepared.samples.extend({name: one[name] for name in ("image", "target", "known")} for one in expanded)
+    if not prepared.samples:
         raise BadInputError(
             f"training of '{recipe.name}'",
-            expected="labelled images",
-            came="none that can be used",
-            fix="Submit at least one label.",
+            expected="labelled images on both sides of the split",
+            came="none that can be used; " + (next(iter(prepared.left_out.values()), "there are none")),
+            fix="Submit labels of more patients, or submit the ones named above again.",
         )
-    return samples
+    return prepared
 
 
-def data_hash(cases: Sequence[LabelledCase]) -> str:
+def data_hash(cases: Sequence[Case]) -> str:
     """Changes when any image or label of the set does; does not depend on their order."""
     lines = sorted(f"{c.image_id} {c.patient_id} {content_hash(c.source)} {content_hash(c.label)}" for c in cases)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepatic.engine.cases import LabelledCase
+from hepatic.engine.cases import Case
 from hepatic.engine.predict import LoadedModel, run_network
 from hepatic.io.image import Labelmap
 from hepatic.metrics import dice, hd95_px, iou, lesion_recall
@@ -17,23 +17,20 @@ from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import Sample
 
 
-def evaluate(
-    recipe: Recipe, model: LoadedModel, cases: Iterable[LabelledCase], *, device: torch.device
-) -> dict[str, float]:
-    """Mean over the labelled frames of all cases, each frame judged against its own label.
+def evaluate(recipe: Recipe, model: LoadedModel, cases: Iterable[Case], *, device: torch.device) -> dict[str, float]:
+    """Mean over cases; of a run, its first labelled frame is judged, with that key frame given.
 
     Returns:
         ``dice``, ``iou``, ``hd95_px`` (of the frames where both sides found something) and ``lesion_recall`` (a lesion
         counts when half of it is found) of the first label, ``dice_<name>`` of the others where they are labelled, and
-        ``cases``, the number of frames judged.
+        ``cases``, the number of images judged.
     """
     rows: list[dict[str, float]] = []
     for case in cases:
-        for sample in recipe.expand(case.sample(model.task)):
-            prepared = model.task.prepare(sample)
-            finished = model.task.finish({**prepared, "probabilities": run_network(model, prepared["image"], device)})
-            frame = finished["facts"]["key_frame"]
-            rows.append(_row(finished["labelmap"][frame], sample, model.task.labels))
+        sample = next(iter(recipe.expand(case.sample(model.task))))
+        prepared = model.task.prepare(sample)
+        finished = model.task.finish({**prepared, "probabilities": run_network(model, prepared["image"], device)})
+        rows.append(_row(finished["labelmap"][finished["facts"]["key_frame"]], sample, model.task.labels))
     if not rows:
         return {}
     means = {

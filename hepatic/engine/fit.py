@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from hepatic.engine.card import ModelCard
-from hepatic.engine.cases import LabelledCase, data_hash, training_samples
+from hepatic.engine.cases import Case, PreparedCases, data_hash, prepare_cases
 from hepatic.engine.curves import draw_curves
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate
 from hepatic.engine.predict import LoadedModel, load_model
 from hepatic.engine.split import FrozenSplit
-from hepatic.engine.train_network import Progress, train_network
+from hepatic.engine.train_network import Progress, drop_checkpoints, train_network
 from hepatic.engine.weights import ModelVersion, Registry, software
+from hepatic.errors import ConflictError
 from hepatic.tasks.recipe import Recipe
 
 SPLIT, RESULT = "split.json", "result.json"
@@ -33,6 +35,7 @@ class FitSettings:
     Attributes:
         seed: of initial weights, order and augmentation.
         epochs: of the last stage; the recipe's own where 0.
+        warm_up_epochs: of the stages before it, when training starts from scratch; the recipe's own where negative.
         from_scratch: begin with new weights instead of those of the served version.
         preset: of the task; that of the served version where empty.
         device: as in the settings.
@@ -41,6 +44,7 @@ class FitSettings:
 
     seed: int = 0
     epochs: int = 0
+    warm_up_epochs: int = -1
     from_scratch: bool = False
     preset: str = ""
     device: str = "auto"
@@ -57,6 +61,7 @@ class FitResult:
         reason: why, or why not.
         metrics: of the new model on the frozen validation patients.
         served_metrics: of the model served until now, on the same; empty when there was none.
+        epochs: trained, over all stages.
         run: folder of curves, TensorBoard events and checkpoints.
     """
 
@@ -65,12 +70,13 @@ class FitResult:
     reason: str
     metrics: dict[str, float]
     served_metrics: dict[str, float]
+    epochs: int
     run: Path
 
 
 def fit(
     recipe: Recipe,
-    cases: Sequence[LabelledCase],
+    cases: Sequence[Case],
     *,
     registry: Registry,
     runs: Path,
@@ -93,6 +99,29 @@ def fit(
         BadInputError: labels of fewer than two patients, or labels that do not fit their images.
     """
     settings = settings or FitSettings()
+    folder = registry.models / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".training.lock", timeout=0):
+            return _fit(recipe, cases, registry=registry, runs=runs, settings=settings, progress=progress)
+    except Timeout:
+        raise ConflictError(
+            f"training of '{recipe.name}'",
+            expected="no other training of this model over the same studies",
+            came="one that is running, in this or another process",
+            fix="Wait for it or stop it.",
+        ) from None
+
+
+def _fit(
+    recipe: Recipe,
+    cases: Sequence[Case],
+    *,
+    registry: Registry,
+    runs: Path,
+    settings: FitSettings,
+    progress: Callable[[Progress], None] | None,
+) -> FitResult:
     served = registry.served(recipe.name)
     recipe = recipe.preset(settings.preset or (served.card.preset if served else recipe.task.preset_name))
     parent = (
@@ -100,8 +129,8 @@ def fit(
     )
     recipe = _staged(recipe, settings, fine_tune=parent is not None)
     parts = FrozenSplit(registry.models / recipe.name / SPLIT).extend(case.patient_id for case in cases)
-    training = [case for case in cases if parts[case.patient_id] == "train"]
-    judging = [case for case in cases if parts[case.patient_id] == "validation"]
+    training = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "train"])
+    judging = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "validation"])
     device = choose_device(settings.device)
 
     run = runs / recipe.name / _run_name(recipe, cases, settings, parent)
@@ -116,8 +145,8 @@ def fit(
     trained = train_network(
         recipe,
         network,
-        training_samples(recipe, training),
-        training_samples(recipe, judging),
+        training.samples,
+        judging.samples,
         device=device,
         seed=settings.seed,
         run=run,
@@ -129,32 +158,54 @@ def fit(
     card = ModelCard(
         task=recipe.name,
         preset=recipe.task.preset_name,
+        pre_fingerprint=recipe.task.pre_fingerprint,
         parent=None if parent is None else parent.version,
         seed=settings.seed,
         key_metric=recipe.key_metric,
         data={
             "sha256": data_hash(cases),
-            "train": {"images": len(training), "patients": len({c.patient_id for c in training})},
-            "validation": {"images": len(judging), "patients": len({c.patient_id for c in judging})},
+            "train": _counts(training),
+            "validation": _counts(judging),
             "best_epoch": trained.best_epoch,
+            "left_out": {**training.left_out, **judging.left_out},
         },
         software=software(),
-        notes=settings.notes,
+        notes=settings.notes or _inherited(parent),
     )
-    metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging, device=device)
-    before = {} if served is None else evaluate(recipe, load_model(recipe.task, served, device), judging, device=device)
+    metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging.cases, device=device)
     version = registry.publish(network.state_dict(), card.model_copy(update={"metrics": metrics}))
+    served = registry.served(recipe.name)  # it may have changed meanwhile
+    before = {}
+    if served is not None:
+        before = evaluate(recipe, load_model(recipe.task, served, device), judging.cases, device=device)
 
     new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
-    promoted = old is None or new >= old
+    promoted = old is None or (new >= old and new > 0)  # a tie at nothing found is no reason to change
     if promoted:
         version = registry.promote(recipe.name, version.version)
-    reason = _reason(recipe.key_metric, new, old, len(judging))
+    reason = _reason(recipe.key_metric, new, old, len(judging.cases), promoted=promoted)
     result = FitResult(
-        version=version, promoted=promoted, reason=reason, metrics=metrics, served_metrics=before, run=run
+        version=version,
+        promoted=promoted,
+        reason=reason,
+        metrics=metrics,
+        served_metrics=before,
+        epochs=len(trained.history),
+        run=run,
     )
     (run / RESULT).write_text(json.dumps(summary(result), indent=1))
+    drop_checkpoints(run)
     return result
+
+
+def _inherited(parent: ModelVersion | None) -> str:
+    if parent is None or not parent.card.notes:
+        return ""
+    return f"Trained on from {parent.version}. {parent.card.notes}"
+
+
+def _counts(prepared: PreparedCases) -> dict[str, int]:
+    return {"images": len(prepared.cases), "patients": len({case.patient_id for case in prepared.cases})}
 
 
 def summary(result: FitResult) -> dict[str, object]:
@@ -177,18 +228,21 @@ def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe
         last = dataclasses.replace(last, epochs=recipe.fine_tune_epochs)
     if settings.epochs:
         last = dataclasses.replace(last, epochs=settings.epochs)
+    if settings.warm_up_epochs >= 0:
+        warm_up = [dataclasses.replace(stage, epochs=settings.warm_up_epochs) for stage in warm_up]
+        warm_up = [stage for stage in warm_up if stage.epochs]
     optimiser = recipe.fine_tune_optimiser if fine_tune else recipe.optimiser
     return dataclasses.replace(recipe, stages=(*warm_up, last), optimiser=optimiser)
 
 
-def _run_name(recipe: Recipe, cases: Sequence[LabelledCase], settings: FitSettings, parent: ModelVersion | None) -> str:
+def _run_name(recipe: Recipe, cases: Sequence[Case], settings: FitSettings, parent: ModelVersion | None) -> str:
     parts = [recipe.task.preset_name, data_hash(cases), dataclasses.asdict(settings), parent and parent.version]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _reason(metric: str, new: float, old: float | None, images: int) -> str:
+def _reason(metric: str, new: float, old: float | None, images: int, *, promoted: bool) -> str:
     judged = f"on the frozen validation patients ({images} image{'' if images == 1 else 's'})"
     if old is None:
         return f"first model: {metric} {new:.3f} {judged}"
-    verdict = "served" if new >= old else "kept as a candidate"
+    verdict = "served" if promoted else "kept as a candidate"
     return f"{verdict}: {metric} {new:.3f} against {old:.3f} of the model served until now, {judged}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ from hepatic.metrics import foreground_entropy
 from hepatic.settings import settings
 from hepatic.tasks.spec import Sample, SegmentationTask
 
+logger = logging.getLogger(__name__)
+
 MIB = 1 << 20
 
 
@@ -41,6 +44,7 @@ class Prediction:
         facts: what else was found; JSON-able.
         uncertainty: entropy in bits averaged over the foreground.
         version: of the model.
+        model_sha256: of its weights.
         timings_ms: by stage (read, prepare, network, finish), 0 where a cache answered.
     """
 
@@ -50,6 +54,7 @@ class Prediction:
     facts: dict[str, Any]
     uncertainty: float
     version: str
+    model_sha256: str
     timings_ms: dict[str, float]
 
 
@@ -123,7 +128,7 @@ class Predictor:
         timings: dict[str, float] = {}
         digest = content_hash(source)
         with _Timer(timings, "read"):
-            image = self._sources.get(digest, lambda: read(source))
+            image = model.task.accept(self._sources.get(digest, lambda: read(source)))
         key = (digest, model.task.pre_fingerprint, tuple(sorted(options.items())))
         with _Timer(timings, "prepare"):
             sample = self._prepared.get(key, lambda: _slim(model.task.prepare({"source": image, "options": options})))
@@ -140,6 +145,7 @@ class Predictor:
             facts=finished["facts"],
             uncertainty=foreground_entropy(probabilities),
             version=model.card.version,
+            model_sha256=model.card.sha256,
             timings_ms=timings,
         )
 
@@ -147,6 +153,8 @@ class Predictor:
 def load_model(task: SegmentationTask, version: ModelVersion, device: torch.device) -> LoadedModel:
     """Build the network of a version's preset and put its weights in."""
     task = task.preset(version.card.preset)
+    if version.card.pre_fingerprint not in ("", task.pre_fingerprint):
+        logger.warning("%s %s was trained with another pre-processing; train it again", task.name, version.version)
     network = task.network()
     network.load_state_dict(version.load())
     place(network, device).eval().requires_grad_(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -156,6 +157,13 @@ def _run_stage(
     trainer.run()
 
 
+def drop_checkpoints(run: Path) -> None:
+    """Remove what only an interrupted run needs; curves, history and TensorBoard events stay."""
+    for folder in run.glob("stage*"):
+        shutil.rmtree(folder)
+    (run / FINISHED).unlink(missing_ok=True)
+
+
 def _save(parts: Mapping[str, Any], file: Path) -> None:
     """Write a checkpoint whole or not at all (MONAI's CheckpointSaver leaves half a file when it is killed)."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +180,8 @@ def _evaluator(
         predicted = recipe.task.probabilities(output["pred"])[:, 0] >= 0.5
         both = (predicted & reference).flatten(1).sum(1)
         total = predicted.flatten(1).sum(1) + reference.flatten(1).sum(1)
-        return torch.where(total > 0, 2 * both / total.clamp(min=1), torch.ones_like(total, dtype=torch.float32)).mean()
+        dice = torch.where(total > 0, 2 * both / total.clamp(min=1), 1.0)
+        return dice[:, None]  # one row per sample, so that a short last batch does not weigh more
 
     evaluator = SupervisedEvaluator(
         device=device,
@@ -181,7 +190,7 @@ def _evaluator(
         prepare_batch=_image_and_batch,
         inferer=_StageForward(recipe.stages[-1], bf16=recipe.bf16, device=device),
         decollate=False,
-        key_val_metric={"dice": Average(output_transform=step)},
+        key_val_metric={"dice": Average(output_transform=step)[0]},
     )
     evaluator.logger.setLevel("WARNING")
     return evaluator

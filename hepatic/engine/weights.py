@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from hepatic.engine.card import ModelCard, State
 from hepatic.errors import BadInputError, NotFoundError
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS, CARD, SERVED = "model.safetensors", "card.json", "served.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -100,8 +104,7 @@ class Registry:
 
     def versions(self, task: str) -> list[ModelVersion]:
         """All versions of a task, oldest first."""
-        cards = self._cards(task)
-        history = self._history(task, cards)
+        cards, history = self._cards(task), self._history(task)
         served = history[-1] if history else None
         retired = set(history[:-1])
 
@@ -123,8 +126,15 @@ class Registry:
         return found[version]
 
     def served(self, task: str) -> ModelVersion | None:
-        """The version that answers requests; None when the task has no version yet."""
-        return next((v for v in self.versions(task) if v.state == "served"), None)
+        """The version that answers requests; None when the task has no version yet.
+
+        Reads the pointer and one card, however many versions there are.
+        """
+        version = next(iter(self._history(task)[-1:]), None)
+        folder = None if version is None else self._folder(task, version)
+        if folder is None:
+            return None
+        return ModelVersion(folder, _read_card(folder), "served")
 
     def publish(self, state: Mapping[str, torch.Tensor], card: ModelCard) -> ModelVersion:
         """Write a new version, a candidate; number, time and hash of the card are filled in here."""
@@ -135,6 +145,7 @@ class Registry:
             weights = temporary / WEIGHTS
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, weights)
             weights.chmod(0o644)
+            _sync(weights)
             digest = _sha256(weights)
             number = 1 + max((_number(c.version) for c, _ in self._cards(card.task)), default=0)
             while True:
@@ -153,28 +164,30 @@ class Registry:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        _sync_folder(folder)
+        _sync(folder)
         return self.version(card.task, version)
 
     def promote(self, task: str, version: str) -> ModelVersion:
         """Serve this version from the next request on; requests under way finish on the one they began with."""
         self.version(task, version)
-        history = self._history(task, self._cards(task))
-        if not history or history[-1] != version:
-            self._write_history(task, [*history, version])
+        with self._changing(task):
+            history = self._history(task)
+            if not history or history[-1] != version:
+                self._write_history(task, [*history, version])
         return self.version(task, version)
 
     def rollback(self, task: str) -> ModelVersion:
         """Serve the version that was served before; NotFoundError when there is none."""
-        history = self._history(task, self._cards(task))
-        if len(history) < 2:
-            raise NotFoundError(
-                f"earlier version of model '{task}'",
-                expected="a version that was served before the present one",
-                came="none",
-                fix="Promote the version you want by name.",
-            )
-        self._write_history(task, history[:-1])
+        with self._changing(task):
+            history = self._history(task)
+            if len(history) < 2:
+                raise NotFoundError(
+                    f"earlier version of model '{task}'",
+                    expected="a version that was served before the present one",
+                    came="none",
+                    fix="Promote the version you want by name.",
+                )
+            self._write_history(task, history[:-1])
         return self.version(task, history[-2])
 
     def _roots(self) -> list[Path]:
@@ -195,31 +208,50 @@ class Registry:
                 if file.parent.name.startswith("."):
                     continue
                 try:
-                    card = ModelCard.model_validate_json(file.read_bytes())
-                except ValidationError as error:
-                    raise BadInputError(
-                        f"model card {task}/{file.parent.name}",
-                        expected="the fields of a model card",
-                        came=f"{error.error_count()} errors, first: {error.errors()[0]['msg']}",
-                        fix="Restore the card or remove the folder of this version.",
-                    ) from error
+                    card = _read_card(file.parent)
+                except BadInputError as error:
+                    logger.warning("A version is passed over: %s", error)
+                    continue
                 found.setdefault(card.version, (card, file.parent))
         return sorted(found.values(), key=lambda pair: (_number(pair[0].version), pair[0].created))
 
-    def _history(self, task: str, cards: list[tuple[ModelCard, Path]]) -> list[str]:
-        known = {card.version for card, _ in cards}
+    def _folder(self, task: str, version: str) -> Path | None:
+        """Where a version lies; the user's own folder first."""
+        places = (root / task / version for root in reversed(self._roots()))
+        return next((place for place in places if (place / CARD).is_file()), None)
+
+    def _history(self, task: str) -> list[str]:
+        """Versions served so far, the present one last; the newest shipped one where nothing was promoted yet."""
         file = self._task_folder(task) / SERVED
         if file.is_file():
-            return [version for version in json.loads(file.read_bytes())["history"] if version in known]
-        shipped = [
-            card.version for card, folder in cards if self._shipped is not None and self._shipped in folder.parents
-        ]
-        return shipped[-1:]
+            return [version for version in json.loads(file.read_bytes())["history"] if self._folder(task, version)]
+        if self._shipped is None:
+            return []
+        shipped = [card.parent.name for card in (self._shipped / task).glob(f"*/{CARD}")]
+        return sorted(shipped, key=_number)[-1:]
+
+    def _changing(self, task: str) -> FileLock:
+        folder = self._task_folder(task)
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / ".served.lock", timeout=30)
 
     def _write_history(self, task: str, history: list[str]) -> None:
         folder = self._task_folder(task)
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / SERVED, json.dumps({"history": history}, indent=2))
+
+
+def _read_card(folder: Path) -> ModelCard:
+    """Read a version's card; BadInputError names the version when it is damaged."""
+    try:
+        return ModelCard.model_validate_json((folder / CARD).read_bytes())
+    except ValidationError as error:
+        raise BadInputError(
+            f"model card {folder.parent.name}/{folder.name}",
+            expected="the fields of a model card",
+            came=f"{error.error_count()} errors, first: {error.errors()[0]['msg']}",
+            fix="Restore the card or remove the folder of this version.",
+        ) from error
 
 
 def _number(version: str) -> int:
@@ -244,11 +276,12 @@ def _write(file: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(file.parent)
+    _sync(file.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(place: Path) -> None:
+    """Wait until a file, or a folder's list of files, is on disk."""
+    handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,6 +28,14 @@ class Volume:
     array: NDArray[np.generic]
     grid: Grid
     modality: Modality = "OT"
+
+    def as_cine(self, modality: Modality) -> Cine:
+        """Take the slices as frames: viewers that show a run as a volume send it back as one.
+
+        Neither frame times nor calibration survive that; the significant bits are told from the largest value.
+        """
+        bits = max(8, 2 * math.ceil(math.log2(int(self.array.max()) + 1) / 2))
+        return Cine(self.array, None, None, self.grid, modality=modality, bits_stored=bits)
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,7 +55,8 @@ class Recipe:
         fine_tune_epochs: of the last stage, likewise; warm-up stages are left out then.
         scheduler: optimiser and number of steps -> schedule, stepped once per batch.
         batch_size: samples per step.
-        key_metric: name in the validation metrics by which models are compared, larger is better.
+        key_metric: name in the validation metrics by which versions are compared, larger is better. Within a run the
+            epoch with the best mean Dice of the first label on the network's grid is kept.
         bf16: forward in bfloat16.
         presets: by name, the fields that differ (``task`` follows by the same name).
     """
@@ -90,4 +91,9 @@ class Recipe:
 
     def preset(self, name: str) -> Recipe:
         """Return the recipe, and its task, in another preset."""
-        return dataclasses.replace(self, task=self.task.preset(name), **self.presets.get(name, {}))
+        if name == self.task.preset_name:
+            return self
+        changes = self.presets.get(name, {})
+        back = {field: getattr(self, field) for field in changes}
+        presets = {**{n: p for n, p in self.presets.items() if n != name}, self.task.preset_name: back}
+        return dataclasses.replace(self, task=self.task.preset(name), **changes, presets=presets)

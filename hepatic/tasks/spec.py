@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.io.image import Modality
+from hepatic.io.image import Cine, Modality, Volume
 
 Sample = dict[str, Any]
 """One case on its way through a task's transforms.
@@ -158,7 +158,28 @@ class SegmentationTask:
                 came=repr(name)[:80],
                 fix="Choose one of these.",
             )
-        return dataclasses.replace(self, **self.presets[name], preset_name=name)
+        back = {field: getattr(self, field) for field in self.presets[name]}
+        presets = {**{n: p for n, p in self.presets.items() if n != name}, self.preset_name: back}
+        return dataclasses.replace(self, **self.presets[name], presets=presets, preset_name=name)
+
+    def accept(self, image: Volume | Cine) -> Volume | Cine:
+        """Return the image as this task takes it.
+
+        A file without a modality (NIfTI, NRRD) is believed to be of the task's; where that is a cine, its slices are
+        the frames.
+
+        Raises:
+            BadInputError: the image is of another modality.
+        """
+        if image.modality not in (self.modality, "OT"):
+            raise BadInputError(
+                "image",
+                expected=f"modality {self.modality}, which '{self.name}' was made for",
+                came=image.modality,
+                fix="Choose another image or another model.",
+            )
+        is_cine_task = self.modality in ("XA", "US")
+        return image.as_cine(self.modality) if isinstance(image, Volume) and is_cine_task else image
 
     def parse_options(self, params: Mapping[str, object]) -> dict[str, int | float | str | bool]:
         """Read this task's options out of a request's params; names that are not options are left alone."""

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from hepatic.errors import BadInputError
+
 
 @dataclass(frozen=True)
 class KeyFrameTarget:
     """``label`` (Labelmap) to ``target`` float32 (labels, H, W) and ``known`` float32 (labels,) at the key frame.
 
-    A sample without a label passes untouched. A structure is known when the labelmap names it or, where names are
-    missing, holds its value anywhere; the first label is always known, so an empty label means "none of these here".
+    A sample without a label passes untouched. Viewers name segments nobody drew, so a name alone says little: the first
+    label (what the task is about) is known where the label file names it or names nothing, and where the whole label is
+    empty, which means "none here"; any other structure is known only on a frame where it was drawn.
 
     Attributes:
         labels: the task's labels; value i + 1 where the file names none.
@@ -29,14 +32,20 @@ class KeyFrameTarget:
         """Add ``target`` and ``known``."""
         if "label" not in sample:
             return sample
-        labelmap, frame = sample["label"], sample.get("label_frame", sample["facts"]["key_frame"])
-        picture = labelmap.array[frame]
+        labelmap, picture = sample["label"], sample["label"].array[sample["facts"]["key_frame"]]
+        if labelmap.array.any() and labelmap.names and not set(self.labels) & set(labelmap.names):
+            raise BadInputError(
+                "label",
+                expected="segments named " + " or ".join(self.labels),
+                came=", ".join(sorted(labelmap.names))[:80],
+                fix="Rename the segments and submit the label again.",
+            )
         masks, known = [], []
         for position, name in enumerate(self.labels):
             value = labelmap.names.get(name, position + 1 if not labelmap.names else -1)
             masks.append(picture == value)
-            present = name in labelmap.names or (not labelmap.names and bool((labelmap.array == value).any()))
-            known.append(present or position == 0)
+            named = name in labelmap.names or not labelmap.names or not labelmap.array.any()
+            known.append(named if position == 0 else bool(masks[-1].any()))
         for outer, inner in self.includes:
             masks[outer] = masks[outer] | masks[inner]
         target = torch.from_numpy(np.stack(masks).astype(np.float32))

@@ -39,7 +39,7 @@ def make_demo(
     hepatic models make-demo dsa_ltdnet --out apps/hepatic/models
     """
     import train_tasks
-    from hepatic.engine.cases import LabelledCase
+    from hepatic.engine.cases import Case
     from hepatic.engine.fit import FitSettings, fit
     from hepatic.engine.train_network import Progress as Epoch
     from hepatic.engine.weights import Registry
@@ -53,7 +53,7 @@ def make_demo(
         simulating = bar.add_task("simulating", total=runs)
         written = write_dsa(work, runs, seed=first_seed, size="small", progress=lambda: bar.advance(simulating))
         cases = [
-            LabelledCase(image_id=w.series_uid, patient_id=w.patient_id, source=w.image, label=w.segmentation)
+            Case(image_id=w.series_uid, patient_id=w.patient_id, source=w.image, label=w.segmentation)
             for w in written
         ]
         training = bar.add_task("training", total=None)

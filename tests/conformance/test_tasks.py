@@ -14,7 +14,7 @@ import infer_tasks
 import train_tasks
 from hepatic.adapters.infer import HepaticInferTask
 from hepatic.engine.card import ModelCard
-from hepatic.engine.cases import LabelledCase, training_samples
+from hepatic.engine.cases import Case, prepare_cases
 from hepatic.engine.fit import FitSettings, fit
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
@@ -122,8 +122,8 @@ def test_every_task_can_be_trained(task):
 @all_recipes
 def test_one_step_of_every_stage_reaches_its_parameters_with_finite_gradients(recipe, studies):
     study = studies[recipe.task.modality][0]
-    case = LabelledCase(image_id="a", patient_id="a", source=study.image, label=study.truth)
-    batch = torch.utils.data.default_collate(training_samples(recipe, [case]))
+    case = Case(image_id="a", patient_id="a", source=study.image, label=study.truth)
+    batch = torch.utils.data.default_collate(prepare_cases(recipe, [case]).samples)
     assert batch["target"].shape[1] == len(recipe.task.labels)
     for stage in recipe.stages:
         network = recipe.task.network()
@@ -138,7 +138,7 @@ def test_one_step_of_every_stage_reaches_its_parameters_with_finite_gradients(re
 @all_recipes
 def test_training_publishes_a_model_that_answers(recipe, studies, tmp_path):
     cases = [
-        LabelledCase(image_id=s.image.stem, patient_id=s.image.stem, source=s.image, label=s.truth)
+        Case(image_id=s.image.stem, patient_id=s.image.stem, source=s.image, label=s.truth)
         for s in studies[recipe.task.modality]
     ]
     registry = Registry(tmp_path / "models")

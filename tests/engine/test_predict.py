@@ -11,6 +11,7 @@ from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, NotFoundError
 from infer_tasks.dsa_unet import TASK
+from tests.runs import write_run
 
 
 class Level(torch.nn.Module):
@@ -43,8 +44,6 @@ def registry(tmp_path):
 @pytest.fixture
 def run_file(tmp_path):
     """A grey run as a multi-frame file that is no DICOM: frames as slices."""
-    from tests.runs import write_run
-
     return write_run(tmp_path / "run.dcm")
 
 
@@ -70,8 +69,6 @@ def test_another_key_frame_is_another_preparation(registry, run_file):
 
 
 def test_a_file_replaced_in_place_is_read_again(registry, run_file, tmp_path):
-    from tests.runs import write_run
-
     publish(registry, 5)
     predictor = Predictor(registry, device="cpu")
     before = predictor.predict(TOY, run_file).grid.size
@@ -123,16 +120,40 @@ def test_a_key_frame_that_is_none_is_refused(registry, run_file, sent):
         Predictor(registry, device="cpu").predict(TOY, run_file, params={"key_frame": sent})
 
 
-def test_a_volume_sent_to_a_cine_task_is_refused_and_says_what_it_wants(registry, tmp_path):
+def test_a_run_that_a_viewer_sends_back_as_a_volume_gives_what_the_run_gives(registry, run_file, tmp_path):
     publish(registry, 5)
-    sitk.WriteImage(sitk.Image(8, 8, 4, sitk.sitkInt16), str(tmp_path / "ct.nii.gz"))
+    predictor = Predictor(registry, device="cpu")
+    sitk.WriteImage(sitk.ReadImage(str(run_file)), str(tmp_path / "run.nii.gz"))
+    run, volume = predictor.predict(TOY, run_file), predictor.predict(TOY, tmp_path / "run.nii.gz")
+    assert np.array_equal(run.labelmap, volume.labelmap)
+    assert run.facts["key_frame"] == volume.facts["key_frame"]
+    assert volume.facts["lesions"][0]["size_mm"] is None
+
+
+def test_an_image_of_another_modality_is_refused(registry, tmp_path):
+    publish(registry, 5)
+    ultrasound = write_run(tmp_path / "us.dcm", modality="US")
+    with pytest.raises(BadInputError, match=r"expected modality XA.*found US"):
+        Predictor(registry, device="cpu").predict(TOY, ultrasound)
+
+
+def test_a_picture_in_colour_is_no_angiography(registry, tmp_path):
+    publish(registry, 5)
+    colour = sitk.GetImageFromArray(np.zeros((4, 8, 8, 3), np.uint8), isVector=True)
+    sitk.WriteImage(colour, str(tmp_path / "colour.nrrd"))
     with pytest.raises(BadInputError, match="run of grey frames"):
-        Predictor(registry, device="cpu").predict(TOY, tmp_path / "ct.nii.gz")
+        Predictor(registry, device="cpu").predict(TOY, tmp_path / "colour.nrrd")
+
+
+def test_weights_of_another_pre_processing_are_told_apart(registry, run_file, caplog):
+    card = ModelCard(task=TOY.name, preset=TOY.preset_name, seed=0, key_metric="dice", pre_fingerprint="another")
+    version = registry.publish({"level": torch.tensor(5.0)}, card).version
+    registry.promote(TOY.name, version)
+    Predictor(registry, device="cpu").predict(TOY, run_file)
+    assert "another pre-processing" in caplog.text
 
 
 def test_the_cache_stays_within_its_bound(registry, tmp_path):
-    from tests.runs import write_run
-
     publish(registry, 5)
     predictor = Predictor(registry, device="cpu", cache_mib=1)
     for seed in range(8):

@@ -60,6 +60,18 @@ def test_one_seed_gives_one_model():
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_every_validation_sample_weighs_the_same_in_a_short_last_batch_too():
+    r = dataclasses.replace(recipe(1), batch_size=8)
+    sure = samples(9, seed=9)
+    for sample in sure[:8]:
+        sample["target"][0] = 0
+    torch.manual_seed(1)
+    network = r.task.network()
+    torch.nn.init.constant_(network.ffs.final_conv.bias, -50.0)
+    trained = train_network(r, network, samples(), sure, device=CPU, seed=3)
+    assert trained.history[-1]["dice"] == pytest.approx(8 / 9)
+
+
 @pytest.mark.parametrize("stop_after", [2, 3])
 def test_a_run_cut_off_anywhere_ends_as_if_it_had_not_been(tmp_path, stop_after):
     whole = train(tmp_path / "whole")

@@ -63,11 +63,26 @@ def test_damaged_weights_are_not_loaded(registry):
         version.load()
 
 
-def test_a_damaged_card_names_the_version(registry):
-    version = registry.publish(weights(1), card())
-    (version.folder / "card.json").write_text(json.dumps({"task": "toy"}))
-    with pytest.raises(BadInputError, match=f"toy/{version.version}"):
-        registry.versions("toy")
+def test_a_damaged_card_of_a_candidate_is_passed_over_and_of_the_served_version_named(registry, caplog):
+    served, candidate = (registry.publish(weights(v), card()) for v in (1, 2))
+    registry.promote("toy", served.version)
+    (candidate.folder / "card.json").write_text(json.dumps({"task": "toy"}))
+    assert registry.served("toy").version == served.version
+    assert [v.version for v in registry.versions("toy")] == [served.version]
+    assert candidate.version in caplog.text
+    (served.folder / "card.json").write_text("{}")
+    with pytest.raises(BadInputError, match=f"toy/{served.version}"):
+        registry.served("toy")
+
+
+def test_promotions_by_several_threads_are_all_in_the_history(registry):
+    versions = [registry.publish(weights(v), card()).version for v in range(6)]
+    threads = [threading.Thread(target=registry.promote, args=("toy", v)) for v in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [v.state for v in registry.versions("toy")].count("retired") == 5
 
 
 @pytest.mark.parametrize("name", ["../toy", "a/b", "", ".hidden", "x" * 65])

@@ -8,6 +8,7 @@ from hepatic.errors import BadInputError, NotFoundError
 from hepatic.tasks.discover import TaskFileError, discover_tasks
 from hepatic.tasks.spec import Option
 from infer_tasks.dsa_unet import TASK
+from train_tasks.dsa_ltdnet import RECIPE
 
 
 @pytest.mark.parametrize(("sent", "read"), [(3, 3), ("3", 3), (3.0, 3), ("-1", -1)])
@@ -55,8 +56,15 @@ def test_an_unknown_preset_names_those_there_are():
 def test_the_paper_preset_differs_in_network_and_size_alone():
     paper = TASK.preset("paper")
     same = {f.name for f in dataclasses.fields(TASK) if getattr(TASK, f.name) == getattr(paper, f.name)}
-    assert {f.name for f in dataclasses.fields(TASK)} - same == {"network", "pre", "preset_name"}
+    assert {f.name for f in dataclasses.fields(TASK)} - same == {"network", "pre", "preset_name", "presets"}
     assert sum(p.numel() for p in paper.network().parameters()) > 30e6
+
+
+def test_a_preset_leads_back_to_the_one_it_came_from():
+    assert TASK.preset("paper").preset("small").network is TASK.network
+    again = RECIPE.preset("paper").preset("small")
+    assert (again.stages, again.fine_tune_epochs) == (RECIPE.stages, RECIPE.fine_tune_epochs)
+    assert again.task.pre_fingerprint == RECIPE.task.pre_fingerprint
 
 
 def test_changing_a_transform_changes_the_fingerprint_of_the_pre_processing():

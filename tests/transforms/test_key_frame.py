@@ -106,10 +106,46 @@ def test_targets_follow_names_not_values_and_the_liver_contains_its_tumours():
     assert out["known"].tolist() == [1, 1]
 
 
-def test_a_structure_the_reader_did_not_draw_is_unknown_not_absent():
+def known(array, names):
     source = cine(run([0, 1]))
-    given = {"label": Labelmap(np.zeros((2, 4, 6), np.uint8), source.grid, {"tumour": 1}), "facts": {"key_frame": 1}}
-    assert KeyFrameTarget(("tumour", "liver"))(given)["known"].tolist() == [1, 0]
+    given = {"label": Labelmap(array, source.grid, names), "facts": {"key_frame": 1}}
+    return KeyFrameTarget(("tumour", "liver"), includes=((1, 0),))(given)["known"].tolist()
+
+
+def drawn(value):
+    label = np.zeros((2, 4, 6), np.uint8)
+    label[1, 0, 0] = value
+    return label
+
+
+def test_a_structure_that_is_named_but_was_not_drawn_is_unknown_not_absent():
+    assert known(drawn(1), {"tumour": 1, "liver": 2}) == [1, 0]
+    assert known(drawn(1), {}) == [1, 0]
+
+
+def test_a_liver_drawn_alone_under_its_name_says_nothing_about_tumours():
+    assert known(drawn(2), {"liver": 2}) == [0, 1]
+
+
+def test_a_liver_drawn_beside_an_empty_tumour_segment_says_there_is_none():
+    assert known(drawn(2), {"tumour": 1, "liver": 2}) == [1, 1]
+
+
+def test_an_empty_label_says_there_is_no_tumour_and_nothing_about_the_liver():
+    assert known(drawn(0), {"tumour": 1, "liver": 2}) == [1, 0]
+
+
+def test_a_label_with_foreign_names_only_is_refused_with_the_names_it_should_have():
+    with pytest.raises(BadInputError, match=r"segments named tumour or liver.*tumor"):
+        known(drawn(1), {"tumor": 1})
+
+
+def test_a_stray_stroke_on_another_frame_is_no_labelled_frame():
+    label = np.zeros((8, 4, 6), np.uint8)
+    label[5:8], label[2, 0, 0] = 1, 1
+    source = cine(run(range(8)))
+    expanded = list(LabelledKeyFrames()({"source": source, "label": Labelmap(label, source.grid)}))
+    assert [s["key_frame"] for s in expanded] == [5, 6, 7]
 
 
 def test_resizing_averages_pictures_and_halves_masks():
