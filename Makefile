@@ -7,15 +7,17 @@
 
 VENV  := .venv
 BIN   := $(VENV)/bin
-PINS  := $(shell cat pyproject.toml constraints.txt Makefile | sha256sum | cut -c1-16)
-STAMP := $(VENV)/.installed-$(PINS)
 
 # A GPU machine chooses its own build: HEPATIC_TORCH="torch==2.13.0" with its index, or a wheel's path. It is then
-# installed with the CUDA packages it asks for. Unset, the CPU build is taken and CUDA packages never are.
-HEPATIC_TORCH ?=
+# installed with the CUDA packages it asks for, and remembered. Without it the CPU build is taken, and CUDA packages
+# never are; HEPATIC_TORCH=cpu returns to that.
+HEPATIC_TORCH ?= $(or $(shell cat $(VENV)/.torch 2>/dev/null),cpu)
 
-# The newest Python that hepatic runs on; PYTHON=... chooses another.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+PINS  := $(shell { cat pyproject.toml constraints.txt; echo '$(HEPATIC_TORCH)'; } | sha256sum | cut -c1-16)
+STAMP := $(VENV)/.installed-$(PINS)
+
+# A Python that hepatic runs on, the one its tests run on first; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
   $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,13))' 2>/dev/null && echo $$p && break; done)
 
 # 3D Slicer's code without its windows. It pins its own vtk and runs on one Python only.
@@ -37,7 +39,7 @@ $(STAMP):
 	@test -n "$(PYTHON)" || { echo "hepatic needs Python 3.11 or 3.12; none was found. Set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-ifeq ($(strip $(HEPATIC_TORCH)),)
+ifeq ($(strip $(HEPATIC_TORCH)),cpu)
 	$(BIN)/pip install --quiet --no-deps "torch==2.13.0+cpu" 2>/dev/null || $(BIN)/pip install --quiet --no-deps "torch==2.13.0"
 	@! $(BIN)/python -c "import importlib.metadata as m; print(*m.requires('torch'), sep='\n')" | grep -qi '^nvidia\|^cuda' || { \
 	  echo "This index gave the CUDA build of torch. Set HEPATIC_TORCH to a CPU build (a wheel's path or a requirement),"; \
@@ -45,9 +47,9 @@ ifeq ($(strip $(HEPATIC_TORCH)),)
 else
 	$(BIN)/pip install --quiet $(HEPATIC_TORCH)
 endif
-	$(BIN)/pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable ".[dev]"
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/pip install --quiet --no-deps "monailabel==0.8.5"
-	@rm -f $(VENV)/.installed-* && touch $@
+	@rm -f $(VENV)/.installed-*; echo '$(HEPATIC_TORCH)' > $(VENV)/.torch; touch $@
 	@echo "Installed into $(VENV): $$(du -sh $(VENV) | cut -f1)"
 
 slicer: $(SLICER_STAMP)
@@ -69,11 +71,13 @@ check: $(STAMP)
 test: check
 	$(BIN)/pytest
 
-demo: $(STAMP)
-	test -d $(DEMO)/studies || { \
-	  $(BIN)/hepatic sample-data $(DEMO) --dsa $(RUNS) --seed 0 --size small && \
-	  $(BIN)/hepatic import-dir $(DEMO)/truth --studies $(DEMO)/studies --first 4 --author "phantom truth"; }
+demo: $(DEMO)/.ready
 	$(BIN)/hepatic serve --app apps/hepatic --studies $(DEMO)/studies --host 127.0.0.1 --port $(PORT)
+
+$(DEMO)/.ready: | $(STAMP)
+	$(BIN)/hepatic sample-data $(DEMO) --dsa $(RUNS) --seed 0 --size small
+	$(BIN)/hepatic import-dir $(DEMO)/truth --studies $(DEMO)/studies --first 4 --author "phantom truth"
+	@touch $@
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

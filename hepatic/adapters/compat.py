@@ -11,6 +11,7 @@ the others where it uses them.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import types
@@ -32,6 +33,28 @@ class MissingPackageError(HepaticError, ImportError):
     """A stand-in was called: the package behind it is not installed."""
 
 
+class _Missing(type):
+    """Metaclass of the names in a stand-in: each is a class, so it can stand in an ``except`` clause or be a base."""
+
+    package: str
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _missing(f"{cls.__name__}.{name}", cls.package)
+
+    def __call__(cls, *_args: object, **_kwargs: object) -> NoReturn:
+        if cls.package == "pydicom_seg":
+            fix = "pydicom-seg is unmaintained and does not work with pydicom 3; use hepatic's own DICOM SEG output."
+        else:
+            fix = f"Install the packages foreign MONAI Label apps need: pip install '{EXTRA}'"
+        raise MissingPackageError(f"{cls.__name__} was called, but '{cls.package}' is not installed. {fix}")
+
+
+def _missing(name: str, package: str) -> type:
+    return _Missing(name, (Exception,), {"package": package})
+
+
 class _StandIn(types.ModuleType):
     """A module that can be imported, handed around and asked for names, but not used."""
 
@@ -42,27 +65,7 @@ class _StandIn(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _Missing(f"{self.__name__}.{name}", self.__name__.split(".")[0])
-
-
-class _Missing(Exception):  # noqa: N818 - stands in for exception classes too, as in `except girder_client.HttpError`
-    """A name of a stand-in; a class of its own so that it can stand in an ``except`` clause."""
-
-    def __init__(self, name: str, package: str) -> None:
-        super().__init__(name)
-        self._name, self._package = name, package
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Missing(f"{self._name}.{name}", self._package)
-
-    def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
-        if self._package == "pydicom_seg":
-            fix = "pydicom-seg is unmaintained and does not work with pydicom 3; use hepatic's own DICOM SEG output."
-        else:
-            fix = f"Install the packages foreign MONAI Label apps need: pip install '{EXTRA}'"
-        raise MissingPackageError(f"{self._name} was called, but '{self._package}' is not installed. {fix}")
+        return _missing(f"{self.__name__}.{name}", self.__name__.split(".")[0])
 
 
 def _is_missing(name: str) -> bool:
@@ -80,6 +83,8 @@ def install() -> tuple[str, ...]:
     Returns:
         Names of the modules for which a stand-in was put in place by this call.
     """
+    if _is_missing("itk"):
+        importlib.import_module("monai.data")  # so that MONAI learns that there is no itk before a stand-in is there
     placed = []
     for name, children in _STAND_INS.items():
         if not _is_missing(name):

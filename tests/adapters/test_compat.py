@@ -47,10 +47,22 @@ def test_an_exception_class_of_a_stand_in_can_stand_in_an_except_clause():
     said = python(
         "from hepatic.adapters import compat; compat.install()\n"
         "import girder_client\n"
-        "try: raise KeyError('x')\n"
-        "except KeyError: print('fine')"
+        "try:\n"
+        "    try: raise KeyError('x')\n"
+        "    except girder_client.HttpError: print('caught by the stand-in')\n"
+        "except KeyError: print('passed on')"
     )
-    assert said == "fine"
+    assert said == "passed on"
+
+
+def test_monai_does_not_take_the_stand_in_for_itk():
+    said = python(
+        "from hepatic.adapters import compat; compat.install()\n"
+        "import monailabel.interfaces.app\n"
+        "from monai.data import image_reader\n"
+        "print('itk' in __import__('sys').modules, image_reader.has_itk)"
+    )
+    assert said == "True False"
 
 
 @pytest.mark.parametrize("name", ["itk", "girder_client", "pydicom_seg"])

@@ -1,0 +1,113 @@
+"""What a viewer sees of a training task, and what it may send."""
+
+import dataclasses
+import json
+
+import pytest
+
+from hepatic.active.score import read_scores
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.scoring import ForegroundEntropy
+from hepatic.adapters.train import HepaticTrainTask, label_names, labelled_cases
+from hepatic.engine.predict import Predictor
+from hepatic.engine.weights import Registry
+from hepatic.errors import BadInputError
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import write_labelmap
+from hepatic.io.read import read
+from tests.engine.test_fit import BOX, QUICK, TASK, serve
+from tests.runs import write_run
+
+
+@pytest.fixture
+def studies(tmp_path):
+    """Four runs of four patients, three of them labelled, and an ultrasound cine."""
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    for number in range(4):
+        write_run(folder / f"{number}.dcm", seed=number, patient=f"P{number}", dark=BOX)
+    write_run(folder / "us.dcm", seed=9, patient="P9", modality="US")
+    datastore = HepaticDatastore(folder, auto_rescan_seconds=None)
+    runs = [i for i in datastore.list_images() if datastore.get_image_info(i)["modality"] == "XA"]
+    for image_id in runs[:3]:
+        grid = read(datastore.image_files(image_id)[0]).grid
+        array = read(datastore.image_files(image_id)[0]).frames * 0
+        array[(6, *BOX)] = 1
+        write_labelmap(tmp_path / "label.nrrd", Labelmap(array, grid))
+        info = {"label_info": [{"name": "tumour", "idx": 1}]}
+        datastore.save_label(image_id, str(tmp_path / "label.nrrd"), "final", info)
+    return datastore
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    return HepaticTrainTask(QUICK, Registry(tmp_path / "models"), tmp_path / "runs")
+
+
+def test_a_run_is_trained_from_the_labels_of_a_studies_folder(studies, trainer):
+    stats = trainer({"model": TASK.name, "max_epochs": 1}, studies)
+    assert stats == trainer.stats()
+    assert stats["epoch"] == stats["total_epochs"] == 1
+    assert isinstance(stats["best_metric"], float)
+    json.dumps(stats, allow_nan=False)
+
+
+def test_while_it_runs_viewers_see_how_far_it_is(studies, trainer, monkeypatch):
+    seen = []
+    tell = trainer._tell
+    monkeypatch.setattr(trainer, "_tell", lambda now: (tell(now), seen.append(trainer.stats())))
+    trainer({"max_epochs": 2}, studies)
+    assert [(s["epoch"], s["total_epochs"]) for s in seen] == [(1, 2), (2, 2)]
+    assert all("total_time" not in s for s in seen), "Slicer takes total_time as the end"
+
+
+def test_a_combo_box_nobody_touched_sends_the_preset_that_is_served(tmp_path, studies):
+    registry = Registry(tmp_path / "models")
+    trainer = HepaticTrainTask(QUICK, registry, tmp_path / "runs")
+    assert trainer.config()["preset"] == ["small", "paper"]
+    trainer({"max_epochs": 1, "preset": "paper"}, studies)
+    registry.promote(TASK.name, registry.versions(TASK.name)[-1].version)
+    assert trainer.config()["preset"] == ["paper", "small"]
+    trainer({"max_epochs": 1, **{name: value for name, value in trainer.config().items() if name == "preset"}}, studies)
+    assert registry.versions(TASK.name)[-1].card.preset == "paper"
+
+
+@pytest.mark.parametrize("sent", [{"max_epochs": -1}, {"start": "elsewhere"}, {"preset": "huge"}, {"seed": "x"}])
+def test_a_parameter_out_of_range_is_refused_before_anything_is_read(studies, trainer, sent):
+    with pytest.raises(BadInputError, match=next(iter(sent))):
+        trainer(sent, studies)
+    assert trainer.stats() == {}
+
+
+def test_only_labels_of_the_tasks_modality_are_trained_on(studies):
+    cases = labelled_cases(studies, modality="XA")
+    assert len(cases) == 3
+    assert len({case.patient_id for case in cases} & {"P0", "P1", "P2", "P3"}) == 3
+    assert all(case.names == {"tumour": 1} for case in cases)
+    assert labelled_cases(studies, modality="CT") == []
+
+
+@pytest.mark.parametrize(
+    "info", [{"label_info": 3}, {"label_info": [{"idx": 1}]}, {"label_info": [{"name": "a", "idx": "x"}]}]
+)
+def test_label_info_of_another_shape_is_refused(entries):
+    with pytest.raises(BadInputError, match="label_info"):
+        label_names({"label_info": entries})
+
+
+def test_a_label_that_cannot_be_read_is_refused_when_it_is_saved(studies, tmp_path):
+    (tmp_path / "broken.nrrd").write_bytes(b"NRRD0004\nno")
+    with pytest.raises(BadInputError):
+        studies.save_label(studies.list_images()[0], str(tmp_path / "broken.nrrd"), "final", {})
+
+
+def test_unlabelled_runs_are_scored_and_images_of_other_modalities_are_not(studies, tmp_path):
+    registry = Registry(tmp_path / "models")
+    version = serve(registry, answer=0.5).version
+    method = ForegroundEntropy(dataclasses.replace(TASK), Predictor(registry, device="cpu"))
+    assert method.info()["per_image"] is True
+    scores = method({}, studies)["scores"]
+    assert len(scores) == 1
+    (image_id,) = scores
+    (score,) = read_scores(studies.get_image_info(image_id))
+    assert (score.model, score.version, score.score) == (TASK.name, version, scores[image_id])
