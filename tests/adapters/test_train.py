@@ -87,9 +87,7 @@ def test_only_labels_of_the_tasks_modality_are_trained_on(studies):
     assert labelled_cases(studies, modality="CT") == []
 
 
-@pytest.mark.parametrize(
-    "info", [{"label_info": 3}, {"label_info": [{"idx": 1}]}, {"label_info": [{"name": "a", "idx": "x"}]}]
-)
+@pytest.mark.parametrize("entries", [3, [{"idx": 1}], [{"name": "a", "idx": "x"}]])
 def test_label_info_of_another_shape_is_refused(entries):
     with pytest.raises(BadInputError, match="label_info"):
         label_names({"label_info": entries})
