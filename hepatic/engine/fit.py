@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from hepatic.engine.train_network import Progress, drop_checkpoints, train_netwo
 from hepatic.engine.weights import ModelVersion, Registry, software
 from hepatic.errors import ConflictError
 from hepatic.tasks.recipe import Recipe
+
+logger = logging.getLogger(__name__)
 
 SPLIT, RESULT = "split.json", "result.json"
 
@@ -138,6 +141,17 @@ def _fit(
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
 
+    logger.info(
+        "%s (%s): seed %d, data %s, %d images train, %d judge, from %s, run %s",
+        recipe.name,
+        recipe.task.preset_name,
+        settings.seed,
+        data_hash(cases)[:12],
+        len(training.cases),
+        len(judging.cases),
+        parent.version if parent else "new weights",
+        run.name,
+    )
     torch.manual_seed(settings.seed)
     network = recipe.task.network()
     if parent is not None:
