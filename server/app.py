@@ -76,7 +76,7 @@ def create_app(
         conf: options for the app, as ``--conf`` gives them.
         workers: inference workers; by default as the settings say, and so on below.
         queue_limit: requests that may wait for a worker.
-        score_in_background: score unlabelled images from the start and after each training.
+        score_in_background: score unlabelled images from the start, and whenever there are new ones or a new model.
         max_upload_mib: largest upload.
         hosts: host names to answer to besides this machine's own loopback names; ``"*"`` for any.
         origins: web origins whose pages may use the server, such as an OHIF served elsewhere.

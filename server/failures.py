@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
 from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
-from server.names import without_paths
+from server.hiding import without_paths
 from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
 from server.worker import AppError
 

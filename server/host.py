@@ -17,7 +17,8 @@ from typing import Any, Literal
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.settings import settings
-from server.names import is_path_like, safe_id
+from hepatic.store.names import safe_id
+from server.names import is_path_like
 
 logger = logging.getLogger(__name__)
 

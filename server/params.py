@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hepatic.errors import BadInputError
-from server.names import LABEL_SUFFIXES, is_path_like, is_plain
+from hepatic.store.names import LABEL_SUFFIXES, check_tag
+from server.names import is_path_like, is_plain
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ _PATH_LIKE = re.compile(r"(^|_)(path|dir|dirs|folder|file|files|filename|url|uri
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 _PLAIN_VALUES = frozenset({"name", "result_dtype", "logging", "gpus"})
 _RESULT_SUFFIXES = frozenset(LABEL_SUFFIXES)
+_DEEPEST = 32
 
 
 def parsed(text: str | None, what: str = "params") -> dict[str, Any]:
@@ -36,17 +38,23 @@ def parsed(text: str | None, what: str = "params") -> dict[str, Any]:
         return {}
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = ...
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise BadInputError(what, expected="a JSON object", came="something else", fix='Send for example {"key": 1}.')
+    _refuse_deep(value, what)
     return value
 
 
 def cleaned(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the params without keys that only the server decides and values that could lead out of a folder."""
+    """Return the params without keys that only the server decides and values that could lead out of a folder.
+
+    Raises:
+        BadInputError: they are nested too deeply to be passed on.
+    """
+    _refuse_deep(params or {}, "params")
     kept = {}
     dropped = []
     for key, value in (params or {}).items():
@@ -57,6 +65,42 @@ def cleaned(params: Mapping[str, Any] | None) -> dict[str, Any]:
     if dropped:
         logger.info("params of a request were left out: %s", ", ".join(dropped))
     return kept
+
+
+def for_strategy(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the params for an active learning strategy: as ``cleaned``, with ``model`` and ``label_tag``, checked.
+
+    Raises:
+        BadInputError: one of the two is no plain name.
+    """
+    given = params or {}
+    kept = cleaned(given)
+    model, tag = given.get("model"), given.get("label_tag")
+    for name, value in (("model", model), ("label_tag", tag)):
+        if value is not None and not isinstance(value, str):
+            raise BadInputError(name, expected="a name", came=ascii(value)[:40], fix="Leave it out.")
+    if model:
+        if not is_plain(model):
+            raise BadInputError("model", expected="a model's name", came=ascii(model)[:40], fix="Leave it out.")
+        kept["model"] = model
+    if tag:
+        kept["label_tag"] = check_tag(tag)
+    return kept
+
+
+def _refuse_deep(value: Any, what: str) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [item for one in level for item in _items(one)]
+        if not level:
+            return
+    raise BadInputError(
+        what, expected=f"up to {_DEEPEST} levels of lists and objects", came="more", fix="Send a flatter one."
+    )
+
+
+def _items(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list) else []
 
 
 def _is_harmless(key: str, value: Any) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -12,6 +15,7 @@ from fastapi import Depends, Request
 from hepatic.settings import settings
 from server import worker
 from server.executor import Executor
+from server.hiding import HIDING
 from server.host import AppSpec, Host
 from server.logs import ServerLog
 from server.scoring import BackgroundScoring
@@ -24,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 INFERENCE_TIMEOUT_S = 1800.0
 _HOUSEKEEPING_S = 300.0
+_LOOK_S = 5.0
+"""Between two looks for new images and newly served models; those at a DICOMweb server are looked for less often."""
 
 
 class Services:
@@ -33,7 +39,8 @@ class Services:
         spec: which app.
         workers: how many inference workers.
         queue_limit: how many requests may wait for one.
-        score_in_background: score unlabelled images from the start and after each training.
+        score_in_background: score unlabelled images from the start, after each training, and whenever there are new
+            ones or another version of a model is served.
         make_slot: makes a worker's slot; by default a process on this machine.
     """
 
@@ -49,7 +56,9 @@ class Services:
         chosen = settings()
         self.spec = spec
         self.log = ServerLog(spec.data_dir / "logs" / "server.log")
-        self.scratch = Scratch()
+        self.scratch = Scratch(spec.data_dir / "scratch")
+        local = () if spec.is_remote else (spec.studies,)
+        HIDING.add((*local, spec.app_dir, spec.data_dir, self.scratch.dir, Path.home(), tempfile.gettempdir()))
         results_dir = str(self.scratch.results_dir)
         self.executor = Executor(
             make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir))),
@@ -73,9 +82,9 @@ class Services:
     def start(self) -> None:
         """Begin: tell the app, score in the background."""
         self.host.start()
-        self._housekeeper.start()
         if self._score:
-            self.scoring.restart()
+            self.scoring.look()
+        self._housekeeper.start()
 
     def close(self) -> None:
         """Stop every process and thread, and delete temporary files."""
@@ -92,14 +101,22 @@ class Services:
             self.scoring.restart()
 
     def _keep_house(self) -> None:
+        tidied = float("-inf")
         while True:
-            try:
-                self.sessions.expire()
-                self.scratch.sweep()
-            except OSError:
-                logger.exception("housekeeping failed; it is tried again later")
-            if self._ended.wait(_HOUSEKEEPING_S):
+            if time.monotonic() - tidied > _HOUSEKEEPING_S:
+                tidied = time.monotonic()
+                self._tidy()
+            if self._ended.wait(_LOOK_S * (12 if self.spec.is_remote else 1)):
                 return
+            if self._score:
+                self.scoring.look()
+
+    def _tidy(self) -> None:
+        try:
+            self.sessions.expire()
+            self.scratch.sweep()
+        except OSError:
+            logger.exception("housekeeping failed; it is tried again later")
 
 
 def _services(request: Request) -> Services:

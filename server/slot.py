@@ -77,11 +77,6 @@ class LocalSlot:
         self._killed = False
         self._lock = threading.Lock()
 
-    @property
-    def pid(self) -> int | None:
-        """Process id, once started."""
-        return None if self._process is None else self._process.pid
-
     def open(self) -> None:
         """Start the process and run ``setup`` in it."""
         context = multiprocessing.get_context("spawn")

@@ -20,6 +20,7 @@ from server.executor import WorkCancelledError
 from server.host import AppSpec
 from server.slot import kill_tree
 from server.training_records import ENDED, TrainingRecord, TrainingRecords
+from server.training_told import Told
 
 logger = logging.getLogger(__name__)
 
@@ -170,10 +171,11 @@ class Training:
             )
             process = self._process
         try:
+            told = Told()
             with (folder / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
                 for raw in process.stdout or ():
                     log.write(raw)
-                    if line := raw.rstrip():
+                    if (line := raw.rstrip()) and told(line):
                         self.records.line(record, line)
                         logger.info("training %s: %s", record.id[:8], line)
             return process.wait()

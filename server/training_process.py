@@ -10,20 +10,30 @@ import sys
 import threading
 from pathlib import Path
 
+from hepatic.errors import HepaticError
 from server.host import AppSpec, load_app
 from server.plain import plain
+from server.worker import asking
+
+REFUSED = 2
+"""Exit code where a person can put right what is wrong; one line of output says what it is."""
 
 
-def main(folder: Path) -> None:
-    """Train as ``job.json`` in the folder says, and write ``result.json`` beside it."""
+def main(folder: Path) -> int:
+    """Train as ``job.json`` in the folder says, and write ``result.json`` beside it; return the exit code."""
     _end_with_server()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     job = json.loads((folder / "job.json").read_text("utf-8"))
-    app = load_app(AppSpec(job["app_dir"], job["studies"], job["conf"]), "training")
-    result = app.train(job["request"])
+    try:
+        app = load_app(AppSpec(job["app_dir"], job["studies"], job["conf"]), "training")
+        result = asking(app.train, job["request"])
+    except HepaticError as refused:
+        print(" ".join(str(refused).split()), flush=True)
+        return REFUSED
     fresh = folder / "result.json.new"
     fresh.write_text(json.dumps(plain(result)), "utf-8")
     fresh.replace(folder / "result.json")
+    return 0
 
 
 def _end_with_server() -> None:
@@ -44,4 +54,4 @@ def _end_with_server() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main(Path(sys.argv[1])))

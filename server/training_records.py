@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from server.names import without_paths
+from server.hiding import without_paths
 
 TrainingStatus = Literal["SUBMITTED", "RUNNING", "DONE", "ERROR", "STOPPED"]
 ENDED: frozenset[TrainingStatus] = frozenset({"DONE", "ERROR", "STOPPED"})

@@ -60,7 +60,7 @@ def score(request: dict[str, Any]) -> Any:
     datastore = app.datastore()
     if not is_shared(datastore):
         datastore.refresh()  # the stock datastore keeps what it read; take over what the server has written since
-    return plain(_asking(app.scoring, request))
+    return plain(asking(app.scoring, request))
 
 
 def export(source: str, target: str) -> None:
@@ -89,11 +89,6 @@ def export(source: str, target: str) -> None:
     nrrd.write(target, np.ascontiguousarray(array), header, index_order="C", compression_level=1)
 
 
-def warm() -> int:
-    """Do nothing, in a worker that is ready."""
-    return os.getpid()
-
-
 def run_inference(app: Any, request: dict[str, Any]) -> dict[str, Any]:
     """Run one inference of an app.
 
@@ -107,14 +102,15 @@ def run_inference(app: Any, request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         AppError: the app refused.
     """
-    result = _asking(app.infer, request)
+    result = asking(app.infer, request)
     if not isinstance(result, dict):
         raise AppError("APP_INFERENCE_FAILED", "The model returned no result.")
     file = result.get("file") or result.get("label")
     return {"file": None if file is None else str(file), "params": plain(result.get("params") or {})}
 
 
-def _asking(method: Any, request: dict[str, Any]) -> Any:
+def asking(method: Any, request: dict[str, Any]) -> Any:
+    """Call a method of an app; raises AppError where it raises MONAI Label's own exception."""
     from monailabel.interfaces.exception import MONAILabelException
 
     try:

@@ -16,16 +16,15 @@ from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.settings import settings
 from hepatic.store.case import LabelledCase
 from hepatic.store.database import Database
-from hepatic.store.disk import make_folder, remove_stale, sha256_of, storage, sync_folder, write_temporary
-from hepatic.store.header import HeaderReader
+from hepatic.store.disk import Written, make_folder, remove_stale, sha256_of, storage, sync_folder, write_temporary
+from hepatic.store.header import HeaderReader, ImageHeader
 from hepatic.store.images import Images
 from hepatic.store.labels import Labels
-from hepatic.store.names import base_name, folder_key, safe_id, split_suffix
+from hepatic.store.names import IMAGE_SUFFIXES, base_name, folder_key, safe_id, split_suffix
 from hepatic.store.scan import Scanner, ScanReport
 from hepatic.store.series_folder import content_name, make_series_folder
 
-_UPLOADS = frozenset({"", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".nrrd"})
-_DICOM = frozenset({"", ".dcm", ".dicom", ".ima"})
+_SEGMENTATION = ".seg.nrrd"
 _STALE_SECONDS = 24 * 3600.0
 
 
@@ -197,7 +196,7 @@ class Store:
         """Keep a copy of one image file in the studies folder and return its id.
 
         NIfTI and NRRD go to the top of the folder, DICOM files to ``uploads/<series>``. The same file again is no
-        error; nothing that is there is overwritten.
+        error, wherever in the folder it lies; nothing that is there is overwritten.
 
         Args:
             name: the client's file name, by default that of the source; only its last part is used.
@@ -210,38 +209,24 @@ class Store:
             StorageError: the disk is full or cannot be written; nothing was added.
         """
         base = base_name(name or source.name)
-        stem, suffix = split_suffix(base)
-        if suffix not in _UPLOADS and not stem.replace(".", "").isdigit():
-            raise BadInputError(
-                "uploaded image",
-                expected="one DICOM, NIfTI (.nii, .nii.gz) or NRRD (.nrrd) file",
-                came=f"a file ending in {suffix}",
-                fix="Unpack archives and upload the files one by one, or copy them into the studies folder.",
-            )
+        suffix = split_suffix(base)[1]
+        _check_upload(base, suffix)
         with storage("keep the uploaded image"):
             incoming = self.data / "incoming"
             make_folder(incoming)
             written = write_temporary(source, incoming, suffix=suffix)
             try:
                 header = self._header(written.path)
-                if header.series_uid:
-                    target = self.root / "uploads" / safe_id(header.series_uid) / base
-                else:
-                    target = self.root / (safe_id(image_id) + suffix if image_id else base)
-                make_folder(target.parent)
-                self._place(written.path, target, written.sha256)
+                added = self._same(header, written.sha256)
+                if added is None:
+                    if header.series_uid:
+                        target = self.root / "uploads" / safe_id(header.series_uid) / base
+                    else:
+                        target = self.root / (safe_id(image_id) + suffix if image_id else base)
+                    _check_upload(target.name, suffix)
+                    added = self._keep(written, target, header)
             finally:
                 written.path.unlink(missing_ok=True)
-        added = self._scanner.take_in(target.relative_to(self.root).as_posix())
-        if added is None:
-            reason = next((u.reason for u in self.images.unread() if self.root / u.path == target), "")
-            self._discard([target])
-            raise ConflictError(
-                "uploaded image",
-                expected="a new image",
-                came=reason or "one that cannot be indexed",
-                fix="Nothing to do.",
-            )
         if info:
             self.images.update_info(added, info)
         return added
@@ -313,8 +298,45 @@ class Store:
         """Let no copy of an image outlive it."""
         shutil.rmtree(self._cache(image_id), ignore_errors=True)
 
-    def _place(self, temporary: Path, target: Path, sha256: str) -> None:
-        """Give a file its name, without ever overwriting another."""
+    def _same(self, header: ImageHeader, sha256: str) -> str | None:
+        """Return the image that has this very DICOM file already, whatever it is called there.
+
+        Raises:
+            ConflictError: it has another file for the same instance.
+        """
+        held = self._scanner.holder(header)
+        if held is None:
+            return None
+        file, image_id = held
+        if sha256_of(self.root / file) == sha256:
+            return image_id
+        raise ConflictError(
+            "uploaded image",
+            expected="a new one, or the same file again",
+            came="another file for an instance that is there already (it has the same SOPInstanceUID)",
+            fix="To replace it, remove the image first.",
+        )
+
+    def _keep(self, written: Written, target: Path, header: ImageHeader) -> str:
+        """Put a file in its place and into the index; return the id of its image."""
+        make_folder(target.parent)
+        is_new = self._place(written.path, target, written.sha256)
+        relative = target.relative_to(self.root).as_posix()
+        added = self._scanner.take_in(relative)
+        if added is not None:
+            return added
+        if is_new:  # and nobody else's; a file that was there before is not ours to take away
+            target.unlink(missing_ok=True)
+            self._scanner.forget([relative])
+        same = self._same(header, written.sha256)  # somebody else uploaded it at the same moment
+        if same is None:
+            raise ConflictError(
+                "uploaded image", expected="a new image", came="one that cannot be indexed", fix="Nothing to do."
+            )
+        return same
+
+    def _place(self, temporary: Path, target: Path, sha256: str) -> bool:
+        """Give a file its name, without ever overwriting another; return False if it was there already."""
         try:
             try:
                 os.link(temporary, target)
@@ -325,9 +347,10 @@ class Store:
                     raise FileExistsError from None
                 temporary.rename(target)
             sync_folder(target.parent)
+            return True
         except FileExistsError:
             if sha256_of(target) == sha256:
-                return
+                return False
             raise ConflictError(
                 f"uploaded image {target.name}",
                 expected="a name that is free",
@@ -335,8 +358,19 @@ class Store:
                 fix="Rename the file, or give another image id, and upload it again.",
             ) from None
 
-    def _discard(self, files: list[Path]) -> None:
-        with suppress(OSError):
-            for file in files:
-                file.unlink()
-        self._scanner.forget(file.relative_to(self.root).as_posix() for file in files)
+
+def _check_upload(base: str, suffix: str) -> None:
+    if suffix and suffix not in IMAGE_SUFFIXES:
+        raise BadInputError(
+            "uploaded image",
+            expected="one DICOM, NIfTI (.nii, .nii.gz) or NRRD (.nrrd) file",
+            came=f"a file ending in {suffix}",
+            fix="Unpack archives and upload the files one by one, or copy them into the studies folder.",
+        )
+    if base.endswith(_SEGMENTATION):  # the scan would take it for a label
+        raise BadInputError(
+            "uploaded image",
+            expected="an image",
+            came=f"a segmentation ({_SEGMENTATION})",
+            fix="Save it as the label of its image, or rename it if it is an image.",
+        )

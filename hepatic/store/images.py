@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hepatic.errors import NotFoundError
 from hepatic.store.database import Database
@@ -130,21 +130,6 @@ class Images:
         folder = self._root / str(mine[0][1])
         there = (e.name for e in os.scandir(folder) if not e.name.startswith(".") and not e.is_dir())
         return folder if all((folder / name).relative_to(self._root).as_posix() in known for name in there) else None
-
-    def siblings(self, image_id: str, *, same: Literal["study", "patient"] = "study") -> list[str]:
-        """Return the other images of the same study or patient that are there.
-
-        Raises:
-            NotFoundError: there never was an image with this id.
-        """
-        column = {"study": "study_uid", "patient": "patient_id"}[same]
-        with self._database.read() as connection:
-            mine = _image(_row(connection, image_id))
-            value = mine.study_uid if same == "study" else mine.patient_id
-            if not value:
-                return []
-            query = f"SELECT id FROM image WHERE {column} = ? AND id <> ? AND present ORDER BY path, id"
-            return [row[0] for row in connection.execute(query, (value, image_id))]
 
     def unread(self) -> list[Unread]:
         """Return the files that are not images, with the reason; they are looked at again when they change."""

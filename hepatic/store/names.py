@@ -14,7 +14,9 @@ from hepatic.errors import BadInputError
 MAX_TAG = 64
 MAX_ID = 128
 
-#: Suffixes a label may have, longest first where one ends in another.
+#: Suffixes an image may have, longest first where one ends in another; a DICOM file may have none.
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".dicom", ".dcm", ".ima")
+#: Suffixes a label may have, in such an order too.
 LABEL_SUFFIXES = (".seg.nrrd", ".nii.gz", ".mrk.json", ".nrrd", ".nii", ".json")
 
 _TAG = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
@@ -57,16 +59,16 @@ def label_suffix(name: str) -> str:
 
 
 def safe_id(text: str, *, unique: str = "") -> str:
-    """Turn any text into an image id: characters outside letters, digits, ``_ - .`` become ``_``.
+    """Turn any text into an image id: characters outside letters, digits, ``_ - .`` become ``_``; an id stays itself.
 
     Args:
         text: a SeriesInstanceUID, or a relative path without its suffix.
         unique: if given, a short hash of it is appended, so that two texts with one id can both have one.
     """
     name = _UNSAFE.sub("_", text).lstrip(".-") or "image"
-    if len(name) > MAX_ID - 10:
-        name, unique = name[: MAX_ID - 10], unique or text
-    return f"{name}-{_digest(unique)}" if unique else name
+    if not unique and len(name) <= MAX_ID:
+        return name
+    return f"{name[: MAX_ID - 9]}-{_digest(unique or text)}"
 
 
 def as_text(name: str) -> str:
@@ -106,7 +108,14 @@ def base_name(client_name: str) -> str:
             came=ascii(client_name[-40:]),
             fix="Rename the file and upload it again.",
         )
-    return stem[:MAX_ID] + suffix.lower()
+    return safe_id(stem) + suffix.lower()
+
+
+def stem_of(name: str) -> str:
+    """Return the name of an image or label file without its suffix."""
+    lower = name.lower()
+    known = (suffix for suffix in (*LABEL_SUFFIXES, *IMAGE_SUFFIXES) if lower.endswith(suffix))
+    return name[: len(name) - len(max(known, key=len, default=""))]
 
 
 def split_suffix(name: str) -> tuple[str, str]:

@@ -106,11 +106,24 @@ class Scanner:
 
     def take_in(self, relative: str) -> str | None:
         """Index one file that was just put into the folder; return the id of its image, None if it is none."""
-        status = (self._root / relative).stat()
+        try:
+            status = (self._root / relative).stat()
+        except FileNotFoundError:
+            return None
         self._read_all([Found(relative, status.st_size, status.st_mtime_ns)], None)
         with self._database.read() as connection:
             row = connection.execute("SELECT image_id FROM file WHERE path = ?", (relative,)).fetchone()
             return None if row is None else row[0]
+
+    def holder(self, header: ImageHeader) -> tuple[str, str] | None:
+        """Return the file that holds the instance of this header already, below the root, and its image."""
+        instance_uid = next(iter(header.sop_instance_uids), "")
+        with self._database.read() as connection:
+            held = _original(connection, instance_uid, header.series_uid or "")
+        if held is None or (self._root / held[0]).is_file():
+            return held
+        self._forget([held[0]])
+        return None
 
     def forget(self, relative: Iterable[str]) -> None:
         """Take files that were just removed out of the index."""
@@ -185,7 +198,7 @@ def _enter(connection: sqlite3.Connection, batch: list[_Read]) -> dict[str, int]
         if read.header is not None:
             original = _original(connection, read.instance_uid, read.header.series_uid or "")
             if original:
-                reason = f"the same instance as {original}"
+                reason = f"the same instance as {original[0]}"
             else:
                 image_id = _choose_id(connection, read)
                 depth = read.header.size[2] if len(read.header.size) > 2 else 1
@@ -200,14 +213,14 @@ def _enter(connection: sqlite3.Connection, batch: list[_Read]) -> dict[str, int]
     return {image_id: bool(_count_files(connection, image_id)) - was_there for image_id, was_there in before.items()}
 
 
-def _original(connection: sqlite3.Connection, instance_uid: str, series_uid: str) -> str | None:
-    """Return the file that holds this instance already; an export is sometimes copied in twice."""
+def _original(connection: sqlite3.Connection, instance_uid: str, series_uid: str) -> tuple[str, str] | None:
+    """Return the file that holds this instance already, and its image; an export is sometimes copied in twice."""
     if not instance_uid:
         return None
-    query = """SELECT file.path FROM file JOIN image ON image.id = file.image_id
+    query = """SELECT file.path, file.image_id FROM file JOIN image ON image.id = file.image_id
         WHERE file.instance_uid = ? AND image.series_uid = ? LIMIT 1"""
     row = connection.execute(query, (instance_uid, series_uid)).fetchone()
-    return None if row is None else str(row[0])
+    return None if row is None else (str(row[0]), str(row[1]))
 
 
 def _choose_id(connection: sqlite3.Connection, read: _Read) -> str:

@@ -53,8 +53,7 @@ def make_demo(
         simulating = bar.add_task("simulating", total=runs)
         written = write_dsa(work, runs, seed=first_seed, size="small", progress=lambda: bar.advance(simulating))
         cases = [
-            Case(image_id=w.series_uid, patient_id=w.patient_id, source=w.image, label=w.segmentation)
-            for w in written
+            Case(image_id=w.series_uid, patient_id=w.patient_id, source=w.image, label=w.segmentation) for w in written
         ]
         training = bar.add_task("training", total=None)
 

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
+from hepatic.store.names import IMAGE_SUFFIXES, LABEL_SUFFIXES, check_tag, split_suffix, stem_of
 
 if TYPE_CHECKING:
     from hepatic.adapters.datastore import HepaticDatastore
 
 _SEGMENTATION = ".seg.nrrd"
+_LABELMAPS = tuple(suffix for suffix in LABEL_SUFFIXES if not suffix.endswith(".json"))
 
 
 def import_dir(
@@ -25,11 +27,18 @@ def import_dir(
     tag: Annotated[str, typer.Option(help="Tag of the labels.")] = "final",
     author: Annotated[str, typer.Option(help="Who made the labels.")] = "",
     first: Annotated[int | None, typer.Option(min=1, help="Take only so many labels, in the order of names.")] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Save a new version of labels that are there, which may hide readers' corrections."
+        ),
+    ] = False,
 ) -> None:
     """Copy images and labels from elsewhere into the studies.
 
     A label belongs to the image whose id, or whose file name without suffix, is its own file name without suffix.
-    What is there already is left as it is.
+    What is there already is left as it is: an image that has or had a label with this tag gets none, unless you ask
+    for it with --replace.
 
     [bold]Examples[/]
 
@@ -38,56 +47,51 @@ def import_dir(
     hepatic import-dir images --labels masks --studies studies --author "Dr. K"
     """
     from hepatic.adapters.datastore import HepaticDatastore
-    from hepatic.store.names import check_tag
-    from server.names import IMAGE_SUFFIXES, LABEL_SUFFIXES
 
     for folder in (source, labels):
         if folder is not None and not folder.is_dir():
             raise NotFoundError("the folder to import", expected="a folder", came=str(folder), fix="Correct the path.")
     check_tag(tag)
-    files = list(_files(source, (*IMAGE_SUFFIXES, "")))
+    files = list(_files(source, IMAGE_SUFFIXES, bare=True))
     masks = [file for file in files if file.name.endswith(_SEGMENTATION)]
     pictures = [file for file in files if file not in set(masks)]
     if labels is not None:
-        masks += _files(labels, LABEL_SUFFIXES)
+        masks += _files(labels, _LABELMAPS)
     studies.mkdir(parents=True, exist_ok=True)
     datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
     console = Console(stderr=True)
-    by_stem = {stem(info["name"]): image_id for image_id, info in _infos(datastore)}
-    images = kept = 0
+    by_stem = {stem_of(info["name"]): image_id for image_id, info in _infos(datastore)}
+    images = kept = left = 0
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
         task = progress.add_task("images", total=len(pictures))
         for file in pictures:
             image_id = _add_image(datastore, file, console)
             if image_id is not None:
-                by_stem[stem(file.name)] = image_id
+                by_stem[stem_of(file.name)] = image_id
                 images += 1
             progress.advance(task)
         known = set(datastore.list_images())
-        wanted = [(mask, name if (name := stem(mask.name)) in known else by_stem.get(name)) for mask in masks]
+        wanted = [(mask, name if (name := stem_of(mask.name)) in known else by_stem.get(name)) for mask in masks]
         matched = [(mask, image_id) for mask, image_id in wanted if image_id is not None][:first]
         task = progress.add_task("labels", total=len(matched))
         for mask, image_id in matched:
-            kept += _add_label(datastore, mask, image_id, tag, author)
+            if datastore.label_versions(image_id, tag) and not replace:
+                left += 1
+            else:
+                kept += _add_label(datastore, mask, image_id, tag, author)
             progress.advance(task)
     strays = [mask.name for mask, image_id in wanted if image_id is None]
     if strays:
         console.print(f"[yellow]{len(strays)} labels belong to no image here, for example {strays[0]}[/]")
+    if left:
+        console.print(f"{left} labels were there already and were left as they are (see --replace)", highlight=False)
     console.print(f"{images} images and {kept} labels were imported into {studies}", highlight=False)
 
 
-def stem(name: str) -> str:
-    """Return a file's name without its suffixes of image and label files."""
-    for suffix in (_SEGMENTATION, ".nii.gz", ".nii", ".nrrd", ".mha", ".dcm", ".json", ".png", ".tif", ".tiff"):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
-
-
-def _files(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+def _files(folder: Path, suffixes: tuple[str, ...], *, bare: bool = False) -> Iterator[Path]:
+    """Yield the files with one of these suffixes, and with ``bare`` those without any, as DICOM files often are."""
     for file in sorted(folder.rglob("*")):
-        bare = "." not in file.name or file.name.replace(".", "").isdigit()
-        fits = any(suffix and file.name.lower().endswith(suffix) for suffix in suffixes) or (bare and "" in suffixes)
+        fits = file.name.lower().endswith(suffixes) or (bare and not split_suffix(file.name)[1])
         if file.is_file() and fits and not file.name.startswith("."):
             yield file
 
@@ -98,7 +102,7 @@ def _infos(datastore: HepaticDatastore) -> list[tuple[str, dict[str, Any]]]:
 
 def _add_image(datastore: HepaticDatastore, file: Path, console: Console) -> str | None:
     try:
-        return datastore.add_image(stem(file.name), str(file), {})
+        return datastore.add_image(stem_of(file.name), str(file), {})
     except HepaticError as refused:
         console.print(f"[yellow]left out:[/] {file.name}: {refused}", highlight=False)
         return None

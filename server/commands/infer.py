@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hepatic.errors import NotFoundError
+from hepatic.store.names import LABEL_SUFFIXES, safe_id, stem_of
 from server.commands.options import App, Conf, Params, app_dir, pairs, values
 
 
@@ -40,7 +41,7 @@ def infer(
     hepatic infer dsa_ltdnet run1.dcm run2.dcm -o results --studies demo/studies -p key_frame=12
     """
     from server.host import AppSpec, Host
-    from server.names import LABEL_SUFFIXES, safe_id, suffix_of
+    from server.names import suffix_of
     from server.worker import run_inference
 
     out.mkdir(parents=True, exist_ok=True)
@@ -60,9 +61,7 @@ def infer(
                     path = host.image_path(host.image_id(image))
                 request = {"image": str(path.absolute()), "result_extension": ".nrrd", **values(param), "model": model}
                 result = run_inference(host.app, request)
-                stem = safe_id(
-                    f"{Path(image).name.split('.nii')[0].removesuffix('.nrrd').removesuffix('.dcm')}_{model}"
-                )
+                stem = safe_id(f"{stem_of(Path(image).name)}_{model}")
                 (out / f"{stem}.json").write_text(json.dumps(result["params"], indent=1), "utf-8")
                 file = result["file"]
                 if file is not None:

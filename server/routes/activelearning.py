@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 
 from hepatic.errors import NotFoundError
-from server.params import cleaned
+from server.params import for_strategy
 from server.plain import plain
 from server.services import ServicesDep
 
@@ -32,7 +32,7 @@ def next_sample(
             came="a name that is not among them",
             fix="GET /info/ lists them.",
         )
-    asked = cleaned(params)
+    asked = for_strategy(params)
     with host.storing() as datastore:
         sample = host.app.next_sample({**asked, "strategy": strategy})
         if not sample or not sample.get("id"):

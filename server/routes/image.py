@@ -15,13 +15,14 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.store.names import base_name, safe_id, stem_of
 from server import worker
 from server.answer import media_type_of, sent_name
 from server.executor import Priority
-from server.names import IMAGE_SUFFIXES, safe_id, stem_of, suffix_of
 from server.params import cleaned, parsed
 from server.plain import plain
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
+from server.uploads import receive_image
 
 router = APIRouter(prefix="/datastore", tags=["Datastore"])
 
@@ -36,13 +37,17 @@ def add(
     image: str = "",
     params: Annotated[str, Form(description="JSON object kept with the image")] = "{}",
 ) -> dict[str, Any]:
-    """Answer with the image's id: the one asked for, made fit for a file name, or else the file's name."""
-    suffix = suffix_of(file.filename or "", IMAGE_SUFFIXES, "the image file")
-    image_id = safe_id(image or stem_of(file.filename or "", suffix))
-    received = services.scratch.receive(file.file, suffix)
+    """Answer with the image's id: the one asked for, made fit for a file name, or else the file's name.
+
+    A DICOM file may have any name without a suffix. hepatic's datastore calls it by its UIDs, and takes the same file
+    again for what it is: nothing new.
+    """
+    info = cleaned(parsed(params))
+    received = receive_image(services.scratch, file)
     try:
+        image_id = safe_id(image or stem_of(base_name(file.filename or "")))
         with services.host.storing() as datastore:
-            added = datastore.add_image(image_id, str(received), cleaned(parsed(params)))
+            added = datastore.add_image(image_id, str(received), info)
     finally:
         services.scratch.discard(received)
     return {"image": added}

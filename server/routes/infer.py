@@ -10,19 +10,21 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, File, Form, HTTPException, Request, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.store.names import LABEL_SUFFIXES
 from server import worker
 from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
-from server.names import IMAGE_SUFFIXES, LABEL_SUFFIXES, suffix_of
+from server.names import suffix_of
 from server.params import cleaned, parsed
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
+from server.uploads import receive_image
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/infer", tags=["Infer"])
@@ -41,6 +43,7 @@ class Output(StrEnum):
     IMAGE = "image"
     JSON = "json"
     ALL = "all"
+    DICOM_SEG = "dicom_seg"
 
 
 @router.post("/{model}", summary="Run a model", response_model=None)
@@ -55,7 +58,12 @@ async def infer(
     file: Annotated[UploadFile | None, File(description="an image that is not kept")] = None,
     label: Annotated[UploadFile | None, File(description="scribbles or a mask the model starts from")] = None,
 ) -> Response:
-    """Answer with ``params`` and the result file as two parts, unless ``output`` asks for one of them."""
+    """Answer with ``params`` and the result file as two parts, unless ``output`` asks for one of them.
+
+    ``dicom_seg`` is answered with 501.
+    """
+    if output is Output.DICOM_SEG:
+        raise HTTPException(501, "DICOM SEG comes with a later version. Ask with output=image for the labels as NRRD.")
     started = time.perf_counter()
     uploads: list[Path] = []
     try:
@@ -97,8 +105,7 @@ def _prepare(
         session = services.sessions.get(session_id, touch=True)
         asked |= {"image": session.image, "session": session.for_app()}
     elif file is not None:
-        suffix = suffix_of(file.filename or "", IMAGE_SUFFIXES, "the image file")
-        uploads.append(services.scratch.receive(file.file, suffix))
+        uploads.append(receive_image(services.scratch, file))
         asked["image"] = str(uploads[-1])
     elif image:
         image_id = services.host.image_id(image)

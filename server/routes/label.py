@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
 
-from hepatic.store.names import check_tag
+from hepatic.store.names import LABEL_SUFFIXES, check_tag
 from server.answer import media_type_of, sent_name
-from server.names import LABEL_SUFFIXES, suffix_of
+from server.names import suffix_of
 from server.params import parsed
 from server.plain import plain
 from server.services import Services, ServicesDep

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import FileResponse
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from hepatic.store.disk import make_folder, put_in_place, storage, write_temporary
 from server.names import suffix_of
 from server.plain import plain
 from server.services import Services, ServicesDep
@@ -59,10 +59,13 @@ def upload(services: ServicesDep, model: str, file: Annotated[UploadFile, File()
     received = services.scratch.receive(file.file, UPLOAD_SUFFIXES[0])
     try:
         _check_safetensors(received)
-        fresh = target.with_name(f".{uuid.uuid4().hex}.new")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(received.read_bytes())
-        fresh.replace(target)
+        with storage("keep the weights"):
+            make_folder(target.parent)
+            written = write_temporary(received, target.parent)
+            try:
+                put_in_place(written.path, target)
+            finally:
+                written.path.unlink(missing_ok=True)
     finally:
         services.scratch.discard(received)
     return _described(target)
@@ -122,7 +125,7 @@ def _check_safetensors(file: Path) -> None:
         if 0 < length <= min(_LARGEST_HEADER_BYTES, file.stat().st_size - 8):
             try:
                 header = json.loads(stream.read(length))
-            except ValueError:
+            except (ValueError, RecursionError):
                 header = None
     if not isinstance(header, dict):
         raise BadInputError(

@@ -10,9 +10,10 @@ from fastapi.responses import FileResponse
 from starlette.responses import Response
 
 from hepatic.errors import BadInputError
+from hepatic.store.names import split_suffix
 from server.answer import media_type_of
-from server.names import IMAGE_SUFFIXES, suffix_of
 from server.services import ServicesDep
+from server.uploads import receive_image
 
 router = APIRouter(prefix="/session", tags=["Session"])
 
@@ -29,17 +30,16 @@ def create(
         raise BadInputError(
             "the session", expected="image files", came="an archive to unpack", fix="Send the files themselves."
         )
-    suffixes = {suffix_of(file.filename or "", IMAGE_SUFFIXES, "the image file") for file in files}
-    if len(suffixes) != 1:
-        raise BadInputError(
-            "the session", expected="one image", came="files of several kinds", fix="Open a session for each."
-        )
-    suffix = suffixes.pop()
     received: list[Path] = []
     try:
         for file in files:
-            received.append(services.scratch.receive(file.file, suffix))
-        session = services.sessions.add(received, suffix, expiry)
+            received.append(receive_image(services.scratch, file))
+        suffixes = {split_suffix(path.name)[1] for path in received}
+        if len(suffixes) != 1:
+            raise BadInputError(
+                "the session", expected="one image", came="files of several kinds", fix="Open a session for each."
+            )
+        session = services.sessions.add(received, suffixes.pop(), expiry)
     finally:
         services.scratch.discard(*received)
     return {"session_id": session.name, "session_info": session.for_client()}

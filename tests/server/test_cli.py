@@ -9,8 +9,8 @@ import SimpleITK
 from typer.testing import CliRunner
 
 from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.store.names import stem_of
 from server.cli import app, main
-from server.commands.import_dir import stem
 
 from .conftest import FOREIGN_APP, write_image
 
@@ -84,6 +84,19 @@ def test_images_and_their_labels_are_imported_once(monkeypatch, capsys, tmp_path
     code, _, err = run(monkeypatch, capsys, *command)
     assert code == 0
     assert "0 labels" in err
+    # a reader corrects one label and removes the other: neither is undone by a repeat, unless that is asked for
+    datastore.save_label("case0", str(write_mask(tmp_path / "better.seg.nrrd", 2)), "final", {})
+    datastore.remove_label("case1", "final")
+    code, _, err = run(monkeypatch, capsys, *command)
+    assert code == 0
+    assert "2 labels were there already" in err
+    assert len(datastore.label_versions("case0", "final")) == 2
+    assert datastore.get_labeled_images() == ["case0"]
+    code, _, err = run(monkeypatch, capsys, *command, "--replace")
+    assert code == 0
+    assert "2 labels were imported" in err
+    assert len(datastore.label_versions("case0", "final")) == 3
+    assert sorted(datastore.get_labeled_images()) == ["case0", "case1"]
 
 
 def test_no_versions_yet(monkeypatch, capsys, tmp_path):
@@ -120,4 +133,4 @@ def test_a_foreign_model_runs_without_a_server(monkeypatch, capsys, tmp_path):
     [("a.nii.gz", "a"), ("1.2.840.seg.nrrd", "1.2.840"), ("1.2.840", "1.2.840"), ("x.y.nrrd", "x.y")],
 )
 def test_stems(name, expected):
-    assert stem(name) == expected
+    assert stem_of(name) == expected

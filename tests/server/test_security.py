@@ -1,12 +1,23 @@
 """Requests that should not get anywhere."""
 
+import hashlib
+import io
 import json
 import socket
+import struct
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from fastapi import UploadFile
+from pydicom.uid import generate_uid
+
+from hepatic.errors import BadInputError
+from server.routes.model import upload
+from server.scratch import Scratch
+from tests.store.studies import write_xa_run
 
 TRAVERSALS = ["../../etc/passwd", "/etc/passwd", "..", "..\\..\\x", "case0.nrrd/../case0", "a\0b", "."]
 
@@ -84,6 +95,66 @@ def test_uploads_of_other_kinds_are_refused(server, name, studies):
     assert answer.status_code == 422
     assert requests.put(f"{server}/session/", files={"files": (name, b"x")}, timeout=10).status_code == 422
     assert sorted(studies.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["x.mha", "x.png", "x.mhd", "x.nii.gz.zip", "1.2.840.113", "IM0001"])
+def test_what_the_store_does_not_take_is_refused_before_it(server, name, services):
+    for path, field in (("datastore/image", "file"), ("session/", "files")):
+        answer = requests.put(f"{server}/{path}", files={field: (name, b"no image")}, timeout=10)
+        assert answer.status_code == 422
+        assert ".nii.gz" in answer.json()["detail"]
+    answer = requests.post(f"{server}/infer/threshold", files={"file": (name, b"no image")}, timeout=10)
+    assert answer.status_code == 422
+    answer = requests.put(
+        f"{server}/datastore/label", params={"image": "case0"}, files={"label": ("x.png", b"x")}, timeout=10
+    )
+    assert answer.status_code == 422
+    assert [path for path in services.scratch.dir.glob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["IM0001", "1.2.840.113", "C:\\a.b\\IM 7", "x.DCM"])
+def test_a_dicom_file_needs_no_suffix(server, name, tmp_path, services):
+    write_xa_run(tmp_path / "run", series=generate_uid(), study=generate_uid())
+    sent = {"file": (name, (tmp_path / "run").read_bytes())}
+    answer = requests.put(f"{server}/datastore/image", files=sent, timeout=10)
+    assert answer.status_code == 200
+    query = {"image": answer.json()["image"]}
+    assert requests.get(f"{server}/datastore/image", params=query, timeout=10).content == sent["file"][1]
+    assert requests.delete(f"{server}/datastore/image", params={"id": query["image"]}, timeout=10).status_code == 200
+    services.host.datastore.refresh()  # the stock one does not watch files of this kind
+    answer = requests.put(f"{server}/session/", files={"files": sent["file"]}, timeout=10)
+    assert answer.json()["session_info"]["image"] == "image.dcm"
+
+
+def test_deeply_nested_params_are_refused(server):
+    deep = '{"a":' * 50_000 + "1" + "}" * 50_000
+    form = {"params": (None, deep)}
+    answer = requests.post(f"{server}/infer/threshold", params={"image": "case0"}, files=form, timeout=10)
+    assert answer.status_code == 422
+    headers = {"content-type": "application/json"}
+    shallower = '{"a":' * 200 + "1" + "}" * 200
+    for body, path in ((deep, "train/slow"), (shallower, "train/slow"), (shallower, "activelearning/random")):
+        answer = requests.post(f"{server}/{path}", data=body, headers=headers, timeout=10)
+        assert answer.status_code in (400, 422)
+        assert answer.json()["detail"]
+
+
+def test_weights_are_not_read_into_memory(tmp_path, monkeypatch):
+    target = tmp_path / "models" / "model.safetensors"
+    sent = struct.pack("<Q", 2) + b"{}" + bytes(1000)
+    host = SimpleNamespace(models={"m": 1}, app=SimpleNamespace(model_file=lambda name, validate=True: str(target)))
+    services = SimpleNamespace(host=host, scratch=Scratch(tmp_path / "scratch"))
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("the whole file was read"))
+    told = upload(services, "m", UploadFile(io.BytesIO(sent), filename="m.safetensors"))
+    monkeypatch.undo()
+    assert told["checksum"] == f"SHA256:{hashlib.sha256(sent).hexdigest()}"
+    assert target.read_bytes() == sent
+    assert [path.name for path in target.parent.iterdir()] == ["model.safetensors"]
+    nested = b"[" * 100_000
+    with pytest.raises(BadInputError, match="safetensors"):
+        upload(services, "m", UploadFile(io.BytesIO(struct.pack("<Q", len(nested)) + nested), filename="m.safetensors"))
+    assert target.read_bytes() == sent
+    assert list(services.scratch.dir.iterdir()) == []
 
 
 def test_an_uploaded_name_leads_nowhere(server, new_image, studies):

@@ -141,6 +141,29 @@ def test_ohif_gets_the_raw_file(server):
     assert "output=json" in answer.json()["detail"]
 
 
+def test_dicom_seg_comes_later_and_says_so(server):
+    url = f"{server}/infer/threshold"
+    answer = requests.post(url, params={"image": "case2", "output": "dicom_seg"}, timeout=30)
+    assert answer.status_code == 501
+    assert "later version" in answer.json()["detail"]
+
+
+def test_a_strategy_sees_the_model_and_the_tag(server, services, monkeypatch):
+    seen = []
+
+    def random(request, datastore):
+        seen.append(request)
+        return {"id": "case0"}
+
+    monkeypatch.setitem(services.host.app._strategies, "random", random)
+    body = {"model": "threshold", "label_tag": "second", "image": "case3"}
+    answer = requests.post(f"{server}/activelearning/random", json=body, timeout=10)
+    assert answer.status_code == 200
+    assert seen == [{"model": "threshold", "label_tag": "second", "strategy": "random"}]
+    body["label_tag"] = "../x"
+    assert requests.post(f"{server}/activelearning/random", json=body, timeout=10).status_code == 422
+
+
 def test_images_and_labels_are_found_by_head_requests(server, studies):
     digest = hashlib.sha256((studies / "case3.nrrd").read_bytes()).hexdigest()
 

@@ -6,6 +6,32 @@ import psutil
 import pytest
 import requests
 
+from server.hiding import HIDING
+from server.host import AppSpec
+from server.training import Training, TrainingFailedError
+from server.training_told import Told
+
+REFUSING_APP = """
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.tasks.train import TrainTask
+
+from hepatic.errors import BadInputError
+
+
+class Picky(TrainTask):
+    def __init__(self):
+        super().__init__("Picky")
+
+    def __call__(self, request, datastore):
+        came = f"1 in {datastore._datastore_path}/labels"
+        raise BadInputError("labels", expected="2 patients or more", came=came, fix="Label another.")
+
+
+class PickyApp(MONAILabelApp):
+    def init_trainers(self):
+        return {"picky": Picky()}
+"""
+
 
 def until(condition, limit_s=40.0):
     deadline = time.monotonic() + limit_s
@@ -73,6 +99,52 @@ def test_a_failed_training_says_so(slicer, server):
     record = slicer.train_status()
     assert record["status"] == "ERROR"
     assert record["details"][-1] == "RuntimeError: training broke"
+
+
+def test_a_failed_training_shows_no_traceback_and_its_log_does(slicer, server, services):
+    requests.post(f"{server}/train/slow", params={"run_sync": True}, json={"fail": 1}, timeout=60)
+    record = slicer.train_status()
+    assert not [line for line in record["details"] if "Traceback" in line or line.startswith("  ")]
+    log = (services.spec.data_dir / "trainings" / record["id"] / "log.txt").read_text()
+    assert "Traceback" in log
+    assert "in __call__" in log
+
+
+def test_what_a_person_can_put_right_is_one_line(tmp_path):
+    (tmp_path / "main.py").write_text(REFUSING_APP)
+    training = Training(
+        AppSpec(str(tmp_path), str(tmp_path / "My Studies")), tmp_path / "trainings", lambda record: None
+    )
+    HIDING.add([tmp_path / "My Studies"])
+    _, future = training.submit({"model": "picky"})
+    with pytest.raises(TrainingFailedError, match="2 patients or more"):
+        future.result(60)
+    record = training.records.latest()
+    training.close()
+    assert record["status"] == "ERROR"
+    told = "labels: expected 2 patients or more, but found 1 in labels. Label another."
+    assert record["details"][-1] == told
+    assert not [line for line in record["details"] if "Traceback" in line or "My Studies/labels" in line]
+    log = (tmp_path / "trainings" / record["id"] / "log.txt").read_text()
+    assert log.endswith("/My Studies/labels. Label another.\n")
+    assert "Traceback" not in log
+
+
+def test_lines_of_tracebacks_are_not_told():
+    lines = [
+        "epoch 1",
+        "Traceback (most recent call last):",
+        '  File "x.py", line 1, in f',
+        "    f()",
+        "ValueError: a",
+        "During handling of the above exception, another exception occurred:",
+        "12:00:00 Traceback (most recent call last):",
+        '  File "x.py", line 1, in f',
+        "KeyError: b",
+        "  indented",
+    ]
+    told = Told()
+    assert [line for line in lines if told(line)] == ["epoch 1", "ValueError: a", "KeyError: b", "  indented"]
 
 
 def test_ohif_starts_only_the_trainers_it_names(server):

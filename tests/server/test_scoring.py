@@ -1,0 +1,261 @@
+"""Background scoring: what is scored, when a round begins, that there is one at a time."""
+
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hepatic.active.score import Score, write_score
+from hepatic.engine.weights import Registry
+from hepatic.errors import HepaticError
+from server import services, worker
+from server.app import create_app
+from server.executor import Executor
+from server.host import AppSpec, Host
+from server.running import running
+from server.scoring import BackgroundScoring
+
+from .conftest import FOREIGN_APP, write_image
+
+
+class HereSlot:
+    """A slot that does the work in the thread that asks for it."""
+
+    def open(self):
+        """Nothing to open."""
+
+    def call(self, work, args, timeout_s):
+        return work(*args)
+
+    def kill(self):
+        """Nothing to kill."""
+
+
+class Told:
+    """A model or a scoring method that only has an info."""
+
+    def __init__(self, **info):
+        self.told = info
+
+    def info(self):
+        return self.told
+
+
+class FakeHost:
+    """An app with two models, a method for each and one that needs none, over images whose infos are a dict."""
+
+    def __init__(self, count=3):
+        self.infos = {f"i{number}": {} for number in range(count)}
+        self.models = {"served": Told(version="v1"), "untrained": Told(version=None)}
+        self.scoring_methods = {
+            "served_entropy": Told(per_image=True, model="served"),
+            "untrained_entropy": Told(per_image=True, model="untrained"),
+            "whole": Told(model="served"),
+        }
+        self.calls = []
+        self.running = threading.Semaphore(1)
+        self.delay_s = 0.0
+
+    @contextmanager
+    def storing(self):
+        yield self
+
+    def unlabeled_infos(self):
+        return list(self.infos.items())
+
+    # the app, as the worker sees it
+
+    def datastore(self):
+        return Told()
+
+    def scoring(self, request):
+        assert self.running.acquire(blocking=False), "two images at once"
+        try:
+            time.sleep(self.delay_s)
+            [image] = request["images"]
+            self.calls.append((request["method"], image))
+            if image == "unreadable":
+                raise HepaticError("cannot be read")
+            version = self.models["served"].told["version"]
+            self.infos[image] = {**self.infos[image], **write_score(Score("served", version, 0.5))}
+        finally:
+            self.running.release()
+
+
+@pytest.fixture
+def host(monkeypatch):
+    host = FakeHost()
+    monkeypatch.setattr(worker, "_app", host)
+    monkeypatch.setattr(worker, "is_shared", lambda datastore: True)
+    return host
+
+
+@pytest.fixture
+def scoring(host):
+    executor = Executor(HereSlot)
+    made = BackgroundScoring(host, executor)
+    yield made
+    made.stop()
+    executor.close()
+
+
+def done(scoring):
+    deadline = time.monotonic() + 10
+    while scoring.status() is None or scoring.status()["status"] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return scoring.status()
+
+
+def taken(host):
+    calls, host.calls = host.calls, []
+    return calls
+
+
+def test_a_method_whose_model_is_not_served_is_not_run(scoring, host):
+    scoring.look()
+    assert done(scoring)["scored"] == 3
+    assert taken(host) == [("served_entropy", f"i{number}") for number in range(3)]
+    host.models["untrained"].told["version"] = "v1"
+    scoring.look()
+    done(scoring)
+    assert taken(host) == [("untrained_entropy", f"i{number}") for number in range(3)]
+
+
+def test_a_version_served_by_another_process_begins_a_round(scoring, host):
+    scoring.look()
+    done(scoring)
+    taken(host)
+    scoring.look()
+    assert scoring.status()["total"] == 3
+    assert taken(host) == []
+    host.models["served"].told["version"] = "v2"
+    scoring.look()
+    assert done(scoring)["scored"] == 3
+    assert {info["uncertainty.served"]["version"] for info in host.infos.values()} == {"v2"}
+
+
+def test_only_new_images_are_scored(scoring, host):
+    scoring.look()
+    done(scoring)
+    taken(host)
+    del host.infos["i0"]
+    host.infos["new"] = {}
+    scoring.look()
+    assert done(scoring)["total"] == 1
+    assert taken(host) == [("served_entropy", "new")]
+
+
+def test_images_with_a_score_by_the_served_version_are_skipped(scoring, host):
+    host.infos["i0"] = write_score(Score("served", "v1", 0.1))
+    host.infos["i1"] = {**write_score(Score("served", "v0", 0.1)), **write_score(Score("other", "v1", 0.1))}
+    scoring.restart()
+    assert done(scoring)["total"] == 2
+    assert [image for _, image in taken(host)] == ["i1", "i2"]
+    scoring.restart()
+    assert done(scoring)["total"] == 0
+
+
+def test_an_image_that_cannot_be_scored_is_not_tried_again_until_that_is_asked_for(scoring, host):
+    host.infos["unreadable"] = {}
+    scoring.look()
+    assert done(scoring)["failed"] == 1
+    taken(host)
+    host.infos["new"] = {}
+    scoring.look()
+    done(scoring)
+    assert taken(host) == [("served_entropy", "new")]
+    scoring.restart()
+    done(scoring)
+    assert taken(host) == [("served_entropy", "unreadable")]
+
+
+def test_rounds_asked_for_at_once_never_run_side_by_side(scoring, host):
+    host.infos = {f"i{number}": {} for number in range(40)}
+    host.delay_s = 0.002
+    barrier = threading.Barrier(8)
+
+    def ask(number):
+        barrier.wait()
+        for _ in range(5):
+            scoring.restart() if number % 2 else scoring.look()
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    time.sleep(0.05)
+    assert len([thread for thread in threading.enumerate() if thread.name == "scoring"]) == 1
+    assert done(scoring)["status"] == "DONE"
+    images = [image for _, image in host.calls]
+    assert set(images) == set(host.infos)
+    assert len(images) <= len(host.infos) + 20  # the one that is being scored when a round is asked for may be repeated
+
+
+def test_a_stopped_round_stays_stopped_until_there_is_something_new(scoring, host):
+    host.delay_s = 0.05
+    scoring.look()
+    scoring.stop()
+    assert done(scoring)["status"] == "STOPPED"
+    scoring.look()
+    assert scoring.status()["status"] == "STOPPED"
+    host.infos["new"] = {}
+    scoring.look()
+    assert done(scoring)["status"] == "DONE"
+
+
+def test_looking_never_raises(scoring, host, caplog):
+    host.models["served"].info = lambda: [][0]
+    scoring.look()
+    scoring.look()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    del host.models["served"].info
+    scoring.look()
+    assert done(scoring)["scored"] == 3
+
+
+def test_our_own_app_notices_a_promotion_in_another_process(tmp_path, monkeypatch):
+    app_dir = Path(__file__).parents[2] / "apps" / "hepatic"
+    (tmp_path / "studies").mkdir()
+    write_image(tmp_path / "studies" / "case0.nrrd")
+    host = Host(AppSpec(str(app_dir), str(tmp_path / "studies")))
+    calls = []
+    ours = SimpleNamespace(datastore=lambda: host.datastore, scoring=calls.append)
+    monkeypatch.setattr(worker, "_app", ours)
+    executor = Executor(HereSlot)
+    scoring = BackgroundScoring(host, executor)
+    scoring.look()
+    done(scoring)
+    assert {call["method"] for call in calls} == set(host.scoring_methods)
+    calls.clear()
+    elsewhere = Registry(host.spec.data_dir / "models", shipped=app_dir / "models")
+    shipped = elsewhere.served("dsa_unet")
+    version = elsewhere.publish(shipped.load(), shipped.card).version
+    scoring.look()
+    assert calls == []
+    elsewhere.promote("dsa_unet", version)
+    scoring.look()
+    done(scoring)
+    assert calls == [{"method": "dsa_unet_entropy", "images": ["case0"]}]
+    executor.close()
+
+
+def test_a_server_notices_an_image_that_came_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(services, "_LOOK_S", 0.1)
+    file = write_image(tmp_path / "case0.nrrd")
+    app = create_app(FOREIGN_APP, tmp_path, score_in_background=True)
+    with running(app):
+        scoring = app.state.services.scoring
+        assert done(scoring)["scored"] == 1
+        with app.state.services.host.storing() as datastore:
+            datastore.add_image("late", str(file), {})
+        deadline = time.monotonic() + 10
+        first = scoring.status()
+        while scoring.status() == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert done(scoring)["total"] == 1
