@@ -11,14 +11,14 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from hepatic.adapters import compat
+from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
 from hepatic.errors import HepaticError, NotFoundError
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
@@ -36,7 +36,6 @@ from hepatic.store.scan import suffix_of
 compat.install()
 
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag  # noqa: E402
-from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException  # noqa: E402
 
 Info = dict[str, Any]
 
@@ -44,20 +43,6 @@ logger = logging.getLogger(__name__)
 
 _FINAL = str(DefaultLabelTag.FINAL.value)
 _MOMENT_SECONDS = 0.25
-
-
-class UnknownImageError(NotFoundError, ImageNotFoundException):  # type: ignore[misc]
-    """No image has this id, or its files have gone."""
-
-    def __str__(self) -> str:
-        return str(self.msg)
-
-
-class UnknownLabelError(NotFoundError, LabelNotFoundException):  # type: ignore[misc]
-    """The image has no label with this tag."""
-
-    def __str__(self) -> str:
-        return str(self.msg)
 
 
 class HepaticDatastore(Datastore):  # type: ignore[misc]
@@ -211,7 +196,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def get_image_uri(self, image_id: str) -> str:
         """Return the path of an image: its file, or a folder with exactly the files of its series (Store.source)."""
-        with _unknown_image():
+        with found_or(UnknownImageError):
             return str(self.store.source(image_id))
 
     def get_image_info(self, image_id: str) -> Info:
@@ -221,14 +206,14 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         info of all images. ``checksum`` is there once ``checksum`` was asked for. ``name`` of a series is that of the
         NRRD file a server makes of it for download.
         """
-        with _unknown_image():
+        with found_or(UnknownImageError):
             path = self.store.source(image_id, make=False)
             info = _image_info(self.store.images.get(image_id))
         return info if path is None else {**info, "path": str(path)}
 
     def update_image_info(self, image_id: str, info: Info) -> None:
         """Set some keys of an image's notes."""
-        with _unknown_image():
+        with found_or(UnknownImageError):
             self.store.images.update_info(image_id, info)
 
     def add_image(self, image_id: str, image_filename: str, image_info: Info) -> str:
@@ -237,29 +222,29 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def remove_image(self, image_id: str) -> None:
         """Move an image's files to ``.hepatic/removed`` and take its labels out of use."""
-        with _unknown_image():
+        with found_or(UnknownImageError):
             self.store.remove_image(image_id)
 
     def image_files(self, image_id: str) -> list[Path]:
         """Return the files of an image."""
-        with _unknown_image():
+        with found_or(UnknownImageError):
             return self.store.files(image_id)
 
     def patient_id(self, image_id: str) -> str:
         """Return the patient of an image; the study or the image itself where the file does not say."""
-        with _unknown_image():
+        with found_or(UnknownImageError):
             return self.store.images.get(image_id).patient_id
 
     def checksum(self, image_id: str) -> str:
         """Return ``SHA256:...`` of a single-file image, empty for a series; it is part of the image's info then."""
-        with _unknown_image():
+        with found_or(UnknownImageError):
             return self.store.checksum(image_id)
 
     # Labels
 
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
         """Return the label ids of an image by tag."""
-        with _unknown_image():
+        with found_or(UnknownImageError):
             image = self.store.images.get(image_id)
         return dict.fromkeys(self.store.labels.tags(image.id), image.id)
 
@@ -273,17 +258,17 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
         """Return the path of a label's newest version."""
-        with _unknown_label():
+        with found_or(UnknownLabelError):
             return str(self.store.labels.path(self.store.labels.latest(label_id, _tag(label_tag))))
 
     def get_label_info(self, label_id: str, label_tag: str) -> Info:
         """Return what is known of a label's newest version."""
-        with _unknown_label():
+        with found_or(UnknownLabelError):
             return _label_info(self.store.labels.latest(label_id, _tag(label_tag)))
 
     def update_label_info(self, label_id: str, label_tag: str, info: Info) -> None:
         """Set some keys of the info of a label's newest version."""
-        with _unknown_label():
+        with found_or(UnknownLabelError):
             self.store.labels.update_info(label_id, _tag(label_tag), info)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Info) -> str:
@@ -298,12 +283,12 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         """
         info = dict(label_info or {})
         if not label_filename.endswith(".json"):
-            with _unknown_image():
+            with found_or(UnknownImageError):
                 source = self.store.source(image_id)
             read_labelmap(Path(label_filename), like=read(source).grid)
         params = info.get("params")
         hashes = [info.get("model_hash"), params.get("model_hash") if isinstance(params, Mapping) else None]
-        with _unknown_image():
+        with found_or(UnknownImageError):
             label = self.store.labels.save(
                 image_id,
                 _tag(label_tag),
@@ -317,7 +302,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Take a label out of use; its history stays."""
-        with _unknown_label():
+        with found_or(UnknownLabelError):
             self.store.labels.remove(label_id, _tag(label_tag))
 
     def label_versions(self, image_id: str, tag: str) -> list[Label]:
@@ -388,19 +373,3 @@ def _tag(tag: str | None) -> str:
 
 def _first_text(*values: object) -> str:
     return next((value for value in values if isinstance(value, str) and value), "")
-
-
-@contextmanager
-def _unknown_image() -> Iterator[None]:
-    try:
-        yield
-    except NotFoundError as error:
-        raise UnknownImageError(error.what, expected=error.expected, came=error.came, fix=error.fix) from None
-
-
-@contextmanager
-def _unknown_label() -> Iterator[None]:
-    try:
-        yield
-    except NotFoundError as error:
-        raise UnknownLabelError(error.what, expected=error.expected, came=error.came, fix=error.fix) from None

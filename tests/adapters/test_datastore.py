@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hepatic.adapters.datastore import HepaticDatastore, UnknownImageError, UnknownLabelError
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.store.disk import sha256_of
 from tests.store.studies import write_image, write_pacs_export

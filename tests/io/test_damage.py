@@ -42,11 +42,13 @@ def whole(request, make_dicom, tmp_path: Path) -> bytes:
 
 def look(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+    refusals = []
     for reader in (header, read, read_labelmap):
         try:
             reader(path)
-        except BadInputError:
-            continue
+        except BadInputError as error:
+            refusals.append(error)
+    assert all(e.what and e.expected and e.came and e.fix for e in refusals)
 
 
 @MANY

@@ -1,8 +1,5 @@
 """A running server over the foreign app, and the client that 3D Slicer uses."""
 
-import importlib.util
-import sys
-import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +8,9 @@ import SimpleITK
 
 from server.app import create_app
 from server.running import running
+from tests.slicer import slicer_client_class
 
 FOREIGN_APP = Path(__file__).parent.parent / "foreign_app"
-
-
-def slicer_client_class():
-    folder = Path(sysconfig.get_path("data")) / "monailabel/plugins/slicer/MONAILabel/MONAILabelLib"
-    spec = importlib.util.spec_from_file_location("slicer_client", folder / "client.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["slicer_client"] = module
-    spec.loader.exec_module(module)
-    return module.MONAILabelClient
 
 
 def write_image(path, seed=0):

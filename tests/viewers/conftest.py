@@ -1,8 +1,5 @@
 """Our own app over simulated angiographies, served; and the client that 3D Slicer uses."""
 
-import importlib.util
-import sys
-import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +10,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from sample_data.write import write_dsa
 from server.app import create_app
 from server.running import running
+from tests.slicer import slicer_client_class
 
 ROOT = Path(__file__).parents[2]
-
-
-def slicer_client_class():
-    folder = Path(sysconfig.get_path("data")) / "monailabel/plugins/slicer/MONAILabel/MONAILabelLib"
-    spec = importlib.util.spec_from_file_location("slicer_client", folder / "client.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["slicer_client"] = module
-    spec.loader.exec_module(module)
-    return module.MONAILabelClient
 
 
 def write_ct_series(folder, slices=5):

@@ -16,8 +16,9 @@ import SimpleITK
 
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap, write_labelmap
+from tests.slicer import slicer_client_class
 
-from .conftest import ROOT, slicer_client_class
+from .conftest import ROOT
 
 pytestmark = pytest.mark.viewer
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 import SimpleITK
 
-from .conftest import slicer_client_class
+from tests.slicer import slicer_client_class
 
 pytestmark = pytest.mark.viewer
 

@@ -14,8 +14,9 @@ from hepatic.io.image import Cine, Labelmap
 from hepatic.io.labelmap import read_labelmap, write_labelmap
 from hepatic.io.read import read
 from tests.conftest import missing
+from tests.slicer import slicer_client_class
 
-from .conftest import ROOT, slicer_client_class
+from .conftest import ROOT
 
 pytestmark = pytest.mark.viewer
 
