@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import torch
 from monai.metrics import compute_hausdorff_distance
 from numpy.typing import NDArray
 from scipy import ndimage
+
+# MONAI 1.6 warns about an argument of its own making whenever a distance is computed
+warnings.filterwarnings("ignore", message=".*always_return_as_numpy.*", category=FutureWarning)
 
 Mask = NDArray[np.bool_]
 
