@@ -57,6 +57,10 @@ def infer(
             task = progress.add_task(model, total=len(images))
             for image in images:
                 path = Path(image)
+                if not path.exists() and not studies:
+                    raise NotFoundError(
+                        path.name, expected="a file that exists", came="none", fix="Correct it, or name the --studies."
+                    )
                 if not path.exists():
                     path = host.image_path(host.image_id(image))
                 request = {"image": str(path.absolute()), "result_extension": ".nrrd", **values(param), "model": model}

@@ -128,6 +128,13 @@ def test_a_foreign_model_runs_without_a_server(monkeypatch, capsys, tmp_path):
     assert (tmp_path / "out" / "volume_threshold.json").is_file()
 
 
+def test_a_file_that_is_not_there_is_named(monkeypatch, capsys, tmp_path):
+    command = ["infer", "threshold", tmp_path / "gone.nrrd", "--app", FOREIGN_APP, "-o", tmp_path]
+    code, _, err = run(monkeypatch, capsys, *command)
+    assert code == 2
+    assert "gone.nrrd: expected a file that exists" in err
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("a.nii.gz", "a"), ("1.2.840.seg.nrrd", "1.2.840"), ("1.2.840", "1.2.840"), ("x.y.nrrd", "x.y")],
