@@ -28,8 +28,10 @@ from server.routes import (
     landing,
     logs,
     model,
+    ohif,
     scoring,
     session,
+    static,
     train,
 )
 from server.services import Services
@@ -52,6 +54,8 @@ _ROUTERS = (
     session.router,
     model.router,
     logs.router,
+    ohif.router,
+    static.router,
 )
 
 

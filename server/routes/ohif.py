@@ -1,0 +1,68 @@
+"""``/ohif``: the OHIF viewer that comes built in the monailabel wheel."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from hepatic.errors import NotFoundError
+from server.routes.static import Tree, is_asset, is_plain, missing, monailabel_static, sent
+
+router = APIRouter(prefix="/ohif", tags=["Viewer"])
+
+_INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+_POLICY = (
+    "default-src 'none'; "
+    # its decoders are wasm, and their glue code makes functions from text, in the page and in workers
+    "script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'{hashes}; "
+    "worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; "
+    "font-src 'self' data:; "
+    "media-src 'self' blob:; "
+    "connect-src 'self' data: blob:; "
+    "manifest-src 'self'; "
+    "frame-src 'self' blob:; "
+    "frame-ancestors 'self'; "
+    "base-uri 'self'; "
+    "form-action 'self'"
+)
+
+
+@router.head("/{path:path}", include_in_schema=False)
+@router.get("/{path:path}", summary="The OHIF viewer", response_model=None)
+def ohif(request: Request, path: str) -> Response:
+    """Open ``/ohif/monai-label?StudyInstanceUIDs=...``; every path that is no file is a page of the viewer."""
+    tree = _tree()
+    index = tree.find("index.html") if tree else None
+    if tree is None or index is None:
+        raise NotFoundError(
+            "the OHIF viewer",
+            expected="it in the installed monailabel package",
+            came="none",
+            fix="Install monailabel from its wheel: the sources do not have the built viewer.",
+        )
+    file = tree.find(path) if is_plain(path) else None
+    if file is None and (not is_plain(path) or is_asset(path)):
+        raise missing("the viewer's file")
+    return sent(request, file or index, {"Content-Security-Policy": _policy(index)})
+
+
+@cache
+def _tree() -> Tree | None:
+    root = monailabel_static()
+    return Tree(root / "ohif") if root else None
+
+
+@cache
+def _policy(index: Path) -> str:
+    """Everything from this server only; of scripts inside a page, those of the viewer's first page."""
+    scripts = _INLINE.findall(index.read_bytes().replace(b"\r\n", b"\n"))
+    digests = [b64encode(sha256(script).digest()).decode() for script in scripts]
+    return _POLICY.format(hashes="".join(f" 'sha256-{digest}'" for digest in digests))
