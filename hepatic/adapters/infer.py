@@ -12,7 +12,7 @@ from hepatic.engine.predict import Prediction, Predictor
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
-from hepatic.tasks.spec import Option, SegmentationTask
+from hepatic.tasks.spec import SegmentationTask
 
 compat.install()
 
@@ -36,7 +36,7 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
             labels=list(task.labels),
             dimension=task.dimension,
             description=task.description,
-            config={option.name: _shown(option) for option in task.options},
+            config={option.name: option.shown for option in task.options},
         )
         self.task, self._predictor, self._results = task, predictor, results
 
@@ -105,10 +105,3 @@ def result_params(prediction: Prediction) -> dict[str, Any]:
         "latencies": dict(prediction.timings_ms),
         **prediction.facts,
     }
-
-
-def _shown(option: Option) -> Any:
-    """What a viewer shows: a list becomes a combo box whose first item is the default."""
-    if option.choices:
-        return [option.default, *(choice for choice in option.choices if choice != option.default)]
-    return option.default

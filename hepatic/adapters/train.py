@@ -55,12 +55,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
 
     def config(self) -> dict[str, Any]:
         """What a client may set; a list shows as a combo box whose first entry Slicer sends unless told otherwise."""
-        return {
-            option.name: [option.default, *(c for c in option.choices if c != option.default)]
-            if option.choices
-            else option.default
-            for option in (*self._options, self._preset())
-        }
+        return {option.name: option.shown for option in (*self._options, self._preset())}
 
     def _preset(self) -> Option:
         """The preset, by default that of the served model: training then goes on from it."""

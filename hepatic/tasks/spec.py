@@ -65,6 +65,13 @@ class Option:
             raise self._refuse(value)
         return parsed
 
+    @property
+    def shown(self) -> int | float | str | bool | list[str]:
+        """What a viewer is told: the default, or a list, which becomes a combo box with the default first."""
+        if self.choices:
+            return [str(self.default), *(choice for choice in self.choices if choice != self.default)]
+        return self.default
+
     def _in_range(self, number: float) -> bool:
         above = self.minimum is None or number >= self.minimum
         below = self.maximum is None or number <= self.maximum
