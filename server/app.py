@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from hepatic.settings import settings
+from server.claim import Claim
 from server.failures import install_handlers
 from server.gate import LOOPBACK_HOSTS, Gate
 from server.host import AppSpec
@@ -21,6 +22,7 @@ from server.routes import (
     auth,
     datastore,
     docs,
+    health,
     image,
     infer,
     info,
@@ -43,6 +45,7 @@ _ROUTERS = (
     landing.router,
     docs.router,
     auth.router,
+    health.router,
     info.router,
     infer.router,
     train.router,
@@ -87,9 +90,11 @@ def create_app(
         make_slot: makes a worker's slot; for workers on other machines, and for tests.
 
     Returns:
-        An ASGI application; its ``state.services`` holds what the routes use while it runs.
+        An ASGI application; its ``state.services`` holds what the routes use while it runs, and its ``state.claim`` is
+        the claim to the folder, taken when it starts unless it is held already.
     """
     spec = AppSpec(str(app_dir), str(studies), dict(conf or {}))
+    claim = Claim(spec.data_dir)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -102,16 +107,21 @@ def create_app(
                 make_slot=make_slot,
             )
 
-        services = await run_in_threadpool(build)
-        app.state.services = services
+        await run_in_threadpool(claim.take)
         try:
-            await run_in_threadpool(services.start)
-            logger.info("serving the app in %s", spec.app_dir)
-            yield
+            services = await run_in_threadpool(build)
+            app.state.services = services
+            try:
+                await run_in_threadpool(services.start)
+                logger.info("serving the app in %s", spec.app_dir)
+                yield
+            finally:
+                await run_in_threadpool(services.close)
         finally:
-            await run_in_threadpool(services.close)
+            await run_in_threadpool(claim.release)
 
     app = FastAPI(title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.claim = claim
     if origins:
         app.add_middleware(
             CORSMiddleware,

@@ -21,7 +21,7 @@ from server.logs import ServerLog
 from server.scoring import BackgroundScoring
 from server.scratch import Scratch
 from server.sessions import Sessions
-from server.slot import LocalSlot, Slot
+from server.slot import LocalSlot, Slot, Work
 from server.training import Training
 
 logger = logging.getLogger(__name__)
@@ -60,8 +60,10 @@ class Services:
         local = () if spec.is_remote else (spec.studies,)
         HIDING.add((*local, spec.app_dir, spec.data_dir, self.scratch.dir, Path.home(), tempfile.gettempdir()))
         results_dir = str(self.scratch.results_dir)
+        self._opening = _Opening()
+        make = make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir)))
         self.executor = Executor(
-            make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir))),
+            lambda: _Watched(make(), self._opening),
             slots=workers or chosen.workers,
             queue_limit=queue_limit or chosen.queue_limit,
         )
@@ -85,6 +87,14 @@ class Services:
         if self._score:
             self.scoring.look()
         self._housekeeper.start()
+
+    def missing(self) -> list[str]:
+        """Return what keeps work from being taken; nothing while a worker is warm or is being started."""
+        if self._ended.is_set():
+            return ["the server: it is stopping"]
+        if self._opening.failed and not self.executor.ready:
+            return ["a worker: none could be started, it is tried again; the server's log says why"]
+        return []
 
     def close(self) -> None:
         """Stop every process and thread, and delete temporary files."""
@@ -117,6 +127,33 @@ class Services:
             self.scratch.sweep()
         except OSError:
             logger.exception("housekeeping failed; it is tried again later")
+
+
+class _Opening:
+    """How the latest start of a worker went."""
+
+    failed = False
+
+
+class _Watched:
+    """A slot that notes whether it could be opened."""
+
+    def __init__(self, slot: Slot, opening: _Opening) -> None:
+        self._slot, self._opening = slot, opening
+
+    def open(self) -> None:
+        try:
+            self._slot.open()
+        except BaseException:
+            self._opening.failed = True
+            raise
+        self._opening.failed = False
+
+    def call(self, work: Work, args: tuple[Any, ...], timeout_s: float | None) -> Any:
+        return self._slot.call(work, args, timeout_s)
+
+    def kill(self) -> None:
+        self._slot.kill()
 
 
 def _services(request: Request) -> Services:

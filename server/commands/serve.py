@@ -59,6 +59,7 @@ def serve(
         hosts=("*",) if open_to_all else (host,),
         origins=tuple(address.rstrip("/") for address in origin or ()),
     )
+    application.state.claim.take()  # here, so that a second server ends with one sentence and not in uvicorn's log
     shown = f"[{host}]" if ":" in host else host
     Console(stderr=True).print(
         f"Serving [bold]{folder.name}[/] at [bold cyan]http://{shown}:{port}[/]  (Ctrl-C stops; loading takes a moment)"

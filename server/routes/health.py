@@ -1,0 +1,53 @@
+"""``/health`` and ``/ready``: what a supervisor or a load balancer asks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+
+from server.services import Services
+
+
+def _not_stored(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
+router = APIRouter(tags=["Health"], dependencies=[Depends(_not_stored)])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether work can be taken, and if not, what is missing."""
+
+    status: Literal["ready", "not ready"]
+    missing: list[str]
+
+
+def _services_if_any(request: Request) -> Services | None:
+    return getattr(request.app.state, "services", None)
+
+
+@router.get("/health", summary="Is the process alive?")
+async def health() -> Alive:
+    """Asks neither the app nor a worker: it answers while everything else is busy."""
+    return Alive()
+
+
+@router.get(
+    "/ready",
+    summary="Can it take work?",
+    responses={503: {"model": Readiness, "description": "Not now; ``missing`` says why"}},
+)
+def ready(services: Annotated[Services | None, Depends(_services_if_any)], response: Response) -> Readiness:
+    """The app is loaded, and a worker is warm or can be started."""
+    missing = services.missing() if services else ["the app: it is not loaded"]
+    if missing:
+        response.status_code = 503
+    return Readiness(status="not ready" if missing else "ready", missing=missing)
