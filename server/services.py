@@ -17,9 +17,9 @@ from server import worker
 from server.executor import Executor
 from server.hiding import HIDING
 from server.host import AppSpec, Host
+from server.intake.scratch import Scratch
 from server.logs import ServerLog
 from server.scoring import BackgroundScoring
-from server.scratch import Scratch
 from server.sessions import Sessions
 from server.slot import LocalSlot, Slot, Work
 from server.training import Training

@@ -19,10 +19,10 @@ from hepatic.store.names import base_name, safe_id, stem_of
 from server import worker
 from server.answer import media_type_of, sent_name
 from server.executor import Priority
+from server.intake.uploads import receive_image
 from server.params import cleaned, parsed
 from server.plain import plain
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
-from server.uploads import receive_image
 
 router = APIRouter(prefix="/datastore", tags=["Datastore"])
 

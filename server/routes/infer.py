@@ -21,10 +21,10 @@ from hepatic.store.names import LABEL_SUFFIXES
 from server import worker
 from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
+from server.intake.uploads import receive_image
 from server.names import suffix_of
 from server.params import cleaned, parsed
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
-from server.uploads import receive_image
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/infer", tags=["Infer"])

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from hepatic.errors import BadInputError
 from hepatic.store.names import split_suffix
 from server.answer import media_type_of
+from server.intake.uploads import receive_image
 from server.services import ServicesDep
-from server.uploads import receive_image
 
 router = APIRouter(prefix="/session", tags=["Session"])
 

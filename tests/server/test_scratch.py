@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from server.scratch import Scratch
+from server.intake.scratch import Scratch
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from server.scratch import Scratch
+from server.intake.scratch import Scratch
 scratch = Scratch(Path(sys.argv[1]))
 scratch.results_dir.mkdir()
 (scratch.results_dir / "patient.nrrd").touch()

@@ -15,8 +15,8 @@ from fastapi import UploadFile
 from pydicom.uid import generate_uid
 
 from hepatic.errors import BadInputError
+from server.intake.scratch import Scratch
 from server.routes.model import upload
-from server.scratch import Scratch
 from tests.store.studies import write_xa_run
 
 TRAVERSALS = ["../../etc/passwd", "/etc/passwd", "..", "..\\..\\x", "case0.nrrd/../case0", "a\0b", "."]

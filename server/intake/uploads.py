@@ -9,8 +9,8 @@ from fastapi import UploadFile
 from hepatic.errors import BadInputError
 from hepatic.io.format import format_of
 from hepatic.store.names import IMAGE_SUFFIXES, split_suffix
+from server.intake.scratch import Scratch
 from server.names import suffix_of
-from server.scratch import Scratch
 
 _WHAT = "the image file"
 
