@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
+from hepatic.store.disk import DiskFullError, StorageError, is_full
 from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
 from server.hiding import without_paths
 from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
@@ -33,6 +34,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (WorkerLostError, 500),
     (AppError, 400),
     (RemoteError, 500),
+    (DiskFullError, 507),
+    (StorageError, 503),
     (HepaticError, 400),
 )
 
@@ -45,6 +48,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(MONAILabelException, _on_failure)
     app.add_exception_handler(CancelledError, _on_failure)
     app.add_exception_handler(HepaticError, _on_failure)
+    app.add_exception_handler(OSError, _on_failure)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_failure)
 
@@ -66,6 +70,8 @@ def answer_to(failure: Exception, during: str) -> JSONResponse:
     if type(failure).__name__ == "MONAILabelException":
         error = getattr(failure, "error", None)
         failure = AppError(str(getattr(error, "name", error)), str(getattr(failure, "msg", "")))
+    if is_full(failure):
+        failure = DiskFullError("The disk is full. Free some space and try again.")
     status = next((code for kind, code in _STATUS if isinstance(failure, kind)), 500)
     if status in (500, 504):
         number = uuid.uuid4().hex[:8]
@@ -75,5 +81,7 @@ def answer_to(failure: Exception, during: str) -> JSONResponse:
         kind = failure.kind if isinstance(failure, RemoteError) else type(failure).__name__
         told = without_paths(str(failure)) if isinstance(failure, WorkTimeoutError) else f"It failed ({kind})."
         return JSONResponse({"detail": f"{told} The server's log says more under {number}."}, status)
+    if status == 507:
+        logger.error("%s: %s", during, failure)
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None
     return JSONResponse({"detail": without_paths(str(failure))}, status, headers)

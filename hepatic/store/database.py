@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hepatic.store.disk import StorageError, make_folder, storage
+from hepatic.store.disk import DiskFullError, StorageError, make_folder, storage
 
 SCHEMA_VERSION = 1
 
@@ -178,6 +178,8 @@ def _readable_errors(path: Path) -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise DiskFullError("Could not write the index: the disk is full. Free some space and try again.") from error
         raise StorageError(
             f"The index {path.name} cannot be used: {error}. Check free space and the rights on its folder; if the "
             "file is damaged, move it away: images are scanned and labels adopted again at the next start."

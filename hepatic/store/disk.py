@@ -20,8 +20,15 @@ TEMPORARY = ".writing-"
 _CHUNK = 1 << 20
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 class StorageError(HepaticError):
     """The disk under the studies folder cannot be written or read: full, read-only, gone."""
+
+
+class DiskFullError(StorageError):
+    """There is no space left, or no quota; nothing half-written is left behind."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,13 @@ def storage(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"Could not {doing}: {error.strerror or error}. {_advice(error)}") from error
+        kind = DiskFullError if is_full(error) else StorageError
+        raise kind(f"Could not {doing}: {error.strerror or error}. {_advice(error)}") from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the operating system says that there is no space left, or no quota."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def make_folder(folder: Path) -> None:
@@ -108,7 +121,7 @@ def remove_stale(folder: Path, *, older_than_s: float) -> int:
 
 
 def _advice(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return "The disk is full: free some space and try again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "Give the server's user the right to write there."
