@@ -179,7 +179,7 @@ def _readable_errors(path: Path) -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise DiskFullError("Could not write the index: the disk is full. Free some space and try again.") from error
+            raise DiskFullError("The disk is full: free some space and try again.") from error
         raise StorageError(
             f"The index {path.name} cannot be used: {error}. Check free space and the rights on its folder; if the "
             "file is damaged, move it away: images are scanned and labels adopted again at the next start."
