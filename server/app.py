@@ -11,12 +11,14 @@ from os import PathLike
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from hepatic.settings import settings
 from server.claim import Claim
 from server.failures import install_handlers
 from server.gate import LOOPBACK_HOSTS, Gate
 from server.host import AppSpec
+from server.observe.request import HEADER, identified
 from server.routes import (
     activelearning,
     auth,
@@ -120,7 +122,7 @@ def create_app(
         finally:
             await run_in_threadpool(claim.release)
 
-    app = FastAPI(title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = _Application(title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.claim = claim
     if origins:
         app.add_middleware(
@@ -128,6 +130,7 @@ def create_app(
             allow_origins=list(origins),
             allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
             allow_headers=["*"],
+            expose_headers=[HEADER],
         )
     app.add_middleware(
         Gate,
@@ -139,6 +142,13 @@ def create_app(
     for router in _ROUTERS:
         app.include_router(router)
     return app
+
+
+class _Application(FastAPI):
+    """Answers to failures nobody foresaw are made outside of all middleware; they have their request's id, too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return identified(super().build_middleware_stack())
 
 
 def _version() -> str:

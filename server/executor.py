@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Any
 
 from hepatic.errors import HepaticError
+from server.observe.request import carried
 from server.slot import Slot, WorkerLostError, WorkTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -134,6 +135,7 @@ class Executor:
                 raise WorkCancelledError("The server is shutting down.")
             if self._waiting() >= self._queue_limit:
                 raise QueueFullError(f"{self._waiting()} requests are waiting already; try again in a moment.")
+            work, args = carried(work, args)
             item = _Item(int(priority), next(self._turns), work, args, future, retries, timeout_s)
             self._items[future] = item
             heapq.heappush(self._heap, item)

@@ -1,9 +1,8 @@
-"""What a client is told when something fails: a status, a sentence, an id to find the rest in the log."""
+"""What a client is told when something fails: a status, a sentence, the id under which the log says more."""
 
 from __future__ import annotations
 
 import logging
-import uuid
 from concurrent.futures import CancelledError
 
 from fastapi import FastAPI, Request
@@ -15,6 +14,7 @@ from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundE
 from hepatic.store.disk import DiskFullError, StorageError, is_full
 from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
 from server.hiding import without_paths
+from server.observe.request import request_id
 from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
 from server.worker import AppError
 
@@ -74,13 +74,12 @@ def answer_to(failure: Exception, during: str) -> JSONResponse:
         failure = DiskFullError("The disk is full. Free some space and try again.")
     status = next((code for kind, code in _STATUS if isinstance(failure, kind)), 500)
     if status in (500, 504):
-        number = uuid.uuid4().hex[:8]
-        logger.error("[%s] %s failed: %s", number, during, failure, exc_info=failure)
+        logger.error("%s failed: %s", during, failure, exc_info=failure)
         if isinstance(failure, RemoteError):
-            logger.error("[%s] in the worker:\n%s", number, failure.trace)
+            logger.error("in the worker:\n%s", failure.trace)
         kind = failure.kind if isinstance(failure, RemoteError) else type(failure).__name__
         told = without_paths(str(failure)) if isinstance(failure, WorkTimeoutError) else f"It failed ({kind})."
-        return JSONResponse({"detail": f"{told} The server's log says more under {number}."}, status)
+        return JSONResponse({"detail": f"{told} The server's log says more under {request_id()}."}, status)
     if status == 507:
         logger.error("%s: %s", during, failure)
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None

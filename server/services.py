@@ -18,7 +18,7 @@ from server.executor import Executor
 from server.hiding import HIDING
 from server.host import AppSpec, Host
 from server.intake.scratch import Scratch
-from server.logs import ServerLog
+from server.observe.log import ServerLog
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
 from server.slot import LocalSlot, Slot, Work

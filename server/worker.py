@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from asgi_correlation_id import CorrelationIdFilter
+
 from hepatic.errors import HepaticError
 from server.host import AppSpec, is_shared, load_app
 from server.plain import plain
@@ -44,7 +46,11 @@ def load(spec: AppSpec, scratch_dir: str) -> int:
     global _app
     Path(scratch_dir).mkdir(parents=True, exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = scratch_dir
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s worker %(levelname)s %(name)s [%(correlation_id)s]: %(message)s"
+    )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(CorrelationIdFilter(default_value="-"))
     _app = load_app(spec, "worker")
     return os.getpid()
 

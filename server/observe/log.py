@@ -7,7 +7,9 @@ from collections import deque
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+from asgi_correlation_id import CorrelationIdFilter
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s [%(correlation_id)s]: %(message)s"
 _FILE_BYTES = 10 << 20
 
 
@@ -23,6 +25,7 @@ class ServerLog:
         self._path = path
         self._handler = RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=5, encoding="utf-8")
         self._handler.setFormatter(logging.Formatter(_FORMAT))
+        self._handler.addFilter(CorrelationIdFilter(default_value="-"))
         root = logging.getLogger()
         root.addHandler(self._handler)
         if root.level > logging.INFO or root.level == logging.NOTSET:
