@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, description="Inference worker processes.")
     queue_limit: int = Field(64, ge=1, description="Requests that may wait for a worker; more are answered with 503.")
     score_in_background: bool = Field(True, description="Score unlabelled images after start-up and each new model.")
+    dicomweb_url: str = Field("", description="DICOMweb server behind `/proxy/dicom`; by default the one served.")
+    dicomweb_username: str = Field("", description="Name for the DICOMweb server (basic authentication).")
+    dicomweb_password: SecretStr = Field(SecretStr(""), description="Password for the DICOMweb server.")
+    dicomweb_token: SecretStr = Field(SecretStr(""), description="Bearer token for the DICOMweb server, instead.")
+    dicomweb_stow: bool = Field(False, description="Let clients send studies to the DICOMweb server.")
+    dicomweb_timeout_s: float = Field(30.0, gt=0, description="How long the DICOMweb server may say nothing.")
 
     def data_dir(self, studies: Path) -> Path:
         """Return the folder that holds everything hepatic writes about these studies."""

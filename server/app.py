@@ -33,6 +33,7 @@ from server.routes import (
     logs,
     model,
     ohif,
+    proxy,
     scoring,
     session,
     static,
@@ -40,6 +41,7 @@ from server.routes import (
 )
 from server.services import Services
 from server.slot import Slot
+from server.upstream import connected, upstream_spec
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ _ROUTERS = (
     model.router,
     logs.router,
     ohif.router,
+    proxy.router,
     static.router,
 )
 
@@ -97,6 +100,7 @@ def create_app(
     """
     spec = AppSpec(str(app_dir), str(studies), dict(conf or {}))
     claim = Claim(spec.data_dir)
+    dicomweb = upstream_spec(spec)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -116,7 +120,8 @@ def create_app(
             try:
                 await run_in_threadpool(services.start)
                 logger.info("serving the app in %s", spec.app_dir)
-                yield
+                async with connected(dicomweb) as app.state.upstream:
+                    yield
             finally:
                 await run_in_threadpool(services.close)
         finally:
