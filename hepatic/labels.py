@@ -25,12 +25,42 @@ class Structure:
     type: Code
 
 
-TUMOUR = Structure(
-    "tumour",
-    (230, 70, 60),
-    ("49755003", "SCT", "Morphologically abnormal structure"),
-    ("108369006", "SCT", "Neoplasm"),
-)
-LIVER = Structure("liver", (90, 190, 110), ("123037004", "SCT", "Anatomical structure"), ("10200004", "SCT", "Liver"))
+_ANATOMY: Code = ("91723000", "SCT", "Anatomical Structure")
+_ABNORMAL: Code = ("49755003", "SCT", "Morphologically Abnormal Structure")
+_TISSUE: Code = ("85756007", "SCT", "Tissue")
 
-STRUCTURES = {structure.name: structure for structure in (TUMOUR, LIVER)}
+TUMOUR = Structure("tumour", (230, 70, 60), _ABNORMAL, ("108369006", "SCT", "Neoplasm"))
+LIVER = Structure("liver", (90, 190, 110), _ANATOMY, ("10200004", "SCT", "Liver"))
+UNKNOWN = Structure("unknown", (240, 200, 60), _TISSUE, _TISSUE)
+"""For a name nobody gave a code: it says no more than that something of the body is meant."""
+
+STRUCTURES = {
+    structure.name: structure
+    for structure in (
+        TUMOUR,
+        LIVER,
+        Structure("lesion", (230, 70, 60), _ABNORMAL, ("52988006", "SCT", "Lesion")),
+        Structure("metastasis", (200, 60, 140), _ABNORMAL, ("128462008", "SCT", "Metastasis")),
+        Structure("haemangioma", (170, 60, 60), _ABNORMAL, ("400210000", "SCT", "Hemangioma")),
+        Structure("cyst", (80, 150, 230), _ABNORMAL, ("367643001", "SCT", "Cyst")),
+        Structure("necrosis", (120, 100, 90), _ABNORMAL, ("6574001", "SCT", "Necrosis")),
+        Structure("spleen", (157, 108, 162), _ANATOMY, ("78961009", "SCT", "Spleen")),
+        Structure("kidney", (185, 102, 83), _ANATOMY, ("64033007", "SCT", "Kidney")),
+        Structure("pancreas", (249, 180, 111), _ANATOMY, ("15776009", "SCT", "Pancreas")),
+        Structure("gallbladder", (139, 150, 98), _ANATOMY, ("28231008", "SCT", "Gallbladder")),
+        Structure("stomach", (216, 132, 105), _ANATOMY, ("69695003", "SCT", "Stomach")),
+        Structure("aorta", (224, 97, 76), _ANATOMY, ("15825003", "SCT", "Aorta")),
+        Structure("portal vein", (0, 151, 206), _ANATOMY, ("32764006", "SCT", "Portal vein")),
+        Structure("hepatic vein", (0, 112, 165), _ANATOMY, ("8993003", "SCT", "Hepatic vein")),
+        Structure("hepatic artery", (216, 101, 79), _ANATOMY, ("76015000", "SCT", "Hepatic artery")),
+        Structure("vessel", (206, 110, 84), _ANATOMY, ("59820001", "SCT", "Blood Vessel")),
+    )
+}
+
+_OTHER_WORDS = {"tumor": "tumour", "neoplasm": "tumour", "hemangioma": "haemangioma", "vessels": "vessel"}
+
+
+def structure(name: str) -> Structure | None:
+    """Return the structure a segment's name means, however it is spelt; None where it is not known."""
+    plain = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+    return STRUCTURES.get(_OTHER_WORDS.get(plain, plain))
