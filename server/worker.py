@@ -10,7 +10,7 @@ from typing import Any
 
 from asgi_correlation_id import CorrelationIdFilter
 
-from hepatic.errors import HepaticError
+from hepatic.errors import HepaticError, NotFoundError
 from server.host import AppSpec, is_shared, load_app
 from server.plain import plain
 
@@ -58,6 +58,53 @@ def load(spec: AppSpec, scratch_dir: str) -> int:
 def infer(request: dict[str, Any]) -> dict[str, Any]:
     """Run one inference; see ``run_inference``."""
     return run_inference(_loaded(), request)
+
+
+def infer_dicom_seg(request: dict[str, Any]) -> dict[str, Any]:
+    """Run one inference, and write what it found as a DICOM segmentation of the image.
+
+    Returns:
+        As ``run_inference``; ``dicom_seg`` is the path of the segmentation.
+
+    Raises:
+        BadInputError: the image is not DICOM, which is seen before the model runs.
+        NotFoundError: the model returned no labels.
+    """
+    from hepatic.io.dicom_seg import Algorithm, dicom_source, write_dicom_seg
+
+    dicom_source(Path(request["image"]))
+    result = infer(request)
+    if result["file"] is None or result["file"].endswith(".json"):
+        raise NotFoundError(
+            "the result", expected="labels", came="none: this model returns only JSON", fix="Ask with output=json."
+        )
+    model, params = str(request["model"]), result["params"]
+    names = _label_names(request, params, getattr(_loaded(), "_infers", {}).get(model))
+    with tempfile.NamedTemporaryFile(prefix=f"{model}-", suffix=".dcm", delete=False) as handle:
+        target = Path(handle.name)
+    try:
+        algorithm = Algorithm(model, str(params.get("model_version") or getattr(_loaded(), "version", "")))
+        write_dicom_seg(target, Path(result["file"]), Path(request["image"]), names=names, algorithm=algorithm)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return {**result, "dicom_seg": str(target)}
+
+
+def _label_names(request: dict[str, Any], params: dict[str, Any], task: Any) -> dict[str, int]:
+    """Return label values by name: as the client says (``label_info``), as the model did, or as it is declared."""
+    asked, told = request.get("label_info"), params.get("label_names")
+    if isinstance(asked, list) and asked:
+        about = [info if isinstance(info, dict) else {} for info in asked]
+        return {str(info.get("name") or f"Segment {n}"): _whole(info.get("idx"), n) for n, info in enumerate(about, 1)}
+    declared = told or getattr(task, "labels", None) or {}
+    if not isinstance(declared, dict):
+        return {str(name): number for number, name in enumerate((n for n in declared if n != "background"), 1)}
+    return {str(name): _whole(value, number) for number, (name, value) in enumerate(declared.items(), 1)}
+
+
+def _whole(value: Any, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def score(request: dict[str, Any]) -> Any:

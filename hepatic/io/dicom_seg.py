@@ -214,7 +214,7 @@ def _of_cine(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **_about(algorithm),
     )
-    made.copy_patient_and_study_information(source)  # type: ignore[attr-defined]
+    made.copy_patient_and_study_information(source)
     frames = [
         (description.SegmentNumber, frame)
         for description in descriptions
@@ -259,9 +259,7 @@ def _group(source: Dataset, segment: int, frame: int) -> Dataset:
     )
     if int(source.get("NumberOfFrames") or 1) > 1:
         of.ReferencedFrameNumber = frame + 1
-    derivation = _dataset(
-        SourceImageSequence=[of], DerivationCodeSequence=[_coded(("113076", "DCM", "Segmentation"))]
-    )
+    derivation = _dataset(SourceImageSequence=[of], DerivationCodeSequence=[_coded(("113076", "DCM", "Segmentation"))])
     place = _dataset(DimensionIndexValues=[segment, frame + 1], StackID="1", InStackPositionNumber=frame + 1)
     return _dataset(
         SegmentIdentificationSequence=[_dataset(ReferencedSegmentNumber=segment)],

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, HTTPException, Request, UploadFile
+from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -60,17 +60,16 @@ async def infer(
 ) -> Response:
     """Answer with ``params`` and the result file as two parts, unless ``output`` asks for one of them.
 
-    ``dicom_seg`` is answered with 501.
+    ``dicom_seg`` answers with a DICOM segmentation that refers to the image, which must be DICOM.
     """
-    if output is Output.DICOM_SEG:
-        raise HTTPException(501, "DICOM SEG comes with a later version. Ask with output=image for the labels as NRRD.")
     started = time.perf_counter()
     uploads: list[Path] = []
     try:
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
         save = _is_on(parsed(params).get("save_label")) and "image_id" in asked
+        work = worker.infer_dicom_seg if output is Output.DICOM_SEG else worker.infer
         future = services.executor.submit(
-            worker.infer, asked, priority=Priority.INTERACTIVE, retries=_RETRIES, timeout_s=INFERENCE_TIMEOUT_S
+            work, asked, priority=Priority.INTERACTIVE, retries=_RETRIES, timeout_s=INFERENCE_TIMEOUT_S
         )
         if not await _finished(request, services, future):
             return Response(status_code=_CLIENT_GONE)
@@ -151,6 +150,9 @@ def _answer(services: Services, result: dict[str, Any], output: Output, asked: d
     if output is Output.JSON:
         cleanup()
         return JSONResponse(params)
+    if output is Output.DICOM_SEG:
+        cleanup()
+        file = Path(result["dicom_seg"])
     if output is Output.ALL:
         return MultipartResponse(params, file, cleanup)
     if file is None:
@@ -158,7 +160,8 @@ def _answer(services: Services, result: dict[str, Any], output: Output, asked: d
             "the result", expected="an image", came="none: this model returns only JSON", fix="Ask with output=json."
         )
     name = sent_name(file)
-    return FileResponse(file, media_type=media_type_of(name), filename=name, background=BackgroundTask(cleanup))
+    media_type = "application/dicom" if output is Output.DICOM_SEG else media_type_of(name)
+    return FileResponse(file, media_type=media_type, filename=name, background=BackgroundTask(cleanup))
 
 
 def _is_on(value: Any) -> bool:

@@ -120,13 +120,16 @@ def test_it_says_what_it_is_of_whom_and_by_what(tmp_path, source, request):
     assert seg.SeriesInstanceUID != image.SeriesInstanceUID
     assert seg.SOPInstanceUID != image.SOPInstanceUID
     assert seg.get("FrameOfReferenceUID") == image.get("FrameOfReferenceUID")
-    assert [uids[:2] for uids in seg.get_source_image_uids()][0] == (image.StudyInstanceUID, image.SeriesInstanceUID)
+    assert next(uids[:2] for uids in seg.get_source_image_uids()) == (image.StudyInstanceUID, image.SeriesInstanceUID)
     tumour, liver = (seg.get_segment_description(n) for n in (1, 2))
     assert (tumour.segment_label, liver.segment_label) == ("tumour", "liver")
     assert tumour.segmented_property_type.value == "108369006"
     assert liver.segmented_property_type.value == "10200004"
     assert str(tumour.algorithm_type.value) == "AUTOMATIC"
-    assert (tumour.algorithm_identification.name, tumour.algorithm_identification.version) == (MODEL.name, MODEL.version)
+    assert (tumour.algorithm_identification.name, tumour.algorithm_identification.version) == (
+        MODEL.name,
+        MODEL.version,
+    )
 
 
 def test_two_segmentations_of_one_image_have_uids_of_their_own(tmp_path, run):

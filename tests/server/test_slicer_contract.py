@@ -141,11 +141,11 @@ def test_ohif_gets_the_raw_file(server):
     assert "output=json" in answer.json()["detail"]
 
 
-def test_dicom_seg_comes_later_and_says_so(server):
+def test_dicom_seg_of_an_image_that_is_not_dicom_says_what_to_ask_for(server):
     url = f"{server}/infer/threshold"
     answer = requests.post(url, params={"image": "case2", "output": "dicom_seg"}, timeout=30)
-    assert answer.status_code == 501
-    assert "later version" in answer.json()["detail"]
+    assert answer.status_code == 422
+    assert "output=image" in answer.json()["detail"]
 
 
 def test_a_strategy_sees_the_model_and_the_tag(server, services, monkeypatch):
