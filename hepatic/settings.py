@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     )
     workers: int = Field(1, ge=1, description="Inference worker processes.")
     queue_limit: int = Field(64, ge=1, description="Requests that may wait for a worker; more are answered with 503.")
+    training_devices: str = Field(
+        "auto", description="Devices for trainings, one at a time on each: cuda:0,cuda:1 or cpu; auto takes every GPU."
+    )
     score_in_background: bool = Field(True, description="Score unlabelled images after start-up and each new model.")
     dicomweb_url: str = Field("", description="DICOMweb server behind `/proxy/dicom`; by default the one served.")
     dicomweb_username: str = Field("", description="Name for the DICOMweb server (basic authentication).")

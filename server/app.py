@@ -22,6 +22,7 @@ from server.observe.request import HEADER, identified
 from server.routes import (
     activelearning,
     auth,
+    batch,
     datastore,
     docs,
     health,
@@ -52,6 +53,7 @@ _ROUTERS = (
     health.router,
     info.router,
     infer.router,
+    batch.router,
     train.router,
     activelearning.router,
     scoring.router,

@@ -67,6 +67,12 @@ def cleaned(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return kept
 
 
+def asker(params: Mapping[str, Any] | None) -> str:
+    """Return who a client says is asking, empty where it does not say."""
+    said = (params or {}).get("client_id")
+    return said if isinstance(said, str) and is_plain(said) else ""
+
+
 def for_strategy(params: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the params for an active learning strategy: as ``cleaned``, with ``model`` and ``label_tag``, checked.
 

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Mapping
-from concurrent.futures import CancelledError, Future
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hepatic.active.score import read_scores
-from hepatic.errors import HepaticError
 from server import worker
-from server.executor import Executor, Priority, QueueFullError, WorkCancelledError
+from server.executor import Executor
 from server.host import Host
-from server.training_records import now_text
+from server.jobs.held import Held
+from server.jobs.items import go_through
+from server.jobs.job import Job, State
+from server.jobs.runner import Jobs
+from server.monai_record import local_text
 
 logger = logging.getLogger(__name__)
 
-_PAUSE_S = 1.0
+KIND = "scoring"
 _TIMEOUT_S = 1800.0
-
-
-@dataclass
-class ScoringStatus:
-    """How far a round of scoring is."""
-
-    status: str = "RUNNING"
-    total: int = 0
-    scored: int = 0
-    failed: int = 0
-    start_ts: str = field(default_factory=now_text)
-    end_ts: str | None = None
+_TOLD: dict[State, str] = {
+    "queued": "RUNNING", "running": "RUNNING", "succeeded": "DONE", "failed": "ERROR", "cancelled": "STOPPED",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,9 +43,14 @@ class _Task:
     method: _Method
     image: str
 
+    @property
+    def item(self) -> str:
+        """What it is called in a job."""
+        return f"{self.method.name}\t{self.image}"
+
 
 class BackgroundScoring:
-    """Gives one image at a time to the workers, behind everything interactive.
+    """Gives one image at a time to the workers, behind everything interactive; a round over many is a job.
 
     Only methods whose ``info()`` says ``{"per_image": True}`` are run: they take ``{"method": ..., "images": [id]}``.
     Where it also names a ``model`` whose info has a ``version``, a method is run once that is not None, and not on
@@ -62,23 +59,22 @@ class BackgroundScoring:
     Args:
         host: the app.
         executor: where the work runs.
+        jobs: where rounds are kept; this serves its kind ``scoring``.
     """
 
-    def __init__(self, host: Host, executor: Executor) -> None:
-        self._host, self._executor = host, executor
+    def __init__(self, host: Host, executor: Executor, jobs: Jobs) -> None:
+        self._host, self._executor, self._jobs = host, executor, jobs
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._now: Future[Any] | None = None
-        self._status: ScoringStatus | None = None
         self._methods: list[_Method] = []
         self._images: set[str] = set()
         self._tried: set[_Task] = set()
         self._complaint = ""
+        jobs.serve(KIND, self._run)
 
     def status(self) -> dict[str, Any] | None:
         """Return how far the last round is; None before the first."""
-        return None if self._status is None else asdict(self._status)
+        last = next(iter(self._jobs.table.jobs(kind=KIND, limit=1)), None)
+        return None if last is None else _told(last)
 
     def look(self) -> None:
         """Begin a round if there are images, methods or served versions that the last one knew nothing of.
@@ -91,7 +87,7 @@ class BackgroundScoring:
                 images = self._unlabelled() if methods else {}
                 is_new = methods != self._methods or not images.keys() <= self._images
                 self._images = set(images)
-                if is_new and (work := self._work(methods, images)):
+                if is_new and (work := self._work(methods, images)) and not self._is_under_way(work):
                     self._begin(work)
                 self._methods = methods
             self._complaint = ""
@@ -100,36 +96,40 @@ class BackgroundScoring:
                 logger.exception("what there is to score cannot be found out; it is tried again")
             self._complaint = str(failure)
 
-    def restart(self) -> None:
+    def restart(self, *, asked_by: str = "") -> None:
         """Begin a new round, over all images without a score; what is left of the old one is dropped."""
         with self._lock:
             methods, images = self._runnable(), self._unlabelled()
             self._tried.clear()
             self._methods, self._images = methods, set(images)
-            self._begin(self._work(methods, images))
+            self._begin(self._work(methods, images), asked_by=asked_by)
 
     def stop(self) -> None:
         """End the round; an image that is being scored is finished. The next begins when there is something new."""
         with self._lock:
-            thread = self._end()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=0.5)
+            self._end()
 
-    def _begin(self, work: list[_Task]) -> None:
-        """End the round and begin another; the caller holds the lock, so there are never two."""
+    def _begin(self, work: list[_Task], *, asked_by: str = "") -> None:
+        """End the round and begin another; the caller holds the lock, and jobs of this kind go one after the other."""
         self._end()
-        self._stop, self._status = threading.Event(), ScoringStatus(total=len(work))
-        self._thread = threading.Thread(
-            target=self._score_all, args=(work, self._stop, self._status), name="scoring", daemon=True
-        )
-        self._thread.start()
+        methods = {task.method.name: [task.method.model, task.method.version] for task in work}
+        spec = {"method": ", ".join(methods), "methods": methods}
+        self._jobs.submit(KIND, spec, items=[task.item for task in work], asked_by=asked_by)
 
-    def _end(self) -> threading.Thread | None:
-        self._stop.set()
-        if self._now is not None:
-            self._executor.cancel(self._now, kill=False)
-        thread, self._thread, self._now = self._thread, None, None
-        return thread
+    def _end(self) -> None:
+        for job in self._active():
+            self._jobs.cancel(job.id, wait_s=0)
+
+    def _active(self) -> list[Job]:
+        return [job for job in self._jobs.table.jobs(kind=KIND, states=("queued", "running")) if not job.cancel]
+
+    def _is_under_way(self, work: list[_Task]) -> bool:
+        """Whether a round that a server before this one began does all of this."""
+        for job in self._active():
+            waiting = set(self._jobs.table.waiting_items(job))
+            if all(task in _tasks(job, [task.item]) and task.item in waiting for task in work):
+                return True
+        return False
 
     def _runnable(self) -> list[_Method]:
         """Return the methods that score image by image and whose model is there."""
@@ -166,43 +166,36 @@ class BackgroundScoring:
             if task not in self._tried and (task.method.model, task.method.version) not in scored[task.image]
         ]
 
-    def _score_all(self, work: list[_Task], stop: threading.Event, status: ScoringStatus) -> None:
-        try:
-            for task in work:
-                if stop.is_set():
-                    break
-                self._score(task, stop, status)
-        except Exception:
-            logger.exception("background scoring ended")
-            status.status = "ERROR"
-        else:
-            status.status = "STOPPED" if stop.is_set() else "DONE"
-        status.end_ts = now_text()
+    def _run(self, held: Held) -> dict[str, Any]:
+        """Do a round."""
+        tasks = {task.item: task for task in _tasks(held.job, held.table.waiting_items(held.job))}
 
-    def _score(self, task: _Task, stop: threading.Event, status: ScoringStatus) -> None:
-        while not stop.is_set():
-            try:
-                with self._lock:
-                    if stop.is_set():
-                        return
-                    future = self._now = self._executor.submit(
-                        worker.score,
-                        {"method": task.method.name, "images": [task.image]},
-                        priority=Priority.BATCH,
-                        timeout_s=_TIMEOUT_S,
-                    )
-                future.result()
-            except QueueFullError:
-                time.sleep(_PAUSE_S)
-                continue
-            except (WorkCancelledError, CancelledError):
-                stop.set()
-                return
-            except HepaticError as failure:
-                status.failed += 1
-                logger.warning("an image could not be scored by %s: %s", task.method.name, failure)
-            else:
-                status.scored += 1
+        def ask(item: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+            return worker.score, ({"method": tasks[item].method.name, "images": [tasks[item].image]},)
+
+        try:
+            go_through(held, self._executor, ask, lambda item, result: None, window=1, timeout_s=_TIMEOUT_S)
+        finally:
+            left = set(held.table.waiting_items(held.job))
             with self._lock:
-                self._tried.add(task)
-            return
+                self._tried |= {task for item, task in tasks.items() if item not in left}
+        now = held.table.get(held.job.id)
+        return {"total": now.items, "scored": now.items_done, "failed": now.items_failed}
+
+
+def _tasks(job: Job, items: list[str]) -> list[_Task]:
+    methods = {name: _Method(name, *about) for name, about in job.spec["methods"].items()}
+    pairs = (item.partition("\t") for item in items)
+    return [_Task(methods[name], image) for name, _, image in pairs if name in methods]
+
+
+def _told(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "status": _TOLD[job.state],
+        "total": job.items,
+        "scored": job.items_done,
+        "failed": job.items_failed,
+        "start_ts": local_text(job.started or job.created),
+        "end_ts": None if job.ended is None else local_text(job.ended),
+    }

@@ -18,6 +18,9 @@ from server.executor import Executor
 from server.hiding import HIDING
 from server.host import AppSpec, Host
 from server.intake.scratch import Scratch
+from server.jobs.batch import BatchInference
+from server.jobs.job import Job
+from server.jobs.runner import Jobs
 from server.observe.log import ServerLog
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
@@ -75,15 +78,18 @@ class Services:
             self.log.close()
             raise
         self.sessions = Sessions(spec.data_dir / "sessions")
-        self.scoring = BackgroundScoring(self.host, self.executor)
-        self.training = Training(spec, spec.data_dir / "trainings", self._after_training)
+        self.jobs = Jobs(spec.data_dir / "jobs.sqlite")
+        self.scoring = BackgroundScoring(self.host, self.executor, self.jobs)
+        self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
+        self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
         self._ended = threading.Event()
         self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Begin: tell the app, score in the background."""
+        """Begin: tell the app, go on with the jobs there are, score in the background."""
         self.host.start()
+        self.jobs.start()
         if self._score:
             self.scoring.look()
         self._housekeeper.start()
@@ -99,14 +105,13 @@ class Services:
     def close(self) -> None:
         """Stop every process and thread, and delete temporary files."""
         self._ended.set()
-        self.scoring.stop()
-        self.training.close()
+        self.jobs.close()
         self.executor.close()
         self.scratch.close()
         self.log.close()
 
-    def _after_training(self, record: dict[str, Any]) -> None:
-        logger.info("training %s is done", record["id"])
+    def _after_training(self, job: Job) -> None:
+        logger.info("training %s is done", job.id)
         if self._score:
             self.scoring.restart()
 
@@ -125,6 +130,7 @@ class Services:
         try:
             self.sessions.expire()
             self.scratch.sweep()
+            self.jobs.prune()
         except OSError:
             logger.exception("housekeeping failed; it is tried again later")
 

@@ -1,198 +1,225 @@
-"""Trainings, each in a process of its own, one at a time."""
+"""Trainings: jobs that each run in a process of their own, one per device."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import queue
 import socket
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from hepatic.errors import ConflictError, HepaticError
-from server.executor import WorkCancelledError
-from server.host import AppSpec
+from hepatic.engine.device import training_devices
+from hepatic.errors import ConflictError
+from hepatic.settings import settings
+from server.hiding import without_paths
+from server.host import Host
+from server.jobs.held import Held, JobFailedError, JobInterruptedError
+from server.jobs.job import Job
+from server.jobs.runner import Jobs
+from server.monai_record import monai_record
+from server.plain import number, plain
 from server.slot import kill_tree
-from server.training_records import ENDED, TrainingRecord, TrainingRecords
 from server.training_told import Told
 
 logger = logging.getLogger(__name__)
+
+KIND = "train"
+_ACTIVE = ("queued", "running")
+_LOOK_S = 1.0
+"""Between two looks at the numbers a trainer gives of its progress."""
 
 
 class TrainingRunningError(ConflictError):
     """A training runs already, and this one was not to wait for it."""
 
 
-class TrainingFailedError(HepaticError):
-    """The training ended with an error; its log says which."""
-
-
 class Training:
-    """Starts trainings, watches them, stops them.
+    """Asks for trainings, runs them, stops them.
 
     Args:
-        spec: the app whose trainings these are.
-        folder: one folder per training is made here: request, log, result.
-        on_done: called, in the watching thread, with the record of a training that ended well.
+        host: the app whose trainings these are.
+        folder: one folder per training is made here: request, log, result, and what it takes to resume it.
+        jobs: where they are kept; this serves its kind ``train``.
+        on_done: called, in the thread of its slot, with a training that ended well.
     """
 
-    def __init__(self, spec: AppSpec, folder: Path, on_done: Callable[[dict[str, Any]], None]) -> None:
-        self._spec, self._folder, self._on_done = spec, folder, on_done
-        self.records = TrainingRecords()
-        self._queue: queue.SimpleQueue[tuple[TrainingRecord, Future[Any]] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._unfinished: dict[str, tuple[TrainingRecord, Future[Any]]] = {}
-        self._process: subprocess.Popen[str] | None = None
-        self._open = True
-        self._thread = threading.Thread(target=self._run_all, name="training", daemon=True)
-        self._thread.start()
+    def __init__(self, host: Host, folder: Path, jobs: Jobs, on_done: Callable[[Job], None]) -> None:
+        self._host, self._folder, self._jobs, self._on_done = host, folder, jobs, on_done
+        jobs.serve(KIND, self._run, slots=_devices())
 
-    def submit(self, request: Mapping[str, Any], *, enqueue: bool = False) -> tuple[dict[str, Any], Future[Any]]:
+    def submit(self, request: Mapping[str, Any], *, enqueue: bool = False, asked_by: str = "") -> Job:
         """Ask for a training.
 
         Args:
-            request: as MONAI Label defines it; ``model`` names the trainer.
+            request: as MONAI Label defines it, without paths; ``model`` names the trainer.
             enqueue: wait for those that were asked for before.
-
-        Returns:
-            Its record, and a future of what the trainer returns.
+            asked_by: who wants it.
 
         Raises:
-            TrainingRunningError: another runs or waits, and ``enqueue`` is off.
+            TrainingRunningError: as many run or wait as can run at a time, and ``enqueue`` is off.
         """
-        with self._lock:
-            if not self._open:
-                raise WorkCancelledError("The server is shutting down.")
-            busy = any(record.status not in ENDED for record, _ in self._unfinished.values())
-            if busy and not enqueue:
-                raise TrainingRunningError(
-                    "the training",
-                    expected="no other to be running",
-                    came="one that runs",
-                    fix="Wait for it, stop it, or ask with enqueue=true.",
-                )
-            record = self.records.add(request)
-            future: Future[Any] = Future()
-            self._unfinished[record.id] = (record, future)
-        self._queue.put((record, future))
-        return record.as_json(), future
+        if not enqueue and self._jobs.table.count(kind=KIND, states=_ACTIVE) >= self._jobs.slots(KIND):
+            raise TrainingRunningError(
+                "the training",
+                expected="no other to be running",
+                came="one that runs",
+                fix="Wait for it, stop it, or ask with enqueue=true.",
+            )
+        return self._jobs.submit(KIND, request, asked_by=asked_by)
 
-    def stop(self) -> dict[str, Any] | None:
-        """Stop the training that runs, with everything it started, and drop those that wait.
+    def stop(self) -> Job | None:
+        """Stop the trainings that run, with everything they started, and drop those that wait.
 
         Returns:
-            The record of the one that ran, or else of the first that waited; None if there was nothing to stop.
+            The one that ran, or else the first that waited; None if there was nothing to stop.
         """
-        with self._lock:
-            unfinished = [record for record, _ in self._unfinished.values()]
-            ran = [record for record in unfinished if record.status == "RUNNING"]
-            for record in unfinished:
-                self.records.line(record, "Stopped on request.")
-                self.records.end(record, "STOPPED")
-            if self._process is not None:
-                kill_tree(self._process.pid)
-        stopped = [*ran, *unfinished]
-        return stopped[0].as_json() if stopped else None
+        return self._jobs.cancel_all(KIND)
 
-    def close(self) -> None:
-        """Stop everything and end."""
-        with self._lock:
-            self._open = False
-        self.stop()
-        self._queue.put(None)
-        self._thread.join(timeout=15.0)
+    def record(self, job: Job) -> dict[str, Any]:
+        """Return a training in the words of MONAI Label."""
+        return monai_record(job, [line for _, line in self._jobs.table.lines(job)])
 
-    def _run_all(self) -> None:
-        while (entry := self._queue.get()) is not None:
-            record, future = entry
-            try:
-                self._run(record, future)
-            except Exception as failure:
-                logger.exception("training %s could not be run", record.id)
-                self.records.line(record, f"It could not be run ({type(failure).__name__}).")
-                self.records.end(record, "ERROR")
-                if not future.done():
-                    future.set_exception(failure)
-            finally:
-                with self._lock:
-                    self._unfinished.pop(record.id, None)
-            if record.status == "DONE":
-                try:
-                    self._on_done(record.as_json())
-                except Exception:
-                    logger.exception("what follows a training failed")
+    def records(self) -> list[dict[str, Any]]:
+        """Return every training, in the order they came."""
+        return [self.record(job) for job in reversed(self._jobs.table.jobs(kind=KIND, limit=-1))]
 
-    def _run(self, record: TrainingRecord, future: Future[Any]) -> None:
-        stopped = WorkCancelledError("The training was stopped.")
-        if not self.records.start(record):
-            future.set_exception(stopped)
-            return
-        folder = self._folder / record.id
-        folder.mkdir(parents=True)
-        job = {
-            "app_dir": self._spec.app_dir,
-            "studies": self._spec.studies,
-            "conf": dict(self._spec.conf),
-            "request": record.request,
-        }
-        (folder / "job.json").write_text(json.dumps(job), "utf-8")
-        exit_code = self._watch(record, folder)
-        if exit_code == 0:
-            result = json.loads((folder / "result.json").read_text("utf-8"))
-            if self.records.end(record, "DONE", result):
-                future.set_result(result)
-                return
-        elif self.records.end(record, "ERROR"):
-            logger.error("training %s ended with exit code %d; log: %s", record.id, exit_code, folder / "log.txt")
-            future.set_exception(TrainingFailedError(f"The training failed: {record.details[-1]}"))
-            return
-        future.set_exception(stopped)
+    def running(self) -> dict[str, Any] | None:
+        """Return the training that runs, the one asked for first if there are several."""
+        found = self._jobs.table.jobs(kind=KIND, states=("running",))
+        return self.record(found[-1]) if found else None
 
-    def _watch(self, record: TrainingRecord, folder: Path) -> int:
-        """Start the process, take in its output line by line, and return its exit code."""
-        with self._lock:
-            if record.status != "RUNNING":  # stopped in this very moment
-                return -1
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "server.training_process", str(folder)],
-                stdin=subprocess.PIPE,  # never written to: its end tells the process that the server is gone
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                env=_environment(record.request),
-                start_new_session=True,
-            )
-            process = self._process
+    def latest(self) -> dict[str, Any] | None:
+        """Return the training that runs, or else the one asked for last."""
+        last = self._jobs.table.jobs(kind=KIND, limit=1)
+        return self.running() or (self.record(last[0]) if last else None)
+
+    def _run(self, held: Held) -> Any:
+        """Train; the work of a job."""
+        job = held.job
+        folder = self._folder / job.id
+        folder.mkdir(parents=True, exist_ok=True)
+        finished = folder / "result.json"
+        if not finished.is_file():  # else it was killed between its end and the note of it
+            self._train(held, folder)
+        held.check()
+        try:
+            result = json.loads(finished.read_text("utf-8"))
+        except (OSError, ValueError):
+            raise JobFailedError("The training ended without a result.") from None
+        try:
+            self._on_done(job)
+        except Exception:
+            logger.exception("what follows a training failed")
+        return _hidden(result)
+
+    def _train(self, held: Held, folder: Path) -> None:
+        job, spec = held.job, self._host.spec
+        request = dict(job.spec)
+        trainer = self._host.trainers.get(job.subject)
+        if trainer is None:
+            raise JobFailedError("The app has no such trainer any more.")
+        bundle_dir = self._host.app.bundle_path(job.subject)
+        if bundle_dir:
+            request["bundle_path"] = str(bundle_dir)
+        if getattr(trainer, "resumes", False):
+            request["job_dir"] = str(folder)
+        elif job.attempt > 1:
+            held.line("This trainer cannot resume: it begins anew.")
+        written = folder / "job.json.new"
+        about = {"app_dir": spec.app_dir, "studies": spec.studies, "conf": dict(spec.conf), "request": request}
+        written.write_text(json.dumps(about), "utf-8")
+        written.replace(folder / "job.json")
+        exit_code, last = self._watch(held, folder, trainer, _environment(request, job.device))
+        if held.reason is None and exit_code != 0:
+            logger.error("training %s ended with exit code %d; log: %s", job.id, exit_code, folder / "log.txt")
+            if exit_code < 0:
+                raise JobInterruptedError(f"The process of the training was killed (signal {-exit_code}).")
+            raise JobFailedError(last or f"The training ended with exit code {exit_code}.")
+
+    def _watch(self, held: Held, folder: Path, trainer: Any, environment: dict[str, str]) -> tuple[int, str]:
+        """Run the process, take in its output line by line; return its exit code and the last line it told."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.training_process", str(folder)],
+            stdin=subprocess.PIPE,  # never written to: its end tells the process that the server is gone
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+        )
+        held.line("Starting.")
+        held.on_stop(lambda: kill_tree(process.pid))
+        last, looked = "", time.monotonic()
+        before = _stats(trainer)
         try:
             told = Told()
-            with (folder / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
+            with (folder / "log.txt").open("a", encoding="utf-8", buffering=1) as log:
                 for raw in process.stdout or ():
                     log.write(raw)
                     if (line := raw.rstrip()) and told(line):
-                        self.records.line(record, line)
-                        logger.info("training %s: %s", record.id[:8], line)
-            return process.wait()
+                        last = line
+                        held.line(line)
+                        logger.info("training %s: %s", held.job.id[:8], line)
+                    if time.monotonic() - looked > _LOOK_S:
+                        looked = time.monotonic()
+                        _advance(held, before, _stats(trainer))
+            return process.wait(), last
         finally:
-            with self._lock:
-                self._process = None
             kill_tree(process.pid)
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     stream.close()
 
 
-def _environment(request: Mapping[str, Any]) -> dict[str, str]:
+def _devices() -> list[str]:
+    chosen = settings()
+    return training_devices(chosen.device if chosen.training_devices == "auto" else chosen.training_devices)
+
+
+def _stats(trainer: Any) -> dict[str, Any]:
+    try:
+        return dict(plain(trainer.stats()) or {})
+    except Exception:  # a file that is being written, in an app of somebody else
+        logger.debug("a trainer's numbers cannot be read", exc_info=True)
+        return {}
+
+
+def _hidden(result: Any) -> Any:
+    """Return a result without paths of this machine; a foreign trainer may tell where it wrote its weights."""
+    if isinstance(result, Mapping):
+        return {key: _hidden(value) for key, value in result.items()}
+    if isinstance(result, list):
+        return [_hidden(value) for value in result]
+    return without_paths(result) if isinstance(result, str) else result
+
+
+def _advance(held: Held, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Take the progress from a trainer's numbers as viewers do; those of the training before it say nothing."""
+    epochs = number(now.get("total_epochs"))
+    if now != before and epochs > 0:
+        left = now.get("seconds_left")
+        held.advance(number(now.get("epoch")) / epochs, None if left is None else number(left))
+
+
+def _environment(request: Mapping[str, Any], device: str) -> dict[str, str]:
+    """Return the environment of the process; it sees the device of its slot only, unless the request names GPUs."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     gpus = request.get("gpus")
+    kind, _, number = device.partition(":")
     if gpus and gpus != "all":
         environment["CUDA_VISIBLE_DEVICES"] = str(gpus)
+    elif kind == "cuda" and number:
+        visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+        environment["CUDA_VISIBLE_DEVICES"] = visible[int(number)] if int(number) < len(visible) else number
+        environment["HEPATIC_DEVICE"] = "cuda"
+    elif kind == "cpu":
+        environment |= {"CUDA_VISIBLE_DEVICES": "", "HEPATIC_DEVICE": "cpu"}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}

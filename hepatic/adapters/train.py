@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
@@ -13,6 +14,7 @@ from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.engine.cases import Case
 from hepatic.engine.fit import FitSettings, fit, summary
+from hepatic.engine.plan import Plan
 from hepatic.engine.train_network import Progress
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
@@ -27,7 +29,7 @@ from monailabel.interfaces.tasks.train import TrainTask  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
-STATS = "stats.json"
+STATS, PLAN = "stats.json", "plan.json"
 
 
 class HepaticTrainTask(TrainTask):  # type: ignore[misc]
@@ -38,6 +40,9 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         registry: where new versions go.
         runs: folder for run folders and the statistics of the last run.
     """
+
+    resumes = True
+    """Tells a server that a training goes on where it was cut off, if it is given the same ``job_dir`` again."""
 
     def __init__(self, recipe: Recipe, registry: Registry, runs: Path) -> None:
         super().__init__(f"Train {recipe.task.description[0].lower()}{recipe.task.description[1:]}")
@@ -72,9 +77,44 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train; log a line per epoch.
 
+        Args:
+            request: the options, and ``job_dir``: a folder of this training's own, in which it notes what it trains on.
+                Given the same folder again, it goes on where it was cut off, on the same labels and from the same
+                version, whatever has changed meanwhile.
+            datastore: with the labels.
+
         Raises:
             BadInputError: a parameter or the labels do not suit.
         """
+        noted = Path(request["job_dir"]) / PLAN if request.get("job_dir") else None
+        resume = noted is not None and noted.is_file()
+        plan = Plan.read(noted) if resume and noted is not None else self._plan(request, datastore)
+        if noted is not None and not resume:
+            plan.write(noted)
+        started = time.monotonic()
+        result = fit(
+            self.recipe,
+            plan.cases,
+            registry=self._registry,
+            runs=self._runs,
+            settings=plan.settings,
+            progress=self._tell,
+            resume=resume,
+        )
+        logger.info(result.reason)
+        stats = {
+            "total_time": round(time.monotonic() - started, 1),
+            "best_metric": result.metrics[self.recipe.key_metric],
+            "model": self.recipe.name,
+            "epoch": result.epochs,
+            "total_epochs": result.epochs,
+            **summary(result),
+        }
+        self._write(stats)
+        return stats
+
+    def _plan(self, request: dict[str, Any], datastore: Datastore) -> Plan:
+        """What a request asks for, with the labels and the served version of this moment."""
         # viewers send a combo box's whole list when nobody touched it
         sent = {name: value[0] if isinstance(value, list) and value else value for name, value in request.items()}
         options = (*self._options, self._preset())
@@ -89,21 +129,9 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         )
         cases = labelled_cases(datastore, modality=self.recipe.task.modality)
         logger.info("Training %s on the labels of %d images", self.recipe.name, len(cases))
-        started = time.monotonic()
-        result = fit(
-            self.recipe, cases, registry=self._registry, runs=self._runs, settings=choices, progress=self._tell
-        )
-        logger.info(result.reason)
-        stats = {
-            "total_time": round(time.monotonic() - started, 1),
-            "best_metric": result.metrics[self.recipe.key_metric],
-            "model": self.recipe.name,
-            "epoch": result.epochs,
-            "total_epochs": result.epochs,
-            **summary(result),
-        }
-        self._write(stats)
-        return stats
+        served = self._registry.served(self.recipe.name)
+        start = {"from_scratch": True} if served is None else {"start": served.version}
+        return Plan(dataclasses.replace(choices, **start), cases)
 
     def _tell(self, progress: Progress) -> None:
         """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""

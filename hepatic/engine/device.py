@@ -10,7 +10,7 @@ from torch import nn
 from hepatic.errors import BadInputError
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, *, setting: str = "HEPATIC_DEVICE") -> torch.device:
     """Turn a setting into a device: ``auto`` takes the GPU where there is one.
 
     Raises:
@@ -25,12 +25,27 @@ def choose_device(name: str) -> torch.device:
     wanted = 0 if device is None or device.index is None else device.index
     if device is None or (device.type == "cuda" and wanted >= torch.cuda.device_count()):
         raise BadInputError(
-            "setting HEPATIC_DEVICE",
+            f"setting {setting}",
             expected=f"auto, cpu or one of {torch.cuda.device_count()} CUDA devices",
             came=repr(name)[:80],
             fix="Correct the setting.",
         )
     return device
+
+
+def training_devices(names: str) -> list[str]:
+    """Turn a setting into the devices on which trainings run, one on each at a time.
+
+    Args:
+        names: devices separated by commas; ``auto`` takes every GPU, or the CPU where there is none.
+
+    Raises:
+        BadInputError: a name is no device, or the machine has no such one.
+    """
+    if names.strip() == "auto":
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
+    chosen = [choose_device(name.strip(), setting="HEPATIC_TRAINING_DEVICES") for name in names.split(",")]
+    return [str(device) for device in chosen]
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from hepatic.tasks.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
-SPLIT, RESULT = "split.json", "result.json"
+SPLIT, RESULT, PUBLISHED = "split.json", "result.json", "published.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,7 @@ class FitSettings:
         epochs: of the last stage; the recipe's own where 0.
         warm_up_epochs: of the stages before it, when training starts from scratch; the recipe's own where negative.
         from_scratch: begin with new weights instead of those of the served version.
+        start: version to go on from; the served one where empty.
         preset: of the task; that of the served version where empty.
         device: as in the settings.
         notes: written on the model card.
@@ -49,6 +50,7 @@ class FitSettings:
     epochs: int = 0
     warm_up_epochs: int = -1
     from_scratch: bool = False
+    start: str = ""
     preset: str = ""
     device: str = "auto"
     notes: str = ""
@@ -85,6 +87,7 @@ def fit(
     runs: Path,
     settings: FitSettings | None = None,
     progress: Callable[[Progress], None] | None = None,
+    resume: bool = False,
 ) -> FitResult:
     """Train, judge, publish, and promote if not worse.
 
@@ -97,6 +100,7 @@ def fit(
         runs: folder for run folders.
         settings: choices of a person.
         progress: called after each epoch.
+        resume: this very run was begun before: where it was finished, take its result rather than train anew.
 
     Raises:
         BadInputError: labels of fewer than two patients, or labels that do not fit their images.
@@ -106,7 +110,9 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".training.lock", timeout=0):
-            return _fit(recipe, cases, registry=registry, runs=runs, settings=settings, progress=progress)
+            return _fit(
+                recipe, cases, registry=registry, runs=runs, settings=settings, progress=progress, resume=resume
+            )
     except Timeout:
         raise ConflictError(
             f"training of '{recipe.name}'",
@@ -124,8 +130,9 @@ def _fit(
     runs: Path,
     settings: FitSettings,
     progress: Callable[[Progress], None] | None,
+    resume: bool,
 ) -> FitResult:
-    served = registry.served(recipe.name)
+    served = registry.version(recipe.name, settings.start) if settings.start else registry.served(recipe.name)
     recipe = recipe.preset(settings.preset or (served.card.preset if served else recipe.task.preset_name))
     parent = (
         None if settings.from_scratch or served is None or served.card.preset != recipe.task.preset_name else served
@@ -137,8 +144,10 @@ def _fit(
     device = choose_device(settings.device)
 
     run = runs / recipe.name / _run_name(recipe, cases, settings, parent)
-    if (run / RESULT).is_file():  # finished before: train anew rather than repeat its result unseen
-        shutil.rmtree(run)
+    if (run / RESULT).is_file():
+        if resume:
+            return _finished(recipe, registry, run)
+        shutil.rmtree(run)  # finished before: train anew rather than repeat its result unseen
     run.mkdir(parents=True, exist_ok=True)
 
     logger.info(
@@ -187,7 +196,11 @@ def _fit(
         notes=settings.notes or _inherited(parent),
     )
     metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging.cases, device=device)
-    version = registry.publish(network.state_dict(), card.model_copy(update={"metrics": metrics}))
+    if (run / PUBLISHED).is_file():  # it was cut off after that
+        version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])
+    else:
+        version = registry.publish(network.state_dict(), card.model_copy(update={"metrics": metrics}))
+        _write(run / PUBLISHED, {"version": version.version})
     served = registry.served(recipe.name)  # it may have changed meanwhile
     before = {}
     if served is not None:
@@ -207,9 +220,30 @@ def _fit(
         epochs=len(trained.history),
         run=run,
     )
-    (run / RESULT).write_text(json.dumps(summary(result), indent=1))
+    _write(run / RESULT, {**summary(result), "epochs": result.epochs})
     drop_checkpoints(run)
     return result
+
+
+def _finished(recipe: Recipe, registry: Registry, run: Path) -> FitResult:
+    """Return the result of a run that was finished before."""
+    told = json.loads((run / RESULT).read_bytes())
+    drop_checkpoints(run)
+    return FitResult(
+        version=registry.version(recipe.name, told["version"]),
+        promoted=told["promoted"],
+        reason=told["reason"],
+        metrics=told["metrics"],
+        served_metrics=told["served_metrics"],
+        epochs=told["epochs"],
+        run=run,
+    )
+
+
+def _write(file: Path, about: Mapping[str, object]) -> None:
+    temporary = file.with_suffix(".new")
+    temporary.write_text(json.dumps(about, indent=1))
+    temporary.replace(file)
 
 
 def _inherited(parent: ModelVersion | None) -> str:

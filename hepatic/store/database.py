@@ -1,4 +1,4 @@
-"""The SQLite file behind the index: many processes and threads, one writer at a time.
+"""The SQLite files behind the index and the jobs: many processes and threads, one writer at a time.
 
 WAL, so that readers never wait; synchronous=FULL, so that what was acknowledged survives a power cut. WAL needs shared
 memory: the folder must be on a local disk, not on a network file system.
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hepatic.store.disk import DiskFullError, StorageError, make_folder, storage
@@ -55,22 +56,47 @@ CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
+@dataclass(frozen=True)
+class Schema:
+    """What a database holds.
+
+    Attributes:
+        version: goes up with every change of the statements.
+        statements: that create it, each ended by a semicolon.
+        holds: what its user calls it, in messages.
+        if_damaged: what happens when a damaged file is moved away.
+    """
+
+    version: int
+    statements: str
+    holds: str
+    if_damaged: str
+
+
+INDEX = Schema(SCHEMA_VERSION, _SCHEMA, "index", "images are scanned and labels adopted again at the next start")
+
+
 class Database:
     """Connections to one SQLite file; safe to share between threads, and after a fork.
+
+    Args:
+        path: the file; made if it is not there.
+        schema: what it holds.
+        busy_timeout_s: how long to wait for another writer.
 
     Raises:
         StorageError: the file cannot be opened, read or written, or is of a newer hepatic.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0) -> None:
-        self.path = path
+    def __init__(self, path: Path, schema: Schema = INDEX, *, busy_timeout_s: float = 30.0) -> None:
+        self.path, self._schema = path, schema
         self._busy_timeout_s = busy_timeout_s
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._pid = os.getpid()
         with storage(f"create the folder {path.parent.name}"):
             make_folder(path.parent)
-        with _readable_errors(path):
+        with _readable_errors(path, self._schema):
             self._create()
 
     @contextmanager
@@ -78,7 +104,7 @@ class Database:
         """Lend a connection for reading; every statement sees what was committed before it."""
         connection = self._take()
         try:
-            with _readable_errors(self.path):
+            with _readable_errors(self.path, self._schema):
                 yield connection
         finally:
             self._give_back(connection)
@@ -92,7 +118,7 @@ class Database:
         """
         connection = self._take()
         try:
-            with _readable_errors(self.path):
+            with _readable_errors(self.path, self._schema):
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -119,7 +145,7 @@ class Database:
                 self._inherited, self._idle, self._pid = self._idle, [], os.getpid()
             if self._idle:
                 return self._idle.pop()
-        with _readable_errors(self.path):
+        with _readable_errors(self.path, self._schema):
             return self._open()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
@@ -143,18 +169,18 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                for statement in _SCHEMA.split(";"):
+                for statement in self._schema.statements.split(";"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.execute(f"PRAGMA user_version = {self._schema.version}")
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
-        if version > SCHEMA_VERSION:
+        if version > self._schema.version:
             connection.close()
             raise StorageError(
-                f"{self.path.name} was written by a newer hepatic (schema {version}, this one knows {SCHEMA_VERSION}). "
-                "Update hepatic."
+                f"{self.path.name} was written by a newer hepatic (schema {version}, this one knows "
+                f"{self._schema.version}). Update hepatic."
             )
         self._give_back(connection)
 
@@ -172,7 +198,7 @@ class Database:
 
 
 @contextmanager
-def _readable_errors(path: Path) -> Iterator[None]:
+def _readable_errors(path: Path, schema: Schema) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError:
@@ -181,6 +207,6 @@ def _readable_errors(path: Path) -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise DiskFullError("The disk is full: free some space and try again.") from error
         raise StorageError(
-            f"The index {path.name} cannot be used: {error}. Check free space and the rights on its folder; if the "
-            "file is damaged, move it away: images are scanned and labels adopted again at the next start."
+            f"The {schema.holds} {path.name} cannot be used: {error}. Check free space and the rights on its folder; "
+            f"if the file is damaged, move it away: {schema.if_damaged}."
         ) from error

@@ -30,7 +30,7 @@ def status(services: ServicesDep, check_if_running: bool = False) -> dict[str, A
 def start(services: ServicesDep) -> dict[str, Any]:
     """Unlabelled images are scored one by one, behind everything interactive."""
     services.scoring.restart()
-    return services.scoring.status() or {"status": "DONE", "total": 0, "scored": 0, "failed": 0}
+    return services.scoring.status() or {}
 
 
 @router.post("/{method}", summary="Run one scoring method now", response_model=None)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from concurrent.futures import Future
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException
+from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import NotFoundError
-from server.params import cleaned
+from server.executor import WorkCancelledError
+from server.jobs.job import Job
+from server.params import asker, cleaned
 from server.services import Services, ServicesDep
-from server.training import TrainingFailedError, TrainingRunningError
+from server.training import TrainingRunningError
 
 router = APIRouter(prefix="/train", tags=["Train"])
 
@@ -22,8 +23,8 @@ Params = Annotated[dict[str, Any] | None, Body()]
 @router.get("/", summary="The training that runs, or the last one", response_model=None)
 def status(services: ServicesDep, all: bool = False, check_if_running: bool = False) -> Any:
     """With ``check_if_running``, answer 200 while one runs and 404 otherwise."""
-    records = services.training.records
-    found = records.all() if all else records.running() if check_if_running else records.latest()
+    training = services.training
+    found = training.records() if all else training.running() if check_if_running else training.latest()
     if not found:
         raise HTTPException(404, "No training is running." if check_if_running else "There was no training yet.")
     return found
@@ -38,16 +39,13 @@ async def start_several(services: ServicesDep, params: Params = None, run_sync: 
         _checked(services, name)
     common = {key: value for key, value in (params or {}).items() if key not in named}
     answers: dict[str, Any] = {}
-    futures: list[Future[Any]] = []
+    jobs: dict[str, Job] = {}
     for name in named or trainers:
-        record, future = services.training.submit(
-            _request(services, name, {**common, **named.get(name, {})}), enqueue=True
-        )
-        answers[name] = {"result": record, "detail": None}
-        futures.append(future)
+        jobs[name] = await _submitted(services, name, {**common, **named.get(name, {})}, enqueue=True)
+        answers[name] = {"result": await run_in_threadpool(services.training.record, jobs[name]), "detail": None}
     if run_sync:
-        for name, future in zip(answers, futures, strict=True):
-            answers[name]["result"] = await _result(future)
+        for name, job in jobs.items():
+            answers[name]["result"] = await _result(services, job)
     return answers
 
 
@@ -58,16 +56,17 @@ async def start(
     """Answer with its record, or with ``run_sync`` with what the trainer returned; 429 while another runs."""
     _checked(services, model)
     try:
-        record, future = services.training.submit(_request(services, model, params), enqueue=enqueue)
+        job = await _submitted(services, model, params, enqueue=enqueue)
     except TrainingRunningError as busy:
         raise HTTPException(429, str(busy)) from busy
-    return await _result(future) if run_sync else record
+    return await _result(services, job) if run_sync else await run_in_threadpool(services.training.record, job)
 
 
 @router.delete("/", summary="Stop the training that runs, and drop those that wait", response_model=None)
 def stop(services: ServicesDep) -> dict[str, Any] | None:
     """Answer with the record of the one that was stopped; null if there was none."""
-    return services.training.stop()
+    stopped = services.training.stop()
+    return None if stopped is None else services.training.record(stopped)
 
 
 def _checked(services: Services, model: str) -> None:
@@ -80,16 +79,15 @@ def _checked(services: Services, model: str) -> None:
         )
 
 
-def _request(services: Services, model: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+async def _submitted(services: Services, model: str, params: Mapping[str, Any] | None, *, enqueue: bool) -> Job:
     request = {**cleaned(params), "model": model}
-    bundle_dir = services.host.app.bundle_path(model)
-    if bundle_dir:
-        request["bundle_path"] = str(bundle_dir)
-    return request
+    return await run_in_threadpool(services.training.submit, request, enqueue=enqueue, asked_by=asker(params))
 
 
-async def _result(future: Future[Any]) -> Any:
-    try:
-        return await asyncio.shield(asyncio.wrap_future(future))
-    except TrainingFailedError as failed:
-        raise HTTPException(500, "The training failed; GET /train/ shows its last lines.") from failed
+async def _result(services: Services, job: Job) -> Any:
+    ended = await services.jobs.ended(job.id)
+    if ended.state == "failed":
+        raise HTTPException(500, "The training failed; GET /train/ shows its last lines.")
+    if ended.state != "succeeded":
+        raise WorkCancelledError("The training was stopped.")
+    return ended.result

@@ -15,6 +15,7 @@ from server import services, worker
 from server.app import create_app
 from server.executor import Executor
 from server.host import AppSpec, Host
+from server.jobs.runner import Jobs
 from server.running import running
 from server.scoring import BackgroundScoring
 
@@ -94,11 +95,13 @@ def host(monkeypatch):
 
 
 @pytest.fixture
-def scoring(host):
-    executor = Executor(HereSlot)
-    made = BackgroundScoring(host, executor)
+def scoring(host, tmp_path):
+    executor, jobs = Executor(HereSlot), Jobs(tmp_path / "jobs.sqlite")
+    made = BackgroundScoring(host, executor, jobs)
+    jobs.start()
     yield made
     made.stop()
+    jobs.close()
     executor.close()
 
 
@@ -188,8 +191,6 @@ def test_rounds_asked_for_at_once_never_run_side_by_side(scoring, host):
         thread.start()
     for thread in threads:
         thread.join()
-    time.sleep(0.05)
-    assert len([thread for thread in threading.enumerate() if thread.name == "scoring"]) == 1
     assert done(scoring)["status"] == "DONE"
     images = [image for _, image in host.calls]
     assert set(images) == set(host.infos)
@@ -226,8 +227,9 @@ def test_our_own_app_notices_a_promotion_in_another_process(tmp_path, monkeypatc
     calls = []
     ours = SimpleNamespace(datastore=lambda: host.datastore, scoring=calls.append)
     monkeypatch.setattr(worker, "_app", ours)
-    executor = Executor(HereSlot)
-    scoring = BackgroundScoring(host, executor)
+    executor, jobs = Executor(HereSlot), Jobs(tmp_path / "jobs.sqlite")
+    scoring = BackgroundScoring(host, executor, jobs)
+    jobs.start()
     scoring.look()
     done(scoring)
     assert {call["method"] for call in calls} == set(host.scoring_methods)
@@ -241,6 +243,7 @@ def test_our_own_app_notices_a_promotion_in_another_process(tmp_path, monkeypatc
     scoring.look()
     done(scoring)
     assert calls == [{"method": "dsa_unet_entropy", "images": ["case0"]}]
+    jobs.close()
     executor.close()
 
 

@@ -7,8 +7,9 @@ import pytest
 import requests
 
 from server.hiding import HIDING
-from server.host import AppSpec
-from server.training import Training, TrainingFailedError
+from server.host import AppSpec, Host
+from server.jobs.runner import Jobs
+from server.training import Training
 from server.training_told import Told
 
 REFUSING_APP = """
@@ -112,15 +113,15 @@ def test_a_failed_training_shows_no_traceback_and_its_log_does(slicer, server, s
 
 def test_what_a_person_can_put_right_is_one_line(tmp_path):
     (tmp_path / "main.py").write_text(REFUSING_APP)
-    training = Training(
-        AppSpec(str(tmp_path), str(tmp_path / "My Studies")), tmp_path / "trainings", lambda record: None
-    )
+    jobs = Jobs(tmp_path / "jobs.sqlite")
+    host = Host(AppSpec(str(tmp_path), str(tmp_path / "My Studies")))
+    training = Training(host, tmp_path / "trainings", jobs, lambda job: None)
+    jobs.start()
     HIDING.add([tmp_path / "My Studies"])
-    _, future = training.submit({"model": "picky"})
-    with pytest.raises(TrainingFailedError, match="2 patients or more"):
-        future.result(60)
-    record = training.records.latest()
-    training.close()
+    job = jobs.wait(training.submit({"model": "picky"}).id, 60)
+    record = training.latest()
+    jobs.close()
+    assert "2 patients or more" in job.error
     assert record["status"] == "ERROR"
     told = "labels: expected 2 patients or more, but found 1 in labels. Label another."
     assert record["details"][-1] == told

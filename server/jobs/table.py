@@ -1,0 +1,405 @@
+"""The durable table of jobs: one SQLite file, claimed and changed by any number of threads and processes.
+
+What a call has returned from is on the disk. A job is run by whoever claimed it, for as long as its lease is extended;
+one whose owner is gone is claimed again when the lease has run out. Work is therefore done at least once, and its
+results are kept by job and item, so that doing it twice changes nothing.
+"""
+# ruff: noqa: S608 - queries are put together from constants of this file
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hepatic.errors import ConflictError, NotFoundError
+from hepatic.store.database import Database
+from server.hiding import without_paths
+from server.jobs.job import Job
+from server.jobs.rows import COLUMNS, JOBS, job_of
+
+TAIL_LINES = 200
+"""Lines of output that are kept of a job."""
+
+_LONGEST_LINE = 2000
+_NEXT = "revision = (SELECT max(revision) + 1 FROM job)"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a job that has been gone through."""
+
+    item: str
+    ok: bool
+    result: Any
+
+
+class JobTable:
+    """All jobs of one data folder.
+
+    Args:
+        path: the SQLite file; its folder must be on a local disk.
+        clock: seconds since 1970.
+
+    Raises:
+        StorageError: it cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._clock = Database(path, JOBS), clock
+
+    # Asking
+
+    def add(
+        self,
+        kind: str,
+        spec: Mapping[str, Any],
+        *,
+        items: Sequence[str] = (),
+        priority: int = 0,
+        max_attempts: int = 3,
+        asked_by: str = "",
+    ) -> Job:
+        """Put a job into the queue; it is there after a power cut once this returns.
+
+        Args:
+            kind: who runs it.
+            spec: what to do, as JSON.
+            items: what it goes through one by one; each is named once.
+            priority: smaller goes first among those of its kind.
+            max_attempts: how often it may be begun.
+            asked_by: who wants it.
+        """
+        id = str(uuid.uuid4())
+        with self._database.write() as connection:
+            cursor = connection.execute(
+                "INSERT INTO job (id, kind, spec, priority, max_attempts, items, asked_by, created, revision) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT ifnull(max(revision), 0) + 1 FROM job))",
+                (id, kind, json.dumps(dict(spec)), priority, max_attempts, len(items), asked_by, self._clock()),
+            )
+            connection.executemany(
+                "INSERT INTO job_item (job, item, place) VALUES (?, ?, ?)",
+                ((cursor.lastrowid, item, place) for place, item in enumerate(items)),
+            )
+            return _one(connection, "id = ?", id)
+
+    def cancel(self, id: str) -> Job:
+        """Stop a job: one that waits is cancelled now, one that runs is to be stopped by its owner.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        with self._database.write() as connection:
+            job = _one(connection, "id = ?", id)
+            connection.execute(
+                "UPDATE job SET state = 'cancelled', cancel = 1, error = 'Stopped on request.', ended = ?, "
+                f"seconds_left = NULL, {_NEXT} WHERE id = ? "
+                "AND (state = 'queued' OR (state = 'running' AND lease_until < ?))",
+                (self._clock(), id, self._clock()),
+            )
+            connection.execute(
+                f"UPDATE job SET cancel = 1, {_NEXT} WHERE id = ? AND state = 'running' AND cancel = 0", (id,)
+            )
+            return _one(connection, "number = ?", job.number)
+
+    def retry(self, id: str) -> Job:
+        """Put a job that failed or was cancelled back into the queue; what it has done already is kept.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: it has not ended, or it succeeded and no item of it failed.
+        """
+        with self._database.write() as connection:
+            job = _one(connection, "id = ?", id)
+            if job.state not in ("failed", "cancelled") and not (job.state == "succeeded" and job.items_failed):
+                raise ConflictError(
+                    "the job",
+                    expected="one that failed or was cancelled",
+                    came=f"one that {'has ' if job.has_ended else 'is '}{job.state}",
+                    fix="Ask for a new one.",
+                )
+            connection.execute(
+                "UPDATE job_item SET state = 'waiting' WHERE job = ? AND state = 'failed'", (job.number,)
+            )
+            connection.execute(
+                "UPDATE job SET state = 'queued', attempt = 0, cancel = 0, error = '', result = 'null', ended = NULL, "
+                f"items_failed = 0, progress = CASE WHEN items THEN CAST(items_done AS REAL) / items ELSE 0 END, "
+                f"{_NEXT} WHERE number = ?",
+                (job.number,),
+            )
+            return _one(connection, "number = ?", job.number)
+
+    # Running
+
+    def claim(self, kind: str, owner: str, *, lease_s: float, device: str = "") -> Job | None:
+        """Take the next job of a kind: one that waits, or one whose owner has let its lease run out.
+
+        One that has been begun as often as it may, or was to be stopped, ends here instead.
+
+        Returns:
+            The job, running and owned; None if there is none.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            for state, error, which in (
+                ("cancelled", "Stopped on request.", "cancel = 1"),
+                (
+                    "failed",
+                    "It was begun as often as it may be, and its server ended each time.",
+                    "attempt >= max_attempts",
+                ),
+            ):
+                connection.execute(
+                    f"UPDATE job SET state = ?, error = ?, ended = ?, seconds_left = NULL, {_NEXT} WHERE number = "
+                    "(SELECT number FROM job WHERE kind = ? AND state = 'running' AND lease_until < ? "
+                    f"AND {which} LIMIT 1)",
+                    (state, error, now, kind, now),
+                )
+            rows = connection.execute(
+                "UPDATE job SET state = 'running', owner = ?, lease_until = ?, device = ?, attempt = attempt + 1, "
+                f"started = ?, {_NEXT} WHERE number = (SELECT number FROM job WHERE kind = ? AND cancel = 0 "
+                "AND attempt < max_attempts AND (state = 'queued' OR (state = 'running' AND lease_until < ?)) "
+                f"ORDER BY priority, number LIMIT 1) RETURNING {COLUMNS}",
+                (owner, now + lease_s, device, now, kind, now),
+            ).fetchall()
+            return job_of(rows[0]) if rows else None
+
+    def beat(self, job: Job, *, lease_s: float) -> bool:
+        """Extend the lease of a running job; False if it is to be stopped, or somebody else's by now."""
+        with self._database.write() as connection:
+            return _changed(
+                connection.execute(
+                    "UPDATE job SET lease_until = ? WHERE number = ? AND owner = ? AND attempt = ? "
+                    "AND state = 'running' AND cancel = 0",
+                    (self._clock() + lease_s, job.number, job.owner, job.attempt),
+                )
+            )
+
+    def tell(
+        self,
+        job: Job,
+        lines: Iterable[str] = (),
+        *,
+        progress: float | None = None,
+        seconds_left: float | None = None,
+    ) -> None:
+        """Note how far a job is, and lines of its output without paths of this machine; the oldest lines go."""
+        told = [without_paths(line)[:_LONGEST_LINE] for line in lines]
+        with self._database.write() as connection:
+            (last,) = connection.execute(
+                "SELECT ifnull(max(number), 0) FROM job_line WHERE job = ?", (job.number,)
+            ).fetchone()
+            connection.executemany(
+                "INSERT INTO job_line VALUES (?, ?, ?)",
+                ((job.number, number, line) for number, line in enumerate(told, start=last + 1)),
+            )
+            connection.execute(
+                "DELETE FROM job_line WHERE job = ? AND number <= ?", (job.number, last + len(told) - TAIL_LINES)
+            )
+            if progress is None:
+                connection.execute(f"UPDATE job SET {_NEXT} WHERE number = ?", (job.number,))
+            else:
+                connection.execute(
+                    f"UPDATE job SET progress = ?, seconds_left = ?, {_NEXT} WHERE number = ? AND owner = ? "
+                    "AND attempt = ? AND state = 'running'",
+                    (progress, seconds_left, job.number, job.owner, job.attempt),
+                )
+
+    def settle(self, job: Job, item: str, result: Any, *, ok: bool = True) -> bool:
+        """Keep what came of one item; a restart skips it. False if it was kept before, or the job is another's now."""
+        with self._database.write() as connection:
+            return _changed(
+                connection.execute(
+                    "UPDATE job SET items_done = items_done + ?, items_failed = items_failed + ?, "
+                    f"progress = CAST(items_done + items_failed + 1 AS REAL) / items, {_NEXT} WHERE number = ? "
+                    "AND owner = ? AND attempt = ? AND state = 'running' AND EXISTS "
+                    "(SELECT 1 FROM job_item WHERE job = job.number AND item = ? AND state = 'waiting')",
+                    (int(ok), int(not ok), job.number, job.owner, job.attempt, item),
+                )
+            ) and _changed(
+                connection.execute(
+                    "UPDATE job_item SET state = ?, result = ? WHERE job = ? AND item = ?",
+                    ("done" if ok else "failed", json.dumps(result), job.number, item),
+                )
+            )
+
+    def finish(self, job: Job, state: str, *, result: Any = None, error: str = "") -> bool:
+        """End a job; False if it is another's by now, or had ended: then nothing is changed.
+
+        Args:
+            job: as it was claimed.
+            state: succeeded, failed or cancelled. What has succeeded before it could be stopped has succeeded.
+            result: what came of it, as JSON.
+            error: why, if it did not succeed.
+        """
+        with self._database.write() as connection:
+            return _changed(
+                connection.execute(
+                    "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds_left = NULL, "
+                    f"progress = CASE WHEN ? = 'succeeded' THEN 1 ELSE progress END, {_NEXT} "
+                    "WHERE number = ? AND owner = ? AND attempt = ? AND state = 'running'",
+                    (
+                        state, json.dumps(result), without_paths(error), self._clock(), state,
+                        job.number, job.owner, job.attempt,
+                    ),
+                )
+            )  # fmt: skip
+
+    def give_back(self, job: Job, *, counts: bool = False) -> bool:
+        """Put a running job back into the queue, for whoever comes next.
+
+        Args:
+            job: as it was claimed.
+            counts: whether the attempt counts: it does when the job itself came to grief, not when its server stops.
+        """
+        with self._database.write() as connection:
+            return _changed(
+                connection.execute(
+                    f"UPDATE job SET state = 'queued', attempt = attempt - ?, seconds_left = NULL, {_NEXT} "
+                    "WHERE number = ? AND owner = ? AND attempt = ? AND state = 'running' AND cancel = 0",
+                    (int(not counts), job.number, job.owner, job.attempt),
+                )
+            )
+
+    def end_leases(self) -> int:
+        """Let the leases of all running jobs run out now, for a server that knows that no other is there."""
+        with self._database.write() as connection:
+            return connection.execute("UPDATE job SET lease_until = 0 WHERE state = 'running'").rowcount
+
+    # Looking
+
+    def get(self, id: str) -> Job:
+        """Return a job by its id, or by the beginning of it that no other shares.
+
+        Raises:
+            NotFoundError: there is none, or several.
+        """
+        with self._database.read() as connection:
+            if len(id) < 36 and len(id) >= 4:
+                rows = connection.execute(
+                    "SELECT id FROM job WHERE id >= ? AND id < ? LIMIT 2", (id, id + "~")
+                ).fetchall()
+                id = rows[0][0] if len(rows) == 1 else id
+            return _one(connection, "id = ?", id)
+
+    def jobs(
+        self,
+        *,
+        kind: str = "",
+        states: Sequence[str] = (),
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[Job]:
+        """Return jobs, newest first."""
+        where, values = _where(kind, states)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM job WHERE {where} ORDER BY number DESC LIMIT ? OFFSET ?",
+                (*values, limit, offset),
+            ).fetchall()
+        return [job_of(row) for row in rows]
+
+    def count(self, *, kind: str = "", states: Sequence[str] = ()) -> int:
+        """Return how many jobs there are."""
+        where, values = _where(kind, states)
+        with self._database.read() as connection:
+            (count,) = connection.execute(f"SELECT count(*) FROM job WHERE {where}", values).fetchone()
+        return int(count)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs there are by kind and state, for the metrics."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT kind, state, count(*) FROM job GROUP BY kind, state").fetchall()
+        return {(kind, state): count for kind, state, count in rows}
+
+    def changed_since(self, revision: int, *, limit: int = 200) -> list[Job]:
+        """Return the jobs that have changed since, in the order they did."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM job WHERE revision > ? ORDER BY revision LIMIT ?", (revision, limit)
+            ).fetchall()
+        return [job_of(row) for row in rows]
+
+    def revision(self) -> int:
+        """Return the newest revision of any job."""
+        with self._database.read() as connection:
+            (newest,) = connection.execute("SELECT ifnull(max(revision), 0) FROM job").fetchone()
+        return int(newest)
+
+    def lines(self, job: Job, *, after: int = 0, last: int = TAIL_LINES) -> list[tuple[int, str]]:
+        """Return the last lines of a job's output with their numbers, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT number, line FROM job_line WHERE job = ? AND number > ? ORDER BY number DESC LIMIT ?",
+                (job.number, after, last),
+            ).fetchall()
+        return [(number, line) for number, line in reversed(rows)]
+
+    def waiting_items(self, job: Job) -> list[str]:
+        """Return the items that have not been gone through, in their order."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT item FROM job_item WHERE job = ? AND state = 'waiting' ORDER BY place", (job.number,)
+            ).fetchall()
+        return [item for (item,) in rows]
+
+    def settled_items(self, job: Job, *, failed_only: bool = False, limit: int = -1) -> list[Item]:
+        """Return the items that have been gone through, in their order, with what came of them."""
+        states = ("failed",) if failed_only else ("done", "failed")
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT item, state, result FROM job_item WHERE job = ? AND state IN ({_marks(states)}) "
+                "ORDER BY place LIMIT ?",
+                (job.number, *states, limit),
+            ).fetchall()
+        return [Item(item, state == "done", json.loads(result)) for item, state, result in rows]
+
+    # Housekeeping
+
+    def prune(self, kind: str, *, keep: int) -> int:
+        """Forget all but the newest jobs of a kind that have ended; return how many were forgotten."""
+        with self._database.write() as connection:
+            old = (
+                "SELECT number FROM job WHERE kind = ? AND state IN ('succeeded', 'failed', 'cancelled') "
+                "ORDER BY number DESC LIMIT -1 OFFSET ?"
+            )
+            for table, column in (("job_item", "job"), ("job_line", "job"), ("job", "number")):
+                gone = connection.execute(f"DELETE FROM {table} WHERE {column} IN ({old})", (kind, keep)).rowcount
+        return gone
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+
+def _where(kind: str, states: Sequence[str]) -> tuple[str, list[str]]:
+    parts, values = ["1"], []
+    if kind:
+        parts.append("kind = ?")
+        values.append(kind)
+    if states:
+        parts.append(f"state IN ({_marks(states)})")
+        values += states
+    return " AND ".join(parts), values
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _changed(cursor: sqlite3.Cursor) -> bool:
+    return cursor.rowcount == 1
+
+
+def _one(connection: sqlite3.Connection, where: str, value: str | int) -> Job:
+    row = connection.execute(f"SELECT {COLUMNS} FROM job WHERE {where}", (value,)).fetchone()
+    if row is None:
+        raise NotFoundError(
+            "the job", expected="the id of a job", came="one that is not there", fix="GET /jobs lists them."
+        )
+    return job_of(row)
