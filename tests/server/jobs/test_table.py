@@ -35,7 +35,7 @@ while True:
     n += 1
 """
 CLAIM = """
-import sys
+import sys, time
 from pathlib import Path
 from server.jobs.table import JobTable
 table = JobTable(Path(sys.argv[1]))
@@ -43,6 +43,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 while (job := table.claim("train", sys.argv[2], lease_s=60)) is not None:
     print(job.number, flush=True)
+    time.sleep(0.005)
 """
 
 
