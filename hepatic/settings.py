@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _also(name: str, stock: str, default: Any, description: str, *, gt: float | None = None) -> Any:
+    """Declare a setting that MONAI Label has, too: its variable is read where ours is not set."""
+    names = AliasChoices(f"HEPATIC_{name.upper()}", stock)
+    return Field(default, validation_alias=names, description=description, gt=gt)
 
 
 class Settings(BaseSettings):
     """Everything that can be set from outside, with its default."""
 
-    model_config = SettingsConfigDict(env_prefix="HEPATIC_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="HEPATIC_", extra="ignore", populate_by_name=True)
 
     device: str = Field("auto", description="Where networks run: auto, cpu, cuda, cuda:1 ...")
     threads: int = Field(0, ge=0, description="CPU threads of one inference worker; 0 lets torch choose.")
@@ -36,6 +43,65 @@ class Settings(BaseSettings):
     dicomweb_token: SecretStr = Field(SecretStr(""), description="Bearer token for the DICOMweb server, instead.")
     dicomweb_stow: bool = Field(False, description="Let clients send studies to the DICOMweb server.")
     dicomweb_timeout_s: float = Field(30.0, gt=0, description="How long the DICOMweb server may say nothing.")
+
+    auth: bool = _also("auth", "MONAI_LABEL_AUTH_ENABLE", False, "Ask for a login on this machine's own address, too.")
+    oidc_issuer: str = _also(
+        "oidc_issuer",
+        "MONAI_LABEL_AUTH_REALM_URI",
+        "",
+        "Issuer of OpenID Connect logins (a realm's URL); setting it asks for logins.",
+    )
+    oidc_audience: str = Field("", description="Audience that tokens of the issuer must name; empty for the client id.")
+    oidc_client_id: str = _also(
+        "oidc_client_id", "MONAI_LABEL_AUTH_CLIENT_ID", "monailabel-app", "This server's name at the issuer."
+    )
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="Its secret there, if the client is not public.")
+    oidc_algorithms: str = Field(
+        "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA",
+        description="Signatures that are accepted on tokens of the issuer.",
+    )
+    oidc_timeout_s: float = _also(
+        "oidc_timeout_s", "MONAI_LABEL_AUTH_TIMEOUT", 5.0, "Seconds after which the issuer is taken to be down.", gt=0
+    )
+    oidc_user_claim: str = _also(
+        "oidc_user_claim", "MONAI_LABEL_AUTH_TOKEN_USERNAME", "preferred_username", "Claim that names the user."
+    )
+    oidc_roles_claim: str = _also(
+        "oidc_roles_claim",
+        "MONAI_LABEL_AUTH_TOKEN_ROLES",
+        "realm_access#roles",
+        "Claim that lists the roles; # leads into a claim.",
+    )
+    oidc_role_admin: str = _also(
+        "oidc_role_admin", "MONAI_LABEL_AUTH_ROLE_ADMIN", "monailabel-admin", "The issuer's role for admins."
+    )
+    oidc_role_reviewer: str = _also(
+        "oidc_role_reviewer",
+        "MONAI_LABEL_AUTH_ROLE_REVIEWER",
+        "monailabel-reviewer",
+        "The issuer's role for reviewers.",
+    )
+    oidc_role_annotator: str = _also(
+        "oidc_role_annotator",
+        "MONAI_LABEL_AUTH_ROLE_ANNOTATOR",
+        "monailabel-annotator",
+        "The issuer's role for annotators.",
+    )
+    oidc_role_reader: str = _also(
+        "oidc_role_reader", "MONAI_LABEL_AUTH_ROLE_USER", "monailabel-user", "The issuer's role for readers."
+    )
+    session_hours: float = Field(
+        12.0, gt=0, description="How long a browser stays logged in by an API token; by an account, one hour at most."
+    )
+    slicer_downloads: bool = Field(
+        True, description="Let 3D Slicer, which sends no token then, fetch the image it was just given to label."
+    )
+    request_limit: str = Field(
+        "6000/minute", description="Requests of one user or address, where a login is needed; empty for no limit."
+    )
+    login_limit: str = Field(
+        "5/minute; 20/hour; 100/day", description="Logins that may fail from one address before it has to wait."
+    )
 
     def data_dir(self, studies: Path) -> Path:
         """Return the folder that holds everything hepatic writes about these studies."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +15,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from hepatic.settings import settings
+from server.access.access import Access
+from server.access.guard import Guard
+from server.access.headers import protected
+from server.access.roles import declared
 from server.claim import Claim
 from server.failures import install_handlers
 from server.gate import LOOPBACK_HOSTS, Gate
@@ -21,6 +26,7 @@ from server.host import AppSpec
 from server.observe.request import HEADER, identified
 from server.routes import (
     activelearning,
+    audit,
     auth,
     batch,
     datastore,
@@ -31,6 +37,7 @@ from server.routes import (
     info,
     label,
     landing,
+    login,
     logs,
     model,
     ohif,
@@ -50,6 +57,7 @@ _ROUTERS = (
     landing.router,
     docs.router,
     auth.router,
+    login.router,
     health.router,
     info.router,
     infer.router,
@@ -63,6 +71,7 @@ _ROUTERS = (
     session.router,
     model.router,
     logs.router,
+    audit.router,
     ohif.router,
     proxy.router,
     static.router,
@@ -80,6 +89,8 @@ def create_app(
     max_upload_mib: int | None = None,
     hosts: Sequence[str] = (),
     origins: Sequence[str] = (),
+    auth: bool | None = None,
+    behind_proxy: bool = False,
     make_slot: Callable[[], Slot] | None = None,
 ) -> FastAPI:
     """Make the application. Its processes start and stop with its lifespan.
@@ -94,15 +105,20 @@ def create_app(
         max_upload_mib: largest upload.
         hosts: host names to answer to besides this machine's own loopback names; ``"*"`` for any.
         origins: web origins whose pages may use the server, such as an OHIF served elsewhere.
+        auth: whether a login is needed; by default if the settings ask for one or name an issuer of logins.
+        behind_proxy: whether a trusted proxy tells the addresses of clients.
         make_slot: makes a worker's slot; for workers on other machines, and for tests.
 
     Returns:
-        An ASGI application; its ``state.services`` holds what the routes use while it runs, and its ``state.claim`` is
-        the claim to the folder, taken when it starts unless it is held already.
+        An ASGI application; its ``state.services`` holds what the routes use while it runs, its ``state.claim`` is the
+        claim to the folder, taken when it starts unless it is held already, and its ``state.access`` knows who may come
+        in.
     """
     spec = AppSpec(str(app_dir), str(studies), dict(conf or {}))
     claim = Claim(spec.data_dir)
     dicomweb = upstream_spec(spec)
+    required = auth if auth is not None else settings().auth or bool(settings().oidc_issuer)
+    access = Access(spec.data_dir, settings(), required=required, behind_proxy=behind_proxy)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -117,20 +133,25 @@ def create_app(
 
         await run_in_threadpool(claim.take)
         try:
-            services = await run_in_threadpool(build)
-            app.state.services = services
+            await run_in_threadpool(access.audit.open)
             try:
-                await run_in_threadpool(services.start)
-                logger.info("serving the app in %s", spec.app_dir)
-                async with connected(dicomweb) as app.state.upstream:
-                    yield
+                services = await run_in_threadpool(build)
+                app.state.services = services
+                try:
+                    await run_in_threadpool(services.start)
+                    logger.info("serving the app in %s", spec.app_dir)
+                    async with connected(dicomweb) as app.state.upstream:
+                        yield
+                finally:
+                    await run_in_threadpool(services.close)
             finally:
-                await run_in_threadpool(services.close)
+                await run_in_threadpool(access.close)
         finally:
             await run_in_threadpool(claim.release)
 
     app = _Application(title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.claim = claim
+    app.state.claim, app.state.access = claim, access
+    app.add_middleware(Guard, routes=app, access=access)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -155,7 +176,10 @@ class _Application(FastAPI):
     """Answers to failures nobody foresaw are made outside of all middleware; they have their request's id, too."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return identified(super().build_middleware_stack())
+        return identified(protected(super().build_middleware_stack()))
+
+    def openapi(self) -> dict[str, Any]:
+        return declared(super().openapi())
 
 
 def _version() -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hepatic.errors import HepaticError
-from server.commands import demo_weights, import_dir, infer, models, sample_data, serve, train
+from server.commands import audit, demo_weights, import_dir, infer, models, sample_data, serve, tokens, train
 
 app = typer.Typer(
     name="hepatic",
@@ -26,6 +26,8 @@ app.command("import-dir")(import_dir.import_dir)
 app.command("sample-data")(sample_data.sample_data)
 models.app.command("make-demo")(demo_weights.make_demo)
 app.add_typer(models.app, name="models")
+app.add_typer(tokens.app, name="tokens")
+app.add_typer(audit.app, name="audit")
 
 WRONG_INPUT = 2
 

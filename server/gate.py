@@ -19,7 +19,7 @@ class Gate:
 
     * The Host header must name this server: a page on the web cannot reach it under a name of its own (DNS rebinding).
     * A request that changes something and comes from a web page must come from this server's own pages or from an
-      origin that was allowed: there is no login yet, so a browser's session is all a strange page would need.
+      origin that was allowed: where no login is needed, a browser on this machine is all a strange page would need.
     * A body larger than the limit is refused with 413, whether it says its length or not.
 
     Args:
@@ -61,7 +61,8 @@ class Gate:
         if "*" not in self._hosts and _host_name(host) not in self._hosts:
             return JSONResponse({"detail": "This server does not answer to that host name."}, 400)
         origin = headers.get("origin")
-        if origin and method not in _READING and origin not in self._origins and urlsplit(origin).netloc != host:
+        ours = origin in self._origins or (host and urlsplit(origin or "").netloc == host)
+        if origin and method not in _READING and not ours:
             return JSONResponse({"detail": "Pages of that origin may not use this server."}, 403)
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._max_body_bytes:

@@ -9,8 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.settings import settings
+from server.access.access import check_configured, tokens_dir
+from server.access.token import Tokens
 from server.commands.options import App, Conf, Studies, app_dir, log_to_terminal, pairs
+from server.host import AppSpec, check_app_dir
 
 
 def serve(
@@ -22,9 +26,15 @@ def serve(
     origin: Annotated[
         list[str] | None, typer.Option(help="Web origin whose pages may use the server, for an OHIF elsewhere.")
     ] = None,
-    open_to_all: Annotated[
-        bool, typer.Option("--i-know-this-is-open", help="Listen beyond this machine, although there is no login yet.")
+    auth: Annotated[
+        bool, typer.Option("--auth", help="Ask for a login on this machine's own address, too; elsewhere always.")
     ] = False,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A reverse proxy that says where requests come from; asks for a login."),
+    ] = None,
+    ssl_certfile: Annotated[Path | None, typer.Option(help="Certificate (PEM), to be reached by https.")] = None,
+    ssl_keyfile: Annotated[Path | None, typer.Option(help="Its key, if that is another file.")] = None,
 ) -> None:
     """Serve a MONAI Label app to 3D Slicer, OHIF and others.
 
@@ -35,19 +45,22 @@ def serve(
     hepatic serve --app path/to/radiology --studies images --conf models=deepedit
 
     hepatic serve --studies images --origin http://localhost:3000
+
+    hepatic tokens create "Dr. K" --studies images
+    hepatic serve --studies images --host 0.0.0.0 --ssl-certfile cert.pem --ssl-keyfile key.pem
+
+    hepatic serve --studies images --trusted-proxy 127.0.0.1
     """
-    if not _is_loopback(host) and not open_to_all:
-        raise BadInputError(
-            "--host",
-            expected="an address of this machine alone, such as 127.0.0.1",
-            came=host,
-            fix="Anybody who reaches the server could read and change the studies; a login comes with the next "
-            "version. Use an SSH tunnel, or add --i-know-this-is-open on a network you trust.",
-        )
+    proxies = [_network(address) for address in trusted_proxy or ()]
+    _check_tls(ssl_certfile, ssl_keyfile)
+    local = _is_loopback(host)
+    required = auth or not local or bool(proxies) or settings().auth or bool(settings().oidc_issuer)
+    if required:
+        tokens = Tokens(tokens_dir(AppSpec(str(app), studies).data_dir))
+        check_configured(tokens, settings(), studies=studies, why="the login" if local else f"--host {host}")
     import uvicorn
 
     from server.app import create_app
-    from server.host import check_app_dir
 
     folder = app_dir(app)
     check_app_dir(folder)
@@ -56,13 +69,23 @@ def serve(
         folder,
         studies,
         conf=pairs(conf, "--conf"),
-        hosts=("*",) if open_to_all else (host,),
+        hosts=("*",) if required and (proxies or not local) else (host,),
         origins=tuple(address.rstrip("/") for address in origin or ()),
+        auth=required,
+        behind_proxy=bool(proxies),
     )
     application.state.claim.take()  # here, so that a second server ends with one sentence and not in uvicorn's log
     shown = f"[{host}]" if ":" in host else host
-    Console(stderr=True).print(
-        f"Serving [bold]{folder.name}[/] at [bold cyan]http://{shown}:{port}[/]  (Ctrl-C stops; loading takes a moment)"
+    scheme = "https" if ssl_certfile else "http"
+    told = Console(stderr=True)
+    if not (local or ssl_certfile or proxies):
+        told.print(
+            "[yellow]Tokens and images cross the network readable to anybody on the way:[/] add --ssl-certfile, or put "
+            "a proxy with TLS in front (--trusted-proxy)."
+        )
+    told.print(
+        f"Serving [bold]{folder.name}[/] at [bold cyan]{scheme}://{shown}:{port}[/]"
+        f"{', to who logs in' if required else ''}  (Ctrl-C stops; loading takes a moment)"
     )
     uvicorn.run(
         application,
@@ -72,7 +95,29 @@ def serve(
         access_log=False,
         timeout_graceful_shutdown=10,
         lifespan="on",
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
     )
+
+
+def _network(address: str) -> str:
+    try:
+        return str(ipaddress.ip_network(address))
+    except ValueError:
+        raise BadInputError(
+            "--trusted-proxy", expected="an IP address or network", came=address, fix="Write for example 10.0.0.2."
+        ) from None
+
+
+def _check_tls(certfile: Path | None, keyfile: Path | None) -> None:
+    if keyfile is not None and certfile is None:
+        raise BadInputError("--ssl-keyfile", expected="--ssl-certfile with it", came="none", fix="Name both.")
+    for option, file in (("--ssl-certfile", certfile), ("--ssl-keyfile", keyfile)):
+        if file is not None and not file.is_file():
+            raise NotFoundError(option, expected="a PEM file", came="no file there", fix="Correct the path.")
 
 
 def _is_loopback(host: str) -> bool:

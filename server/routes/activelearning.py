@@ -6,9 +6,11 @@ import logging
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 
 from hepatic.errors import NotFoundError
+from server.access.guard import give_pass
+from server.access.user import UserDep
 from server.params import for_strategy
 from server.plain import plain
 from server.services import ServicesDep
@@ -19,7 +21,9 @@ router = APIRouter(prefix="/activelearning", tags=["Active learning"])
 
 @router.post("/{strategy}", summary="The next image to label")
 def next_sample(
+    request: Request,
     services: ServicesDep,
+    user: UserDep,
     strategy: str,
     params: Annotated[dict[str, Any] | None, Body()] = None,
 ) -> dict[str, Any]:
@@ -39,7 +43,8 @@ def next_sample(
             return {}
         image_id = str(sample["id"])
         info = dict(datastore.get_image_info(image_id) or {})
-        shown = {**info.get("strategy", {}), strategy: {"ts": int(time.time()), "client_id": asked.get("client_id")}}
+        asker = user.name or asked.get("client_id")
+        shown = {**info.get("strategy", {}), strategy: {"ts": int(time.time()), "client_id": asker}}
         try:
             datastore.update_image_info(image_id, {"strategy": shown})
         except Exception:
@@ -50,5 +55,7 @@ def next_sample(
         told["path"] = str(path)
     else:
         told.pop("path", None)  # 3D Slicer cannot open a folder; without a path it downloads the series as one file
+    if user.is_known:
+        give_pass(request, image_id)
     told.setdefault("name", path.name if path.is_file() else f"{image_id}.nrrd")
     return told

@@ -11,10 +11,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from server.access.headers import PAGE_POLICY
+
 router = APIRouter(include_in_schema=False)
 
-PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"}
-"""Sent with our own pages: nothing is loaded from anywhere, and nothing on them runs."""
+PAGE_HEADERS = {"Content-Security-Policy": PAGE_POLICY}
+"""Sent with our own pages."""
 
 _CODE = re.compile(r"``(.+?)``")
 _PAGE = Template((Path(__file__).parent.parent / "web" / "docs.html").read_text("utf-8"))

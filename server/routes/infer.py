@@ -19,6 +19,9 @@ from starlette.responses import Response
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.store.names import LABEL_SUFFIXES
 from server import worker
+from server.access.guard import note
+from server.access.roles import Role
+from server.access.user import User, UserDep, signed
 from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
 from server.intake.uploads import receive_image
@@ -50,6 +53,7 @@ class Output(StrEnum):
 async def infer(
     request: Request,
     services: ServicesDep,
+    user: UserDep,
     model: str,
     image: str = "",
     session_id: str = "",
@@ -68,6 +72,9 @@ async def infer(
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
         save = _is_on(parsed(params).get("save_label")) and "image_id" in asked
         work = worker.infer_dicom_seg if output is Output.DICOM_SEG else worker.infer
+        if save:
+            user.require(Role.ANNOTATOR, "save_label")
+            note(request.state, "request")
         future = services.executor.submit(
             work, asked, priority=Priority.INTERACTIVE, retries=_RETRIES, timeout_s=INFERENCE_TIMEOUT_S
         )
@@ -77,7 +84,7 @@ async def infer(
         logger.info("%s: answered after %.2f s", model, time.perf_counter() - started)
     finally:
         await run_in_threadpool(services.scratch.discard, *uploads)
-    return await run_in_threadpool(_answer, services, result, output, asked, save)
+    return await run_in_threadpool(_answer, services, user, result, output, asked, save)
 
 
 def _prepare(
@@ -135,14 +142,17 @@ async def _finished(request: Request, services: Services, future: Future[Any]) -
     return True
 
 
-def _answer(services: Services, result: dict[str, Any], output: Output, asked: dict[str, Any], save: bool) -> Response:
+def _answer(
+    services: Services, user: User, result: dict[str, Any], output: Output, asked: dict[str, Any], save: bool
+) -> Response:
     file = Path(result["file"]) if result["file"] else None
     if file is not None and not file.is_file():
         file = None
     params: dict[str, Any] = result["params"]
     if save and file is not None:
         with services.host.storing() as datastore:
-            datastore.save_label(asked["image_id"], str(file), ORIGINAL, {"model": asked["model"], "params": params})
+            made_by = signed(user, {"model": asked["model"], "params": params})
+            datastore.save_label(asked["image_id"], str(file), ORIGINAL, made_by)
 
     def cleanup() -> None:
         services.scratch.discard(file)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
 
 from hepatic.store.names import LABEL_SUFFIXES, check_tag
+from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
 from server.names import suffix_of
 from server.params import parsed
@@ -25,6 +26,7 @@ FINAL = "final"
 @router.put("/label", summary="Save a label")
 def save(
     services: ServicesDep,
+    user: UserDep,
     image: str,
     label: Annotated[UploadFile, File()],
     params: Annotated[str, Form(description="JSON object kept with the label: label_info, model, client_id")] = "{}",
@@ -34,7 +36,7 @@ def save(
     host = services.host
     tag = check_tag(tag or FINAL)
     image_id = host.image_id(image)
-    given = parsed(params)
+    given = signed(user, parsed(params))
     suffix = suffix_of(label.filename or "", LABEL_SUFFIXES, "the label file")
     received = services.scratch.receive(label.file, suffix)
     try:
@@ -84,18 +86,20 @@ def read_info(services: ServicesDep, label: str, tag: str) -> dict[str, Any]:
 
 
 @router.put("/label/info", summary="Add to what is kept with a label", response_model=None)
-def write_info(services: ServicesDep, label: str, tag: str, info: Annotated[str, Form()] = "{}") -> Any:
+def write_info(services: ServicesDep, user: UserDep, label: str, tag: str, info: Annotated[str, Form()] = "{}") -> Any:
     """Merge a JSON object into it."""
     label_id = _label_id(services, label, tag)
-    given = parsed(info, "info")
+    given = without_author(user, parsed(info, "info"))
     with services.host.storing() as datastore:
         return plain(datastore.update_label_info(label_id, tag, given))
 
 
 @router.put("/updatelabelinfo", include_in_schema=False, response_model=None)
-def write_params(services: ServicesDep, label: str, tag: str, params: Annotated[str, Form()] = "{}") -> Any:
+def write_params(
+    services: ServicesDep, user: UserDep, label: str, tag: str, params: Annotated[str, Form()] = "{}"
+) -> Any:
     """The older name of ``PUT /datastore/label/info``."""
-    return write_info(services, label, tag, params)
+    return write_info(services, user, label, tag, params)
 
 
 def _label_id(services: Services, asked: str, tag: str) -> str:

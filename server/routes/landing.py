@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
+from server.access.user import User, UserDep
 from server.plain import number
 from server.routes.docs import PAGE_HEADERS
 from server.routes.info import described
@@ -29,7 +30,7 @@ _WORDS = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "hd95": "HD95", "px": "(px
 
 
 @router.get("/")
-def landing(request: Request, services: ServicesDep) -> HTMLResponse:
+def landing(request: Request, services: ServicesDep, user: UserDep) -> HTMLResponse:
     """What is served, how much is labelled, how to connect."""
     info = described(services.host)
     return HTMLResponse(
@@ -37,6 +38,7 @@ def landing(request: Request, services: ServicesDep) -> HTMLResponse:
             name=escape(str(info.get("name") or "hepatic")),
             description=escape(str(info.get("description") or "")),
             address=escape(str(request.base_url).rstrip("/")),
+            user=_user(user),
             counts=_counts(info),
             progress=_progress(info["datastore"]),
             models="".join(_model(name, about) for name, about in info["models"].items()) or _no_model(info),
@@ -50,6 +52,13 @@ def landing(request: Request, services: ServicesDep) -> HTMLResponse:
 def icon() -> Response:
     """A small liver."""
     return Response(_ICON, media_type="image/svg+xml")
+
+
+def _user(user: User) -> str:
+    if not user.is_known:
+        return ""
+    out = '<form method="post" action="logout"><button>Log out</button></form>' * user.by.startswith("session")
+    return f'<div class="user"><span class="dim">{escape(user.name)} ({user.role.word})</span>{out}</div>'
 
 
 def _counts(info: Mapping[str, Any]) -> str:

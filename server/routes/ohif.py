@@ -51,7 +51,7 @@ def ohif(request: Request, path: str) -> Response:
     file = tree.find(path) if is_plain(path) else None
     if file is None and (not is_plain(path) or is_asset(path)):
         raise missing("the viewer's file")
-    return sent(request, file or index, {"Content-Security-Policy": _policy(index)})
+    return sent(request, file or index, {"Content-Security-Policy": _policy(index), "X-Frame-Options": "SAMEORIGIN"})
 
 
 @cache
