@@ -17,6 +17,7 @@ from .conftest import FOREIGN_APP, write_image
 COMMANDS = [
     ["serve"], ["infer"], ["train"], ["import-dir"], ["sample-data"],
     ["models", "list"], ["models", "promote"], ["models", "rollback"],
+    ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"], ["audit", "export"], ["audit", "verify"],
 ]  # fmt: skip
 
 
@@ -50,7 +51,15 @@ def test_every_command_shows_an_example(command):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["serve", "--host", "0.0.0.0", "--studies", "x"], "login"),
+        (["serve", "--host", "0.0.0.0", "--studies", "x"], "hepatic tokens create NAME --role admin --studies x"),
+        (["serve", "--auth", "--studies", "x"], "hepatic tokens create NAME --role admin --studies x"),
+        (["serve", "--trusted-proxy", "nginx", "--studies", "x"], "10.0.0.2"),
+        (["serve", "--ssl-certfile", "gone.pem", "--studies", "x"], "PEM file"),
+        (["serve", "--ssl-keyfile", "gone.pem", "--studies", "x"], "--ssl-certfile"),
+        (["tokens", "create", "Dr. K", "--role", "king", "--studies", "x"], "reader, annotator, reviewer or admin"),
+        (["tokens", "create", "Dr. K", "--expires", "soon", "--studies", "x"], "90d"),
+        (["tokens", "revoke", "nobody", "--studies", "x"], "hepatic tokens list"),
+        (["audit", "export", "--since", "soon", "--studies", "x"], "2026-11-21"),
         (["serve", "--app", "/nowhere", "--studies", "x"], "main.py"),
         (["import-dir", "/nowhere", "--studies", "x"], "Correct the path"),
         (["models", "rollback", "dsa_ltdnet", "--studies", "x"], "served before"),
