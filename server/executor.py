@@ -77,6 +77,7 @@ class Executor:
         self._items: dict[Future[Any], _Item] = {}
         self._slots: dict[int, Slot] = {}
         self._ready: set[int] = set()
+        self._stale: set[int] = set()
         self._turns = itertools.count()
         self._open = True
         self._threads = [
@@ -167,6 +168,12 @@ class Executor:
             future.set_exception(WorkCancelledError("The work was cancelled."))
         return True
 
+    def renew(self) -> None:
+        """Replace every slot by a new one once its work is done; what waits goes to the new ones."""
+        with self._changed:
+            self._stale.update(range(len(self._threads)))
+            self._changed.notify_all()
+
     def close(self, timeout_s: float = 15.0) -> None:
         """Stop everything: waiting work is cancelled, running work killed, every slot closed."""
         with self._changed:
@@ -199,10 +206,11 @@ class Executor:
                 slot = self._build(number)
                 if slot is None:
                     return
-            item = self._take(slot)
+            item = self._take(number)
             if item is None:
                 slot.kill()
-                return
+                slot = None
+                continue  # ends where the executor is closed
             held = slot
             try:
                 slot = self._work(number, held, item)
@@ -216,6 +224,8 @@ class Executor:
         failures = 0
         while True:
             slot: Slot | None = None
+            with self._changed:
+                self._stale.discard(number)
             try:
                 slot = self._make_slot()
                 with self._changed:
@@ -250,13 +260,17 @@ class Executor:
             del self._items[item.future]
         return refused
 
-    def _take(self, slot: Slot) -> _Item | None:
-        """Wait for work and mark it as running in this slot; None when closed."""
+    def _take(self, number: int) -> _Item | None:
+        """Wait for work and mark it as running in this slot; None when the slot is to go."""
         with self._changed:
             while True:
-                while self._open and not self._heap:
+                while self._open and not self._heap and number not in self._stale:
                     self._changed.wait()
                 if not self._open:
+                    return None
+                if number in self._stale:
+                    self._stale.discard(number)
+                    self._ready.discard(number)
                     return None
                 item = heapq.heappop(self._heap)
                 if item.dropped:
@@ -264,7 +278,7 @@ class Executor:
                 if not item.future.running() and not item.future.set_running_or_notify_cancel():
                     self._items.pop(item.future, None)  # somebody called Future.cancel themselves
                     continue
-                item.slot = slot
+                item.slot = self._slots[number]
                 return item
 
     def _work(self, number: int, slot: Slot, item: _Item) -> Slot | None:

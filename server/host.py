@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -105,16 +106,37 @@ def _import_main(app_dir: Path) -> ModuleType:
     if module_spec is None or module_spec.loader is None:
         raise BadInputError("main.py", expected="a Python module", came="something else", fix="Look at the file.")
     module = importlib.util.module_from_spec(module_spec)
+    again = name in sys.modules
+    before = {known: sys.modules.pop(known) for known in _of_apps(app_dir, again=again)}
+    importlib.invalidate_caches()
     sys.modules[name] = module  # so that classes defined there can be pickled
     sys.path.insert(0, str(app_dir))  # foreign apps import their `lib` folder
     try:
         module_spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        for new in _of_apps(app_dir, again=True):
+            del sys.modules[new]
+        sys.modules.update(before)
         raise
     finally:
         sys.path.remove(str(app_dir))
+    if str(app_dir) not in sys.path:
+        sys.path.append(str(app_dir))  # what they import only when it is used; last, so that it hides nothing
     return module
+
+
+def _of_apps(app_dir: Path, *, again: bool) -> list[str]:
+    """Names of the modules to forget before an app is imported: any app's ``lib``; if it is imported again, its own.
+
+    Ours brings tasks from outside of its folder.
+    """
+    inside = str(app_dir) + os.sep
+    return [
+        name
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] in ("lib", *(("infer_tasks", "train_tasks") if again else ()))
+        or (again and str(getattr(module, "__file__", None) or "").startswith(inside))
+    ]
 
 
 def _app_class(module: ModuleType) -> Any:
@@ -162,6 +184,21 @@ class Host:
             self.app.on_init_complete()
         except Exception:
             logger.exception("the app's on_init_complete failed; serving goes on")
+
+    def reload(self) -> None:
+        """Import and build the app again, and go on with that one; if it fails, with the one there is.
+
+        Raises:
+            Exception: whatever kept it from being built.
+        """
+        app = load_app(self.spec, "server")
+        before = self.datastore
+        self.app = app
+        self._lock = nullcontext() if is_shared(self.datastore) else threading.RLock()
+        self.start()
+        watching = getattr(before, "_observer", None)  # of the stock datastore, which never ends it
+        if watching is not None:
+            watching.stop()
 
     @property
     def datastore(self) -> Any:

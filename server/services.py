@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from hepatic.errors import BadInputError, ConflictError
 from hepatic.settings import settings
 from server import worker
 from server.executor import Executor
@@ -24,7 +25,7 @@ from server.jobs.runner import Jobs
 from server.observe.log import ServerLog
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
-from server.slot import LocalSlot, Slot, Work
+from server.slot import LocalSlot, RemoteError, Slot, Work
 from server.training import Training
 
 logger = logging.getLogger(__name__)
@@ -64,9 +65,11 @@ class Services:
         HIDING.add((*local, spec.app_dir, spec.data_dir, self.scratch.dir, Path.home(), tempfile.gettempdir()))
         results_dir = str(self.scratch.results_dir)
         self._opening = _Opening()
-        make = make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir)))
+        self._make_slot = make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir)))
+        self._reloading = threading.Lock()
+        self._spare: list[_Watched] = []
         self.executor = Executor(
-            lambda: _Watched(make(), self._opening),
+            self._next_slot,
             slots=workers or chosen.workers,
             queue_limit=queue_limit or chosen.queue_limit,
         )
@@ -94,6 +97,35 @@ class Services:
             self.scoring.look()
         self._housekeeper.start()
 
+    def reload(self) -> None:
+        """Load the app again, in new workers and here; requests under way are finished by the old ones.
+
+        Raises:
+            ConflictError: it is being loaded already.
+            BadInputError: it cannot be loaded any more; the one loaded before goes on serving.
+        """
+        if not self._reloading.acquire(blocking=False):
+            raise ConflictError("the app", expected="one reload at a time", came="another", fix="Wait for it.")
+        tried = _Watched(self._make_slot(), _Opening())
+        try:
+            try:
+                tried.open()  # in a process of its own first: what is wrong with it stays there
+                self.host.reload()
+            except Exception as failure:
+                tried.kill()
+                logger.exception("the app could not be loaded again; the one loaded before goes on")
+                raise BadInputError(
+                    "the app",
+                    expected="it to load",
+                    came=f"{failure.kind if isinstance(failure, RemoteError) else type(failure).__name__}: "
+                    f"{failure.message if isinstance(failure, RemoteError) else failure}",
+                    fix="The app loaded before goes on serving. Correct it and reload again.",
+                ) from failure
+            self._spare.append(tried)
+            self.executor.renew()
+        finally:
+            self._reloading.release()
+
     def missing(self) -> list[str]:
         """Return what keeps work from being taken; nothing while a worker is warm or is being started."""
         if self._ended.is_set():
@@ -105,6 +137,8 @@ class Services:
     def close(self) -> None:
         """Stop every process and thread, and delete temporary files."""
         self._ended.set()
+        for slot in self._spare:
+            slot.kill()
         self.jobs.close()
         self.executor.close()
         self.scratch.close()
@@ -114,6 +148,13 @@ class Services:
         logger.info("training %s is done", job.id)
         if self._score:
             self.scoring.restart()
+
+    def _next_slot(self) -> Slot:
+        """A slot for the executor: one that is open already where there is one."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return _Watched(self._make_slot(), self._opening)
 
     def _keep_house(self) -> None:
         tidied = float("-inf")
@@ -142,18 +183,20 @@ class _Opening:
 
 
 class _Watched:
-    """A slot that notes whether it could be opened."""
+    """A slot that notes whether it could be opened, and is opened once."""
 
     def __init__(self, slot: Slot, opening: _Opening) -> None:
-        self._slot, self._opening = slot, opening
+        self._slot, self._opening, self._open = slot, opening, False
 
     def open(self) -> None:
+        if self._open:
+            return
         try:
             self._slot.open()
         except BaseException:
             self._opening.failed = True
             raise
-        self._opening.failed = False
+        self._open, self._opening.failed = True, False
 
     def call(self, work: Work, args: tuple[Any, ...], timeout_s: float | None) -> Any:
         return self._slot.call(work, args, timeout_s)

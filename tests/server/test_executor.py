@@ -237,3 +237,36 @@ def test_an_interpreter_that_exits_without_closing_does_not_hang():
     )
     assert done.returncode == 0, done.stderr
     assert not psutil.pid_exists(int(done.stdout))
+
+
+def test_renewed_slots_finish_what_they_have_and_the_next_work_goes_to_new_ones():
+    made, gate = [], threading.Event()
+
+    def make():
+        made.append(ThreadSlot())
+        return made[-1]
+
+    executor = Executor(make, slots=1)
+    try:
+        under_way = executor.submit(gate.wait, 5)
+        while not under_way.running():
+            time.sleep(0.01)
+        executor.renew()
+        after = executor.submit(len, "abc")
+        time.sleep(0.05)
+        assert not after.done()
+        assert not made[0].killed.is_set()
+        gate.set()
+        assert under_way.result(5) is True
+        assert after.result(5) == 3
+        assert len(made) == 2
+        assert made[0].killed.is_set()
+        assert not made[1].killed.is_set()
+        executor.renew()  # one that has nothing to do goes at once
+        deadline = time.monotonic() + 5
+        while len(made) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert executor.submit(len, "ab").result(5) == 2
+        assert len(made) == 3
+    finally:
+        executor.close()
