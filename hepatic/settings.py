@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         2_000_000_000, gt=0, description="Largest image that is decoded, in pixels over all frames."
     )
     max_upload_mib: int = Field(4096, gt=0, description="Largest upload that is accepted.")
+    inspectors: int = Field(1, ge=1, description="Processes that read uploads before they are taken in.")
+    inspect_mib: int = Field(4096, ge=64, description="Memory that reading one upload may take.")
+    inspect_seconds: float = Field(120.0, gt=0, description="Time that reading one upload may take.")
+    max_archive_files: int = Field(5000, gt=0, description="Most files in an archive that is uploaded.")
+    max_archive_mib: int = Field(8192, gt=0, description="Largest archive that is uploaded, unpacked.")
     data_dir_name: str = Field(
         ".hepatic", description="Folder below the studies that holds index, labels, runs, models."
     )

@@ -17,8 +17,10 @@ from hepatic.settings import settings
 from server import worker
 from server.executor import Executor
 from server.hiding import HIDING
-from server.host import AppSpec, Host
+from server.host import AppSpec, Host, is_shared
+from server.intake.inspector import Inspector
 from server.intake.scratch import Scratch
+from server.intake.uploads import Uploads
 from server.jobs.batch import BatchInference
 from server.jobs.job import Job
 from server.jobs.runner import Jobs
@@ -73,13 +75,18 @@ class Services:
             slots=workers or chosen.workers,
             queue_limit=queue_limit or chosen.queue_limit,
         )
+        self.inspector = Inspector()
+        self.uploads = Uploads(self.scratch, self.inspector)
         try:
             self.host = Host(spec)
         except BaseException:
             self.executor.close()
+            self.inspector.close()
             self.scratch.close()
             self.log.close()
             raise
+        if is_shared(self.host.datastore):
+            self.host.datastore.check_label = self.inspector.label
         self.sessions = Sessions(spec.data_dir / "sessions")
         self.jobs = Jobs(spec.data_dir / "jobs.sqlite")
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs)
@@ -141,6 +148,7 @@ class Services:
             slot.kill()
         self.jobs.close()
         self.executor.close()
+        self.inspector.close()
         self.scratch.close()
         self.log.close()
 

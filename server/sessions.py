@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import threading
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.errors import NotFoundError
+from hepatic.io.labelmap import write_atomically
+from hepatic.store.disk import storage, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -58,21 +61,31 @@ class Sessions:
             files: one image, or the files of a series.
             suffix: their suffix.
             expiry_s: seconds after the last use at which it is deleted; at most ``LIFE_S``, which 0 stands for.
+
+        Raises:
+            StorageError: the disk is full or cannot be written; nothing is left of the session.
         """
         session_id = str(uuid.uuid4())
         folder = self._folder / session_id
-        folder.mkdir(parents=True, mode=0o700)
         image = folder / (f"image{suffix}" if len(files) == 1 else "series")
-        if len(files) == 1:
-            shutil.move(files[0], image)
-        else:
-            image.mkdir()
-            for number, file in enumerate(files):
-                shutil.move(file, image / f"{number:05d}{suffix}")
         now = int(time.time())
         life_s = min(expiry_s, LIFE_S) if expiry_s > 0 else LIFE_S
         session = Session(session_id, str(folder), str(image), now, now, life_s)
-        self._write(session)
+        with storage("keep the session"):
+            try:
+                folder.mkdir(parents=True, mode=0o700)
+                if len(files) == 1:
+                    _move(files[0], image)
+                else:
+                    image.mkdir()
+                    for number, file in enumerate(files):
+                        _move(file, image / f"{number:05d}{suffix}")
+                    sync_folder(image)
+                self._write(session)
+                sync_folder(self._folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
         return session
 
     def get(self, session_id: str, *, touch: bool = False) -> Session:
@@ -129,6 +142,11 @@ class Sessions:
     def _write(self, session: Session) -> None:
         target = self._folder / session.name / "session.json"
         with self._lock:
-            fresh = target.with_suffix(f".{uuid.uuid4().hex}.new")
-            fresh.write_text(json.dumps(asdict(session)), "utf-8")
-            fresh.replace(target)
+            write_atomically(target, json.dumps(asdict(session)).encode())
+            sync_folder(target.parent)
+
+
+def _move(file: Path, target: Path) -> None:
+    shutil.move(file, target)
+    with target.open("rb") as moved:
+        os.fsync(moved.fileno())

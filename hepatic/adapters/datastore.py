@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -20,9 +20,9 @@ from typing import Any
 from hepatic.adapters import compat
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
 from hepatic.errors import HepaticError, NotFoundError
+from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
-from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
@@ -45,6 +45,10 @@ _FINAL = str(DefaultLabelTag.FINAL.value)
 _MOMENT_SECONDS = 0.25
 
 
+def _check_label(label: Path, image: Path) -> None:
+    read_labelmap(label, like=grid_of(image))
+
+
 class HepaticDatastore(Datastore):  # type: ignore[misc]
     """Images and labels of a studies folder, as MONAI Label asks for them.
 
@@ -55,6 +59,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         auto_rescan_seconds: a listing that finds the last scan older than this starts another one in the background,
             and waits for it no longer than a moment; None scans on ``refresh`` only.
         header: reads the header of a file; hepatic's own by default.
+        check_label: looks into a labelmap (its file, its image) before it is saved; by default in this process.
 
     Raises:
         StorageError: the folder cannot be read, or ``.hepatic`` in it cannot be written.
@@ -69,8 +74,10 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         *,
         auto_rescan_seconds: float | None = 30.0,
         header: HeaderReader = read_header,
+        check_label: Callable[[Path, Path], None] = _check_label,
     ) -> None:
         self.store = Store(studies, header=header, not_images=(NotAnImageError,))
+        self.check_label = check_label
         self._auto_rescan_seconds = auto_rescan_seconds
         self._rescan_lock = threading.Lock()
         self._rescan: threading.Thread | None = None
@@ -220,6 +227,10 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         """Keep a copy of an image file (Store.add_image) and return its id: a DICOM file is called by its UIDs."""
         return self.store.add_image(Path(image_filename), image_id=image_id or "", info=image_info or {})
 
+    def add_series(self, files: Sequence[Path], image_info: Info) -> str:
+        """Keep copies of the files of one DICOM series (Store.add_series), all or none, and return its id."""
+        return self.store.add_series(files, info=image_info or {})
+
     def remove_image(self, image_id: str) -> None:
         """Move an image's files to ``.hepatic/removed`` and take its labels out of use."""
         with found_or(UnknownImageError):
@@ -285,7 +296,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         if not label_filename.endswith(".json"):
             with found_or(UnknownImageError):
                 source = self.store.source(image_id)
-            read_labelmap(Path(label_filename), like=read(source).grid)
+            self.check_label(Path(label_filename), source)
         params = info.get("params")
         hashes = [info.get("model_hash"), params.get("model_hash") if isinstance(params, Mapping) else None]
         with found_or(UnknownImageError):

@@ -104,7 +104,10 @@ def read_nifti(path: Path, *, max_pixels: int | None = None) -> Volume:
         check_bytes(path.name, promised=promised, there=len(data) - header.offset)
         array: NDArray[Any] = np.frombuffer(data, header.dtype, offset=header.offset).reshape(header.grid.shape)
         if (header.slope, header.intercept) != (1.0, 0.0):
-            array = (array.astype(np.float64) * header.slope + header.intercept).astype(np.float32)
+            scaled = np.empty(array.shape, np.float32)
+            for plane, stored in zip(scaled, array, strict=True):  # one by one: float64 of all of them is large
+                plane[...] = stored.astype(np.float64) * header.slope + header.intercept
+            array = scaled
         else:  # a copy: frombuffer gives no right to write
             array = array.astype(np.float64 if header.dtype.itemsize > 8 else header.dtype.newbyteorder("="))
         return Volume(array, header.grid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -108,14 +109,17 @@ def sha256_of(path: Path) -> str:
 
 
 def remove_stale(folder: Path, *, older_than_s: float) -> int:
-    """Remove temporary files nobody has written to for a while; return how many there were."""
+    """Remove temporary files and folders nobody has written to for a while; return how many there were."""
     count = 0
     with suppress(FileNotFoundError):
         for entry in os.scandir(folder):
             if entry.name.startswith(TEMPORARY):
                 with suppress(OSError):
                     if time.time() - entry.stat(follow_symlinks=False).st_mtime > older_than_s:
-                        Path(entry.path).unlink()
+                        if entry.is_dir(follow_symlinks=False):
+                            shutil.rmtree(entry.path)
+                        else:
+                            Path(entry.path).unlink()
                         count += 1
     return count
 

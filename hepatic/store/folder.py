@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,16 @@ from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.settings import settings
 from hepatic.store.case import LabelledCase
 from hepatic.store.database import Database
-from hepatic.store.disk import Written, make_folder, remove_stale, sha256_of, storage, sync_folder, write_temporary
+from hepatic.store.disk import (
+    TEMPORARY,
+    Written,
+    make_folder,
+    remove_stale,
+    sha256_of,
+    storage,
+    sync_folder,
+    write_temporary,
+)
 from hepatic.store.header import HeaderReader, ImageHeader
 from hepatic.store.images import Images
 from hepatic.store.labels import Labels
@@ -227,6 +236,62 @@ class Store:
                     added = self._keep(written, target, header)
             finally:
                 written.path.unlink(missing_ok=True)
+        if info:
+            self.images.update_info(added, info)
+        return added
+
+    def add_series(self, sources: Sequence[Path], *, info: Mapping[str, Any] | None = None) -> str:
+        """Keep copies of the files of one DICOM series, all of them or none, and return its id.
+
+        They appear in the studies folder together, in a folder below ``uploads``. Files that are there are passed over.
+
+        Raises:
+            BadInputError: one of them is no image, or they are not of one series.
+            ConflictError: there is another file for one of the instances.
+            StorageError: the disk is full or cannot be written; nothing was added.
+        """
+        series: set[str] = set()
+        known: str | None = None
+        with storage("keep the uploaded series"):
+            incoming = self.data / "incoming" / f"{TEMPORARY}{uuid.uuid4().hex}"
+            make_folder(incoming)
+            try:
+                names: list[str] = []
+                for source in sources:
+                    written = write_temporary(source, incoming)
+                    header = self._header(written.path)
+                    series.add(header.series_uid or "")
+                    same = self._same(header, written.sha256)
+                    if same is not None:
+                        written.path.unlink()
+                        known = same
+                        continue
+                    names.append(f"{len(names):05d}.dcm")
+                    written.path.rename(incoming / names[-1])
+                if len(series) != 1 or series == {""}:
+                    raise BadInputError(
+                        "uploaded series",
+                        expected="the files of one DICOM series",
+                        came="other images, or several series",
+                        fix="Upload each image by itself.",
+                    )
+                if known is not None and not names:
+                    self.images.update_info(known, info or {})
+                    return known
+                target = self.root / "uploads" / safe_id(series.pop())
+                make_folder(target.parent)
+                if target.exists():
+                    target = target.with_name(f"{target.name}-{uuid.uuid4().hex[:8]}")
+                sync_folder(incoming)
+                incoming.rename(target)
+                sync_folder(target.parent)
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
+        added = self._scanner.take_in(*((target / name).relative_to(self.root).as_posix() for name in names))
+        if added is None:
+            raise NotFoundError(
+                "uploaded series", expected="its files", came="none: somebody took them away", fix="Upload it again."
+            )
         if info:
             self.images.update_info(added, info)
         return added

@@ -104,15 +104,18 @@ class Scanner:
                 time.monotonic() - started,
             )
 
-    def take_in(self, relative: str) -> str | None:
-        """Index one file that was just put into the folder; return the id of its image, None if it is none."""
-        try:
-            status = (self._root / relative).stat()
-        except FileNotFoundError:
-            return None
-        self._read_all([Found(relative, status.st_size, status.st_mtime_ns)], None)
+    def take_in(self, *relative: str) -> str | None:
+        """Index files of one image that were just put into the folder; return its id, None if they are none."""
+        found = []
+        for path in relative:
+            try:
+                status = (self._root / path).stat()
+            except FileNotFoundError:
+                return None
+            found.append(Found(path, status.st_size, status.st_mtime_ns))
+        self._read_all(found, None)
         with self._database.read() as connection:
-            row = connection.execute("SELECT image_id FROM file WHERE path = ?", (relative,)).fetchone()
+            row = connection.execute("SELECT image_id FROM file WHERE path = ?", (relative[0],)).fetchone()
             return None if row is None else row[0]
 
     def holder(self, header: ImageHeader) -> tuple[str, str] | None:

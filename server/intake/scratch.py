@@ -52,10 +52,17 @@ class Scratch:
         Args:
             stream: the upload.
             suffix: one of the accepted ones, never the client's own.
+
+        Raises:
+            StorageError: the disk is full or cannot be written; nothing is left of the file.
         """
         path = self.dir / f"{uuid.uuid4().hex}{suffix}"
-        with path.open("wb") as file:
-            shutil.copyfileobj(stream, file, _CHUNK_BYTES)
+        try:
+            with storage("keep the upload"), path.open("wb") as file:
+                shutil.copyfileobj(stream, file, _CHUNK_BYTES)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         return path
 
     def owns(self, path: Path) -> bool:

@@ -19,7 +19,7 @@ from hepatic.store.names import base_name, safe_id, stem_of
 from server import worker
 from server.answer import media_type_of, sent_name
 from server.executor import Priority
-from server.intake.uploads import receive_image
+from server.host import is_shared
 from server.params import cleaned, parsed
 from server.plain import plain
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
@@ -40,16 +40,27 @@ def add(
     """Answer with the image's id: the one asked for, made fit for a file name, or else the file's name.
 
     A DICOM file may have any name without a suffix. hepatic's datastore calls it by its UIDs, and takes the same file
-    again for what it is: nothing new.
+    again for what it is: nothing new. A zip, tar or tar.gz holds one image, or the files of one DICOM series.
     """
     info = cleaned(parsed(params))
-    received = receive_image(services.scratch, file)
+    uploads = services.uploads
+    received = uploads.archive(file) if uploads.is_archive(file) else [uploads.image(file)]
     try:
         image_id = safe_id(image or stem_of(base_name(file.filename or "")))
         with services.host.storing() as datastore:
-            added = datastore.add_image(image_id, str(received), info)
+            if len(received) == 1:
+                added = datastore.add_image(image_id, str(received[0]), info)
+            elif is_shared(datastore):
+                added = datastore.add_series(received, info)
+            else:
+                raise BadInputError(
+                    "the archive",
+                    expected="one file, as this app's datastore keeps them",
+                    came="a series of several",
+                    fix="Put the files into the studies, or open a session with them.",
+                )
     finally:
-        services.scratch.discard(received)
+        uploads.discard(*received)
     return {"image": added}
 
 

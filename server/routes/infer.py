@@ -17,15 +17,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.store.names import LABEL_SUFFIXES
 from server import worker
 from server.access.guard import note
 from server.access.roles import Role
 from server.access.user import User, UserDep, signed
 from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
-from server.intake.uploads import receive_image
-from server.names import suffix_of
 from server.params import cleaned, parsed
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
 
@@ -111,7 +108,7 @@ def _prepare(
         session = services.sessions.get(session_id, touch=True)
         asked |= {"image": session.image, "session": session.for_app()}
     elif file is not None:
-        uploads.append(receive_image(services.scratch, file))
+        uploads.append(services.uploads.image(file))
         asked["image"] = str(uploads[-1])
     elif image:
         image_id = services.host.image_id(image)
@@ -121,8 +118,7 @@ def _prepare(
             "the request", expected="an image id, a session id or a file", came="none of them", fix="Send one."
         )
     if label is not None:
-        suffix = suffix_of(label.filename or "", LABEL_SUFFIXES, "the label file")
-        uploads.append(services.scratch.receive(label.file, suffix))
+        uploads.append(services.uploads.label(label))
         asked["label"] = str(uploads[-1])
     return asked
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
 
-from hepatic.store.names import LABEL_SUFFIXES, check_tag
+from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
-from server.names import suffix_of
+from server.host import is_shared
 from server.params import parsed
 from server.plain import plain
 from server.services import Services, ServicesDep
@@ -37,13 +37,12 @@ def save(
     tag = check_tag(tag or FINAL)
     image_id = host.image_id(image)
     given = signed(user, parsed(params))
-    suffix = suffix_of(label.filename or "", LABEL_SUFFIXES, "the label file")
-    received = services.scratch.receive(label.file, suffix)
+    received = services.uploads.label(label, inspected=not is_shared(host.datastore))
     try:
         with host.storing() as datastore:
             label_id = datastore.save_label(image_id, str(received), tag, given)
     finally:
-        services.scratch.discard(received)
+        services.uploads.discard(received)
     try:
         added = host.app.on_save_label(image_id, label_id)
     except Exception:

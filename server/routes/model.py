@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import struct
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,19 +10,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import FileResponse
 
-from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.disk import make_folder, put_in_place, storage, write_temporary
+from server.intake.uploads import WEIGHTS_SUFFIXES
 from server.names import suffix_of
 from server.plain import plain
 from server.services import Services, ServicesDep
 
 router = APIRouter(prefix="/model", tags=["Model"])
 
-UPLOAD_SUFFIXES = (".safetensors",)
-"""Weights that hold numbers only. A ``.pt`` or ``.ts`` file can hold code that runs when it is loaded."""
-
 _CARD = "card.json"
-_LARGEST_HEADER_BYTES = 100 << 20
 
 
 @router.get("/info/{model}", summary="Checksum, time and training numbers of the weights")
@@ -47,8 +42,8 @@ def download(services: ServicesDep, model: str) -> FileResponse:
 def upload(services: ServicesDep, model: str, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
     """Only safetensors, and only over safetensors; a registered version is never overwritten."""
     target = _file(services, model)
-    suffix_of(file.filename or "", UPLOAD_SUFFIXES, "the weights")
-    if target is None or target.suffix not in UPLOAD_SUFFIXES:
+    suffix_of(file.filename or "", WEIGHTS_SUFFIXES, "the weights")
+    if target is None or target.suffix not in WEIGHTS_SUFFIXES:
         raise ConflictError(
             "the model",
             expected="one whose weights are safetensors",
@@ -56,9 +51,8 @@ def upload(services: ServicesDep, model: str, file: Annotated[UploadFile, File()
             fix="Put the file in place on the server itself.",
         )
     _refuse_version(target)
-    received = services.scratch.receive(file.file, UPLOAD_SUFFIXES[0])
+    received = services.uploads.weights(file)
     try:
-        _check_safetensors(received)
         with storage("keep the weights"):
             make_folder(target.parent)
             written = write_temporary(received, target.parent)
@@ -67,7 +61,7 @@ def upload(services: ServicesDep, model: str, file: Annotated[UploadFile, File()
             finally:
                 written.path.unlink(missing_ok=True)
     finally:
-        services.scratch.discard(received)
+        services.uploads.discard(received)
     return _described(target)
 
 
@@ -114,20 +108,4 @@ def _refuse_version(file: Path) -> None:
             expected="weights that may be replaced",
             came="a registered version, which is never overwritten",
             fix="Train a new version, or choose one with `hepatic models promote` or `hepatic models rollback`.",
-        )
-
-
-def _check_safetensors(file: Path) -> None:
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        header: Any = None
-        if 0 < length <= min(_LARGEST_HEADER_BYTES, file.stat().st_size - 8):
-            try:
-                header = json.loads(stream.read(length))
-            except (ValueError, RecursionError):
-                header = None
-    if not isinstance(header, dict):
-        raise BadInputError(
-            "the weights", expected="a safetensors file", came="something else", fix="Save them with safetensors."
         )

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from hepatic.errors import BadInputError
 from hepatic.store.names import split_suffix
 from server.answer import media_type_of
-from server.intake.uploads import receive_image
 from server.services import ServicesDep
 
 router = APIRouter(prefix="/session", tags=["Session"])
@@ -25,23 +24,17 @@ def create(
     uncompress: bool = False,
     expiry: int = 0,
 ) -> dict[str, Any]:
-    """Answer with the session's id; ``expiry`` is in seconds after its last use."""
-    if uncompress:
-        raise BadInputError(
-            "the session", expected="image files", came="an archive to unpack", fix="Send the files themselves."
-        )
-    received: list[Path] = []
+    """Answer with the session's id; ``expiry`` is in seconds after its last use.
+
+    With ``uncompress``, the one file is a zip, tar or tar.gz with an image, or with the files of one DICOM series.
+    """
+    if uncompress and len(files) != 1:
+        raise BadInputError("the session", expected="one archive", came=f"{len(files)} files", fix="Send one of them.")
+    received = services.uploads.archive(files[0]) if uncompress else services.uploads.images(files)
     try:
-        for file in files:
-            received.append(receive_image(services.scratch, file))
-        suffixes = {split_suffix(path.name)[1] for path in received}
-        if len(suffixes) != 1:
-            raise BadInputError(
-                "the session", expected="one image", came="files of several kinds", fix="Open a session for each."
-            )
-        session = services.sessions.add(received, suffixes.pop(), expiry)
+        session = services.sessions.add(received, split_suffix(received[0].name)[1], expiry)
     finally:
-        services.scratch.discard(*received)
+        services.uploads.discard(*received)
     return {"session_id": session.name, "session_info": session.for_client()}
 
 

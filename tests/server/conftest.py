@@ -62,3 +62,8 @@ def slicer(server, tmp_path):
 @pytest.fixture
 def new_image(tmp_path):
     return write_image(tmp_path / "new volume.nrrd", 99)
+
+
+@pytest.fixture(scope="session")
+def inspector(services):
+    return services.inspector

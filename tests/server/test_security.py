@@ -10,12 +10,15 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+import numpy as np
 import requests
 from fastapi import UploadFile
 from pydicom.uid import generate_uid
+from safetensors.numpy import save
 
 from hepatic.errors import BadInputError
 from server.intake.scratch import Scratch
+from server.intake.uploads import Uploads
 from server.routes.model import upload
 from tests.store.studies import write_xa_run
 
@@ -97,7 +100,7 @@ def test_uploads_of_other_kinds_are_refused(server, name, studies):
     assert sorted(studies.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["x.mha", "x.png", "x.mhd", "x.nii.gz.zip", "1.2.840.113", "IM0001"])
+@pytest.mark.parametrize("name", ["x.mha", "x.png", "x.mhd", "x.nii.gz.7z", "1.2.840.113", "IM0001"])
 def test_what_the_store_does_not_take_is_refused_before_it(server, name, services):
     for path, field in (("datastore/image", "file"), ("session/", "files")):
         answer = requests.put(f"{server}/{path}", files={field: (name, b"no image")}, timeout=10)
@@ -139,11 +142,12 @@ def test_deeply_nested_params_are_refused(server):
         assert answer.json()["detail"]
 
 
-def test_weights_are_not_read_into_memory(tmp_path, monkeypatch):
+def test_weights_are_not_read_into_memory(tmp_path, monkeypatch, inspector):
     target = tmp_path / "models" / "model.safetensors"
-    sent = struct.pack("<Q", 2) + b"{}" + bytes(1000)
+    sent = save({"weight": np.zeros(250, np.float32)})
     host = SimpleNamespace(models={"m": 1}, app=SimpleNamespace(model_file=lambda name, validate=True: str(target)))
-    services = SimpleNamespace(host=host, scratch=Scratch(tmp_path / "scratch"))
+    scratch = Scratch(tmp_path / "scratch")
+    services = SimpleNamespace(host=host, scratch=scratch, uploads=Uploads(scratch, inspector))
     monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("the whole file was read"))
     told = upload(services, "m", UploadFile(io.BytesIO(sent), filename="m.safetensors"))
     monkeypatch.undo()
