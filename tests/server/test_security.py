@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-import pytest
 import numpy as np
+import pytest
 import requests
 from fastapi import UploadFile
 from pydicom.uid import generate_uid
