@@ -20,11 +20,12 @@ from server import worker
 from server.answer import media_type_of, sent_name
 from server.executor import Priority
 from server.host import is_shared
+from server.intake.spool import SpoolingRoute
 from server.params import cleaned, parsed
 from server.plain import plain
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
 
-router = APIRouter(prefix="/datastore", tags=["Datastore"])
+router = APIRouter(route_class=SpoolingRoute, prefix="/datastore", tags=["Datastore"])
 
 _CHECKSUM = re.compile(r"(?:(?P<algorithm>[A-Za-z0-9]+):)?(?P<digest>[0-9a-fA-F]{32,128})")
 

@@ -23,11 +23,12 @@ from server.access.roles import Role
 from server.access.user import User, UserDep, signed
 from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
+from server.intake.spool import SpoolingRoute
 from server.params import cleaned, parsed
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
 
 logger = logging.getLogger(__name__)
-router = APIRouter(prefix="/infer", tags=["Infer"])
+router = APIRouter(route_class=SpoolingRoute, prefix="/infer", tags=["Infer"])
 
 ORIGINAL = "original"
 """The tag of labels that a model made."""

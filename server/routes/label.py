@@ -12,12 +12,13 @@ from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
 from server.host import is_shared
+from server.intake.spool import SpoolingRoute
 from server.params import parsed
 from server.plain import plain
 from server.services import Services, ServicesDep
 
 logger = logging.getLogger(__name__)
-router = APIRouter(prefix="/datastore", tags=["Datastore"])
+router = APIRouter(route_class=SpoolingRoute, prefix="/datastore", tags=["Datastore"])
 
 FINAL = "final"
 """The tag of labels that somebody has finished."""

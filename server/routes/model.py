@@ -12,12 +12,13 @@ from fastapi.responses import FileResponse
 
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.disk import make_folder, put_in_place, storage, write_temporary
+from server.intake.spool import SpoolingRoute
 from server.intake.uploads import WEIGHTS_SUFFIXES
 from server.names import suffix_of
 from server.plain import plain
 from server.services import Services, ServicesDep
 
-router = APIRouter(prefix="/model", tags=["Model"])
+router = APIRouter(route_class=SpoolingRoute, prefix="/model", tags=["Model"])
 
 _CARD = "card.json"
 

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from hepatic.errors import BadInputError
 from hepatic.store.names import split_suffix
 from server.answer import media_type_of
+from server.intake.spool import SpoolingRoute
 from server.services import ServicesDep
 
-router = APIRouter(prefix="/session", tags=["Session"])
+router = APIRouter(route_class=SpoolingRoute, prefix="/session", tags=["Session"])
 
 
 @router.put("/", summary="Open a session with an image")
