@@ -71,7 +71,7 @@ def answer_to(failure: Exception, during: str) -> JSONResponse:
         error = getattr(failure, "error", None)
         failure = AppError(str(getattr(error, "name", error)), str(getattr(failure, "msg", "")))
     if is_full(failure):
-        failure = DiskFullError("The disk is full. Free some space and try again.")
+        failure = DiskFullError("The disk is full: free some space and try again.")
     status = next((code for kind, code in _STATUS if isinstance(failure, kind)), 500)
     if status in (500, 504):
         logger.error("%s failed: %s", during, failure, exc_info=failure)

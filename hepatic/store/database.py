@@ -114,7 +114,8 @@ class Database:
         """Lend a connection inside a write transaction; no other process writes meanwhile.
 
         Args:
-            undo: called if the transaction fails, while the write lock is still held.
+            undo: called if the transaction fails; while the write lock is still held, unless SQLite has given it up by
+                itself, as it does when the disk is full.
         """
         connection = self._take()
         try:
@@ -124,9 +125,9 @@ class Database:
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
+                    if undo is not None:
+                        undo()
                     if connection.in_transaction:
-                        if undo is not None:
-                            undo()
                         connection.execute("ROLLBACK")
                     raise
         finally:

@@ -18,6 +18,7 @@ from hepatic.store.case import LabelledCase
 from hepatic.store.database import Database
 from hepatic.store.disk import (
     TEMPORARY,
+    StorageError,
     Written,
     make_folder,
     remove_stale,
@@ -233,7 +234,7 @@ class Store:
                     else:
                         target = self.root / (safe_id(image_id) + suffix if image_id else base)
                     _check_upload(target.name, suffix)
-                    added = self._keep(written, target, header)
+                    return self._keep(written, target, header, info or {})
             finally:
                 written.path.unlink(missing_ok=True)
         if info:
@@ -287,13 +288,11 @@ class Store:
                 sync_folder(target.parent)
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
-        added = self._scanner.take_in(*((target / name).relative_to(self.root).as_posix() for name in names))
+        added = self._enter([target / name for name in names], info or {}, ours=True)
         if added is None:
             raise NotFoundError(
                 "uploaded series", expected="its files", came="none: somebody took them away", fix="Upload it again."
             )
-        if info:
-            self.images.update_info(added, info)
         return added
 
     def remove_image(self, image_id: str, *, author: str = "") -> None:
@@ -382,17 +381,39 @@ class Store:
             fix="To replace it, remove the image first.",
         )
 
-    def _keep(self, written: Written, target: Path, header: ImageHeader) -> str:
+    def _enter(self, files: list[Path], info: Mapping[str, Any], *, ours: bool) -> str | None:
+        """Put files that are in their place into the index, with notes; return the id of their image.
+
+        Args:
+            ours: whether to take them away again if that cannot be done; a file that was there before stays.
+        """
+        relative = [file.relative_to(self.root).as_posix() for file in files]
+        try:
+            added = self._scanner.take_in(*relative)
+            if added is not None and info:
+                self.images.update_info(added, info)
+        except StorageError:
+            if ours:
+                for file in files:
+                    file.unlink(missing_ok=True)
+                with suppress(StorageError):  # what it could not forget now it will not find at the next scan
+                    self._scanner.forget(relative)
+                with suppress(OSError):
+                    if files[0].parent != self.root:
+                        files[0].parent.rmdir()
+            raise
+        return added
+
+    def _keep(self, written: Written, target: Path, header: ImageHeader, info: Mapping[str, Any]) -> str:
         """Put a file in its place and into the index; return the id of its image."""
         make_folder(target.parent)
         is_new = self._place(written.path, target, written.sha256)
-        relative = target.relative_to(self.root).as_posix()
-        added = self._scanner.take_in(relative)
+        added = self._enter([target], info, ours=is_new)
         if added is not None:
             return added
-        if is_new:  # and nobody else's; a file that was there before is not ours to take away
+        if is_new:  # and nobody else's
             target.unlink(missing_ok=True)
-            self._scanner.forget([relative])
+            self._scanner.forget([target.relative_to(self.root).as_posix()])
         same = self._same(header, written.sha256)  # somebody else uploaded it at the same moment
         if same is None:
             raise ConflictError(

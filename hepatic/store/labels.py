@@ -88,7 +88,7 @@ class Labels:
             target: Path | None = None
 
             def undo() -> None:
-                if target is not None:
+                if target is not None and not self._is_committed(target.relative_to(self._data).as_posix()):
                     target.unlink(missing_ok=True)
 
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import stat
 import tarfile
 import zipfile
@@ -65,9 +66,7 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> list[Path]:
             if stream is None:
                 continue
             path = folder / f"{len(written):05d}"
-            with storage("unpack the archive"):
-                file = path.open("xb")
-            with file:
+            with path.open("xb") as file:
                 while chunk := stream.read(_CHUNK_BYTES):
                     total += len(chunk)
                     if total > most_bytes:
@@ -76,8 +75,7 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> list[Path]:
                             "more",
                             f"Images are not packed over {_RATIO} times; send them in smaller archives.",
                         )
-                    with storage("unpack the archive"):
-                        file.write(chunk)
+                    file.write(chunk)
             written.append(path)
     return written
 
@@ -136,8 +134,11 @@ def _refusing() -> Iterator[None]:
         raise _refused("a zip, tar or tar.gz archive", "one that is damaged", "Pack the files again.") from error
     except RuntimeError as error:  # zipfile's word for a password
         raise _refused("an archive without a password", "an encrypted one", "Pack the files without one.") from error
-    except OSError as error:  # gzip's own kind of complaint, too
-        raise _refused("a zip, tar or tar.gz archive", "one that cannot be read", "Pack the files again.") from error
+    except gzip.BadGzipFile as error:
+        raise _refused("a zip, tar or tar.gz archive", "one that is damaged", "Pack the files again.") from error
+    except OSError:
+        with storage("unpack the archive"):
+            raise
 
 
 def _special() -> BadInputError:

@@ -14,6 +14,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hepatic.store.disk import is_full
+
 _MOST_FILES = 500
 """Each may be an open file of this process; a longer series comes as an archive."""
 
@@ -53,6 +55,10 @@ class _SpoolingRequest(Request):
                     self._form = await parser.parse()
             except MultiPartException as error:
                 raise HTTPException(400, error.message) from error
+            except OSError as error:  # which FastAPI would call a body that cannot be parsed
+                if is_full(error):
+                    raise HTTPException(507, "The disk is full: free some space and try again.") from error
+                raise
         return await super()._get_form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
 
 
