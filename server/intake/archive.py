@@ -100,6 +100,8 @@ def _of_zip(archive: Path) -> Generator[tuple[str, IO[bytes] | None]]:
         for member in file.infolist():
             if member.flag_bits & 1:
                 raise _refused("an archive without a password", "an encrypted one", "Pack the files without one.")
+            if not member.filename:
+                raise _refused("entries with names", "one without", "Pack the files again.")
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _special()

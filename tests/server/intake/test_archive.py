@@ -94,6 +94,13 @@ def test_an_archive_that_unpacks_to_much_more_than_itself_is_a_bomb(tmp_path, mo
         unpack(bomb, tmp_path, Limits(files=5, bytes=1 << 30))
 
 
+def test_an_entry_has_a_name(tmp_path):
+    archive = zipped(tmp_path / "a.zip", [("x", b"")])
+    archive.write_bytes(archive.read_bytes().replace(b"x", b"\0"))
+    with pytest.raises(BadInputError, match="entries with names"):
+        unpack(archive, tmp_path, LIMITS)
+
+
 def test_a_password_is_not_asked_for(tmp_path):
     archive = zipped(tmp_path / "a.zip", [("x", b"secret")], packing=zipfile.ZIP_STORED)
     data = bytearray(archive.read_bytes())
