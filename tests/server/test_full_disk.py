@@ -93,11 +93,14 @@ WRITES = {
 
 def tree(folder):
     """What is kept: names, sizes and contents, but for logs, the index (looked into through the server) and locks."""
-    skipped = ("logs", "scratch", "observe")
+    skipped = {"logs", "scratch", "audit"}
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and not set(path.relative_to(folder).parts) & set(skipped) and "index.db" not in path.name
+        if path.is_file()
+        and not skipped.intersection(path.relative_to(folder).parts)
+        and "sqlite" not in path.name
+        and "index.db" not in path.name
     }
 
 
