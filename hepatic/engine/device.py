@@ -48,10 +48,14 @@ def training_devices(names: str) -> list[str]:
     return [str(device) for device in chosen]
 
 
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Channels-last layout by the number of a tensor's axes: convolutions are faster in it, on CPU and GPU."""
+
+
 def place(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to its device, with 2D convolutions in channels-last layout, which is faster on CPU and GPU."""
+    """Move a network to its device, with convolutions in channels-last layout."""
     network.to(device)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            cast(Any, module).to(memory_format=torch.channels_last)
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.ConvTranspose3d):
+            cast(Any, module).to(memory_format=LAYOUTS[module.weight.ndim])
     return network

@@ -17,7 +17,7 @@ from torch import nn
 
 from hepatic.engine.cache import BoundedCache
 from hepatic.engine.card import ModelCard
-from hepatic.engine.device import choose_device, place
+from hepatic.engine.device import LAYOUTS, choose_device, place
 from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import NotFoundError
 from hepatic.geometry import Grid
@@ -165,9 +165,9 @@ def run_network(model: LoadedModel, image: torch.Tensor, device: torch.device) -
     """One prepared image (C, spatial...) to probabilities (labels, spatial...), float32 on the CPU."""
     with torch.inference_mode():
         batch = image[None].to(device, non_blocking=True)
-        if batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        return model.task.probabilities(model.network(batch))[0].float().cpu()
+        if batch.ndim in LAYOUTS:
+            batch = batch.contiguous(memory_format=LAYOUTS[batch.ndim])
+        return model.task.probabilities(model.task.inferer(batch, model.network))[0].float().cpu()
 
 
 def _slim(sample: Sample) -> Sample:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from monai.inferers import Inferer, SimpleInferer
 from torch import nn
 
 from hepatic.errors import BadInputError, NotFoundError
@@ -110,6 +111,8 @@ class SegmentationTask:
         probabilities: network output for a batch -> (B, len(labels), spatial...) in [0, 1].
         pre: deterministic; the one description of pre-processing, used in inference and training alike.
         post: from probabilities to the labelmap on the source grid and the facts about it.
+        inferer: brings a prepared image to the network: whole, or window by window (``SlidingWindowInferer``) where
+            it is larger than the network takes at once.
         options: what a client may set per request.
         presets: by name, the fields that differ from this task's own.
         preset_name: which preset this task is.
@@ -124,6 +127,7 @@ class SegmentationTask:
     probabilities: Callable[[Any], torch.Tensor]
     pre: tuple[Transform, ...]
     post: tuple[Transform, ...]
+    inferer: Inferer = field(default_factory=SimpleInferer)
     options: tuple[Option, ...] = ()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset_name: str = "small"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from monai.inferers import SlidingWindowInferer
 
 from hepatic.engine.card import ModelCard
 from hepatic.engine.predict import Predictor
@@ -160,3 +161,38 @@ def test_the_cache_stays_within_its_bound(registry, tmp_path):
         predictor.predict(TOY, write_run(tmp_path / f"{seed}.dcm", seed=seed, size=(160, 120)))
     assert predictor._sources.bytes <= 1 << 19
     assert predictor._sources.misses == 8
+
+
+class Bright(torch.nn.Module):
+    """Looks at one voxel at a time; notes the shapes it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(()))
+        self.shapes = []
+
+    def forward(self, image):
+        self.shapes.append(tuple(image.shape))
+        return image - self.level
+
+
+def whole_volume(sample):
+    return {**sample, "image": torch.from_numpy(sample["source"].array.astype(np.float32))[None], "facts": {}}
+
+
+def on_its_grid(sample):
+    return {**sample, "labelmap": (sample["probabilities"][0] > 0.5).numpy().astype(np.uint8)}
+
+
+def test_a_volume_larger_than_the_window_is_answered_window_by_window(registry, tmp_path):
+    array = np.random.default_rng(0).integers(-100, 100, (20, 30, 26)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "ct.nrrd"))
+    windows = SlidingWindowInferer(roi_size=(16, 16, 16), sw_batch_size=2, overlap=0.25, mode="gaussian")
+    fields = {"network": Bright, "inferer": windows, "pre": (whole_volume,), "post": (on_its_grid,), "modality": "CT"}
+    task = dataclasses.replace(TOY, **fields)
+    publish(registry, 0)
+    predictor = Predictor(registry, device="cpu")
+    found = predictor.predict(task, tmp_path / "ct.nrrd")
+    assert np.array_equal(found.labelmap, array > 0)
+    assert {shape[2:] for shape in predictor.model(task).network.shapes} == {(16, 16, 16)}
+    assert len(predictor.model(task).network.shapes) > 1
