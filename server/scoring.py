@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hepatic.active.score import read_scores
+from hepatic.store.score import read_scores
 from server import worker
 from server.executor import Executor
 from server.host import Host
@@ -67,6 +67,7 @@ class BackgroundScoring:
         self._lock = threading.Lock()
         self._methods: list[_Method] = []
         self._images: set[str] = set()
+        self._seen_arrivals: int | None = None
         self._tried: set[_Task] = set()
         self._complaint = ""
         jobs.serve(KIND, self._run)
@@ -83,7 +84,10 @@ class BackgroundScoring:
         """
         try:
             with self._lock:
-                methods = self._runnable()
+                methods, arrivals = self._runnable(), self._arrivals()
+                if methods == self._methods and arrivals is not None and arrivals == self._seen_arrivals:
+                    return
+                self._seen_arrivals = arrivals
                 images = self._unlabelled() if methods else {}
                 is_new = methods != self._methods or not images.keys() <= self._images
                 self._images = set(images)
@@ -154,6 +158,11 @@ class BackgroundScoring:
             if in_one_go is not None:
                 return dict(in_one_go())
             return {image: {} for image in datastore.get_unlabeled_images()}
+
+    def _arrivals(self) -> int | None:
+        """Return a number that tells whether there can be new images; None where the datastore has none."""
+        waiting = getattr(self._host.datastore, "waiting", None)
+        return None if waiting is None else int(waiting().arrivals())
 
     def _work(self, methods: list[_Method], images: Mapping[str, Mapping[str, Any]]) -> list[_Task]:
         scored = {

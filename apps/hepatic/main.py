@@ -9,6 +9,7 @@ from hepatic.adapters import compat
 
 compat.install()
 
+from monailabel.config import settings as stock  # noqa: E402
 from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
 
 from hepatic import __version__  # noqa: E402
@@ -36,7 +37,9 @@ class HepaticApp(MONAILabelApp):
         super().__init__(app_dir, studies, conf, name="hepatic", description=type(self).__doc__, version=__version__)
 
     def init_datastore(self) -> HepaticDatastore:
-        return HepaticDatastore(self.studies)
+        watched = not stock.MONAI_LABEL_DATASTORE_READ_ONLY  # workers leave it to the server to look for new images
+        first_scan_seconds = 10.0 if stock.MONAI_LABEL_DATASTORE_AUTO_RELOAD else None
+        return HepaticDatastore(self.studies, scan=watched, first_scan_seconds=first_scan_seconds)
 
     def init_infers(self) -> dict[str, HepaticInferTask]:
         return {name: HepaticInferTask(task, self.predictor) for name, task in self.tasks.items()}

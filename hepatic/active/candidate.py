@@ -1,28 +1,14 @@
-"""An unlabelled image that may be handed to somebody next."""
+"""Unlabelled images that may be handed to somebody next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from hepatic.active.score import Score, read_scores
-
-#: Key under which MONAI Label notes who was handed an image: {"<strategy>": {"ts": seconds, "client_id": ...}}.
-HANDED_KEY = "strategy"
-
-
-@dataclass(frozen=True)
-class Handed:
-    """That an image was handed to a client.
-
-    Attributes:
-        at: seconds since 1970.
-        client: the client's id, empty if it gave none.
-    """
-
-    at: float
-    client: str
+from hepatic.store.handed import Handed, read_handed
+from hepatic.store.score import Score, Version, read_scores
 
 
 @dataclass(frozen=True)
@@ -34,28 +20,63 @@ class Candidate:
     handed: tuple[Handed, ...] = ()
 
 
+class Candidates(Protocol):
+    """Images one of which is handed out next: a list of them, or an index that need not list them (store.waiting)."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def nth(self, position: int) -> str | None:
+        """Return the one at a position in their order, from 0 on; None if there is none."""
+
+    def any(self) -> str | None:
+        """Draw one with equal chance; None if there is none."""
+
+    def best(self, model: str, version: Version | None = None) -> tuple[str, Score] | None:
+        """Return the one with the highest score by a model, or by this version of it; None if none has any."""
+
+
+class Listed:
+    """Candidates in a list, in the order in which they are given."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._all = candidates
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def nth(self, position: int) -> str | None:
+        """See ``Candidates``."""
+        return self._all[position].id if position < len(self._all) else None
+
+    def any(self) -> str | None:
+        """See ``Candidates``."""
+        return random.choice(self._all).id if self._all else None
+
+    def best(self, model: str, version: Version | None = None) -> tuple[str, Score] | None:
+        """See ``Candidates``."""
+        scored = [(one.id, score) for one in self._all for score in one.scores if score.model == model]
+        meant = [(id, score) for id, score in scored if version is None or score.version == version]
+        return max(meant, key=lambda pair: pair[1].score, default=None)
+
+
 def candidate(image_id: str, info: Mapping[str, Any]) -> Candidate:
     """Read a candidate from an image's info; what is not as expected is passed over."""
-    handed = []
-    notes = info.get(HANDED_KEY)
-    for note in notes.values() if isinstance(notes, Mapping) else ():
-        if isinstance(note, Mapping) and isinstance(note.get("ts"), int | float):
-            handed.append(Handed(float(note["ts"]), str(note.get("client_id") or "")))
-    return Candidate(image_id, read_scores(info), tuple(handed))
+    return Candidate(image_id, read_scores(info), read_handed(info))
 
 
-def free(candidates: Sequence[Candidate], *, client: str, now: float, within_seconds: float) -> list[Candidate]:
-    """Leave out what another client was handed a short while ago, unless nothing else is left.
+def taken(candidates: Sequence[Candidate], *, client: str, now: float, within_seconds: float) -> Collection[str]:
+    """Return the ids of what another client was handed a short while ago.
 
     Args:
+        candidates: those that were handed to somebody, at least.
         client: who asks; a client without an id is another one every time.
         now: seconds since 1970.
         within_seconds: how long an image is kept for the client it was handed to.
     """
-
-    def is_taken(one: Candidate) -> bool:
-        return any(
-            0 <= now - handed.at < within_seconds and not (client and handed.client == client) for handed in one.handed
-        )
-
-    return [one for one in candidates if not is_taken(one)] or list(candidates)
+    return {
+        one.id
+        for one in candidates
+        for handed in one.handed
+        if 0 <= now - handed.at < within_seconds and not (client and handed.client == client)
+    }

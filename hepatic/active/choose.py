@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hepatic.active.candidate import Candidate
-from hepatic.active.score import Version
+from hepatic.active.candidate import Candidates
+from hepatic.store.score import Version
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,21 @@ class Choice:
     score: float | None = None
 
 
-def choose_first(candidates: Sequence[Candidate]) -> Choice | None:
+def choose_first(candidates: Candidates) -> Choice | None:
     """Take the first in the order given; None if there is none."""
-    return Choice(candidates[0].id, "first in order") if candidates else None
+    return _because(candidates.nth(0), "first in order")
 
 
-def choose_random(candidates: Sequence[Candidate], *, seed: int | None = None) -> Choice | None:
+def choose_random(candidates: Candidates, *, seed: int | None = None) -> Choice | None:
     """Take any with equal chance; the same one for the same candidates and seed. None if there is none."""
-    if not candidates:
-        return None
-    return Choice(random.Random(seed).choice(candidates).id, "drawn at random")
+    if seed is None:
+        return _because(candidates.any(), "drawn at random")
+    count = len(candidates)
+    return _because(candidates.nth(random.Random(seed).randrange(count)) if count else None, "drawn at random")
 
 
 def choose_uncertain(
-    candidates: Sequence[Candidate], *, served: Mapping[str, Version], model: str | None = None
+    candidates: Candidates, *, served: Mapping[str, Version], model: str | None = None
 ) -> Choice | None:
     """Take the one a served model is least sure of.
 
@@ -46,6 +47,7 @@ def choose_uncertain(
     is none of those. Without any score the first in the order given is taken.
 
     Args:
+        candidates: what there is to choose from.
         served: version by model, as served now, the preferred model first.
         model: look at the scores of this model only.
 
@@ -53,12 +55,14 @@ def choose_uncertain(
         The choice, None if there are no candidates.
     """
     for name in served if model is None else (model,):
-        scored = [(one, score) for one in candidates for score in one.scores if score.model == name]
-        current = [(one, score) for one, score in scored if served.get(name) == score.version]
-        if scored:
-            one, score = max(current or scored, key=lambda pair: pair[1].score)
+        current = candidates.best(name, served[name]) if name in served else None
+        found = current or candidates.best(name)
+        if found is not None:
+            id, score = found
             stale = "" if current else ", which is not the one served; no image is scored by that yet"
-            return Choice(one.id, f"highest uncertainty of {name} version {score.version}{stale}", score.score)
-    if candidates:
-        return Choice(candidates[0].id, "first in order: no image is scored yet")
-    return None
+            return Choice(id, f"highest uncertainty of {name} version {score.version}{stale}", score.score)
+    return _because(candidates.nth(0), "first in order: no image is scored yet")
+
+
+def _because(id: str | None, reason: str) -> Choice | None:
+    return None if id is None else Choice(id, reason)

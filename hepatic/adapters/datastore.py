@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -32,6 +34,7 @@ from hepatic.store.images import Image
 from hepatic.store.label import Label
 from hepatic.store.names import label_suffix
 from hepatic.store.scan import suffix_of
+from hepatic.store.waiting import Waiting
 
 compat.install()
 
@@ -43,6 +46,11 @@ logger = logging.getLogger(__name__)
 
 _FINAL = str(DefaultLabelTag.FINAL.value)
 _MOMENT_SECONDS = 0.25
+_QUICK_SECONDS = 0.01
+"""A scan that takes no longer is waited for where it was asked for by a listing."""
+_RARELY = 20
+"""How much longer than a scan takes is the time between two of them, at least."""
+_TELL_SECONDS = 10.0
 
 
 def _check_label(label: Path, image: Path) -> None:
@@ -55,9 +63,12 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     A label's id is its image's id. Labels are never overwritten: saving adds a version, removing adds a tombstone.
 
     Args:
-        studies: the folder with DICOM, NIfTI and NRRD files; scanned before the constructor returns.
+        studies: the folder with DICOM, NIfTI and NRRD files.
         auto_rescan_seconds: a listing that finds the last scan older than this starts another one in the background,
-            and waits for it no longer than a moment; None scans on ``refresh`` only.
+            and waits for it only where scans are quick; None scans on ``refresh`` only.
+        first_scan_seconds: how long the constructor waits for the first scan at most, which then goes on in the
+            background; None waits for its end.
+        scan: whether to scan at all; somebody else keeps the index in line with the folder where this is off.
         header: reads the header of a file; hepatic's own by default.
         check_label: looks into a labelmap (its file, its image) before it is saved; by default in this process.
 
@@ -73,16 +84,21 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         studies: str | Path,
         *,
         auto_rescan_seconds: float | None = 30.0,
+        first_scan_seconds: float | None = None,
+        scan: bool = True,
         header: HeaderReader = read_header,
         check_label: Callable[[Path, Path], None] = _check_label,
     ) -> None:
         self.store = Store(studies, header=header, not_images=(NotAnImageError,))
         self.check_label = check_label
-        self._auto_rescan_seconds = auto_rescan_seconds
+        self._auto_rescan_seconds = auto_rescan_seconds if scan else None
         self._rescan_lock = threading.Lock()
         self._rescan: threading.Thread | None = None
-        self._scanned = 0.0
-        self.refresh()
+        self._scanned, self._took = time.monotonic(), math.inf
+        if scan and first_scan_seconds is not None:
+            self._scan_first(first_scan_seconds)
+        elif scan:
+            self.refresh()
 
     # What it is called
 
@@ -106,8 +122,20 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Notice files that were added, changed or removed."""
-        self.store.rescan()
+        self._scan()
+
+    def _scan(self, *, gently_after_s: float = math.inf) -> None:
+        started = told = time.monotonic()
+
+        def tell(done: int, of: int) -> None:
+            nonlocal told
+            if time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                logger.info("%d of %d new or changed files are read", done, of)
+
+        self.store.rescan(gently_after_s=gently_after_s, progress=tell)
         self._scanned = time.monotonic()
+        self._took = self._scanned - started
 
     def list_images(self) -> list[str]:
         """Return the ids of all images, in the order of their paths."""
@@ -124,10 +152,18 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         self._rescan_if_old()
         return self.store.labels.unlabelled(_tag(label_tag), names=labels or ())
 
-    def unlabeled_infos(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[tuple[str, Info]]:
-        """Return ids and stored info of the unlabelled images in one go, for strategies."""
-        ids = self.get_unlabeled_images(label_tag, labels)
-        return [(image.id, image.info) for image in self.store.images.all(ids)]
+    def unlabeled_infos(self) -> list[tuple[str, Info]]:
+        """Return ids and stored info of the images without a final label in one go."""
+        return self.waiting().infos()
+
+    def waiting(self, *, passed_over: Collection[str] = ()) -> Waiting:
+        """Return the images without a final label, for strategies and scoring, without listing them.
+
+        Args:
+            passed_over: ids among them that are left out.
+        """
+        self._rescan_if_old()
+        return replace(self.store.waiting, passed_over=frozenset(passed_over))
 
     def datalist(self) -> list[Info]:
         """Return the pairs for training: ``image`` and ``label`` paths, with ``image_id`` and ``patient_id``."""
@@ -324,18 +360,43 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def _rescan_if_old(self) -> None:
         """Start a scan in the background if the last one is old, and give it a moment to end."""
-        if self._auto_rescan_seconds is None or time.monotonic() - self._scanned < self._auto_rescan_seconds:
+        if self._auto_rescan_seconds is None:
             return
+        pause_s = max(self._auto_rescan_seconds, _RARELY * self._took if math.isfinite(self._took) else 0.0)
+        if time.monotonic() - self._scanned < pause_s:
+            return
+        rescan = self._start(lambda: self._quietly(gently_after_s=0.0))
+        if self._took < _QUICK_SECONDS:
+            rescan.join(_MOMENT_SECONDS)
+
+    def _start(self, scan: Callable[[], None]) -> threading.Thread:
         with self._rescan_lock:
             if self._rescan is None or not self._rescan.is_alive():
-                self._rescan = threading.Thread(target=self._rescan_quietly, name="hepatic-rescan", daemon=True)
+                self._rescan = threading.Thread(target=scan, name="hepatic-rescan", daemon=True)
                 self._rescan.start()
-            rescan = self._rescan
-        rescan.join(_MOMENT_SECONDS)
+            return self._rescan
 
-    def _rescan_quietly(self) -> None:
+    def _scan_first(self, wait_s: float) -> None:
+        """Scan, in the background after a while; what goes wrong before is raised here."""
+        failures: list[HepaticError] = []
+
+        def scan() -> None:
+            try:
+                self._scan(gently_after_s=wait_s)
+            except HepaticError as failure:
+                failures.append(failure)
+                logger.error("The studies folder could not be scanned: %s", failure)
+
+        first = self._start(scan)
+        first.join(wait_s)
+        if failures:
+            raise failures[0]
+        if first.is_alive():
+            logger.info("The studies are still being read; images appear as they are")
+
+    def _quietly(self, *, gently_after_s: float) -> None:
         try:
-            self.refresh()
+            self._scan(gently_after_s=gently_after_s)
         except HepaticError:
             self._scanned = time.monotonic()  # try again after a while, not at every listing
             logger.exception("The studies folder could not be scanned")

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hepatic.active.score import Score, write_score
 from hepatic.adapters import compat
 from hepatic.engine.predict import Predictor
 from hepatic.errors import BadInputError
+from hepatic.store.score import Score, write_score
 from hepatic.tasks.spec import SegmentationTask
 
 compat.install()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from hepatic.active.candidate import Candidate, candidate, free
+from hepatic.active.candidate import Candidates, Listed, candidate, taken
 from hepatic.active.choose import Choice, choose_first, choose_random, choose_uncertain
-from hepatic.active.score import Version
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError
+from hepatic.store.score import Version
 
 compat.install()
 
-from monailabel.interfaces.datastore import Datastore  # noqa: E402
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag  # noqa: E402
 from monailabel.interfaces.tasks.strategy import Strategy  # noqa: E402
 
 Request = Mapping[str, Any]
@@ -25,7 +25,7 @@ KEEP_MINUTES = 30.0
 
 
 class _Chooser(Strategy):  # type: ignore[misc]
-    """Collects the unlabelled images, lets a subclass choose one, and words the answer."""
+    """Looks where the unlabelled images are, lets a subclass choose one, and words the answer."""
 
     def __init__(self, description: str, *, keep_minutes: float = KEEP_MINUTES) -> None:
         super().__init__(description)
@@ -38,21 +38,31 @@ class _Chooser(Strategy):  # type: ignore[misc]
             request: may name ``label_tag``, ``labels`` and ``client_id``.
             datastore: ours, or any other.
         """
-        candidates = free(
-            _candidates(request, datastore),
-            client=str(request.get("client_id") or request.get("user") or ""),
-            now=time.time(),
-            within_seconds=self._keep_seconds,
-        )
-        choice = self.choose(candidates, request)
+        choice = self.choose(self._free(request, datastore), request)
         if choice is None:
             return None
         answer: dict[str, Any] = {"id": choice.id, "reason": choice.reason}
         return answer if choice.score is None else {**answer, "score": choice.score}
 
     @abstractmethod
-    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+    def choose(self, candidates: Candidates, request: Request) -> Choice | None:
         """Choose one of the candidates, None if there are none."""
+
+    def _free(self, request: Request, datastore: Datastore) -> Candidates:
+        """Leave out what another client was handed a short while ago, unless nothing else is left."""
+        client, now = str(request.get("client_id") or request.get("user") or ""), time.time()
+        tag, labels = request.get("label_tag"), request.get("labels")
+        waiting = getattr(datastore, "waiting", None)
+        if waiting is not None and tag in (None, "", DefaultLabelTag.FINAL) and not labels:
+            handed = [candidate(id, info) for id, info in waiting().handed_since(now - self._keep_seconds)]
+            kept = taken(handed, client=client, now=now, within_seconds=self._keep_seconds)
+            free: Candidates = waiting(passed_over=kept)
+            everything: Candidates = waiting()
+            return free if len(free) > 0 else everything
+        ids = sorted(datastore.get_unlabeled_images(tag, labels))
+        listed = [candidate(image_id, datastore.get_image_info(image_id)) for image_id in ids]
+        kept = taken(listed, client=client, now=now, within_seconds=self._keep_seconds)
+        return Listed([one for one in listed if one.id not in kept] or listed)
 
 
 class First(_Chooser):
@@ -61,7 +71,7 @@ class First(_Chooser):
     def __init__(self, *, keep_minutes: float = KEEP_MINUTES) -> None:
         super().__init__("First unlabelled image, in the order of the studies folder", keep_minutes=keep_minutes)
 
-    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+    def choose(self, candidates: Candidates, request: Request) -> Choice | None:
         """Choose the first."""
         return choose_first(candidates)
 
@@ -72,7 +82,7 @@ class RandomSample(_Chooser):
     def __init__(self, *, keep_minutes: float = KEEP_MINUTES) -> None:
         super().__init__("Any unlabelled image, drawn at random", keep_minutes=keep_minutes)
 
-    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+    def choose(self, candidates: Candidates, request: Request) -> Choice | None:
         """Draw one.
 
         Raises:
@@ -92,19 +102,10 @@ class Uncertainty(_Chooser):
         super().__init__("The unlabelled image the current model is least sure of", keep_minutes=keep_minutes)
         self._served = served
 
-    def choose(self, candidates: Sequence[Candidate], request: Request) -> Choice | None:
+    def choose(self, candidates: Candidates, request: Request) -> Choice | None:
         """Choose by score."""
         model = request.get("model")
         return choose_uncertain(candidates, served=self._served(), model=str(model) if model else None)
-
-
-def _candidates(request: Request, datastore: Datastore) -> list[Candidate]:
-    tag, labels = request.get("label_tag"), request.get("labels")
-    in_one_go = getattr(datastore, "unlabeled_infos", None)
-    if in_one_go is not None:
-        return [candidate(image_id, info) for image_id, info in in_one_go(tag, labels)]
-    ids = sorted(datastore.get_unlabeled_images(tag, labels))
-    return [candidate(image_id, datastore.get_image_info(image_id)) for image_id in ids]
 
 
 def _seed(request: Request) -> int | None:

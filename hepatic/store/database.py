@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hepatic.store import counts, waiting
 from hepatic.store.disk import DiskFullError, StorageError, make_folder, storage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE image (
@@ -65,15 +66,29 @@ class Schema:
         statements: that create it, each ended by a semicolon.
         holds: what its user calls it, in messages.
         if_damaged: what happens when a damaged file is moved away.
+        upgrades: what leads from each version to the next; the statements create the first.
     """
 
     version: int
     statements: str
     holds: str
     if_damaged: str
+    upgrades: tuple[Callable[[sqlite3.Connection], None], ...] = ()
 
 
-INDEX = Schema(SCHEMA_VERSION, _SCHEMA, "index", "images are scanned and labels adopted again at the next start")
+def _keep_counts(connection: sqlite3.Connection) -> None:
+    for statement in (*counts.SCHEMA, *waiting.SCHEMA):
+        connection.execute(statement)
+    waiting.note_all(connection)
+
+
+INDEX = Schema(
+    SCHEMA_VERSION,
+    _SCHEMA,
+    "index",
+    "images are scanned and labels adopted again at the next start",
+    upgrades=(_keep_counts,),
+)
 
 
 class Database:
@@ -172,6 +187,9 @@ class Database:
             if version == 0:
                 for statement in self._schema.statements.split(";"):
                     connection.execute(statement)
+            for step in self._schema.upgrades[max(0, version - 1) :]:
+                step(connection)
+            if version < self._schema.version:
                 connection.execute(f"PRAGMA user_version = {self._schema.version}")
             connection.execute("COMMIT")
         except BaseException:

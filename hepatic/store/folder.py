@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.settings import settings
 from hepatic.store.case import LabelledCase
+from hepatic.store.counts import Counts, counts
 from hepatic.store.database import Database
 from hepatic.store.disk import (
     TEMPORARY,
@@ -33,28 +34,10 @@ from hepatic.store.labels import Labels
 from hepatic.store.names import IMAGE_SUFFIXES, base_name, folder_key, safe_id, split_suffix
 from hepatic.store.scan import Scanner, ScanReport
 from hepatic.store.series_folder import content_name, make_series_folder
+from hepatic.store.waiting import Waiting
 
 _SEGMENTATION = ".seg.nrrd"
 _STALE_SECONDS = 24 * 3600.0
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How much there is.
-
-    Attributes:
-        labels: number of labels by tag.
-        segments: number of labels by tag and the names of their segments.
-        unread: files that are broken images.
-        missing: images that have gone and left labels.
-    """
-
-    images: int
-    patients: int
-    labels: Mapping[str, int]
-    segments: Mapping[str, Mapping[str, int]]
-    unread: int
-    missing: int
 
 
 class Store:
@@ -77,6 +60,7 @@ class Store:
         data: the data folder, absolute.
         images: the index of images.
         labels: the labels and their history.
+        waiting: the images without a final label.
         reconciled: which labels were adopted, which are missing, at this start.
     """
 
@@ -96,17 +80,24 @@ class Store:
         self._header = header
         self.images = Images(self._database, self.root)
         self.labels = Labels(self._database, self.data)
+        self.waiting = Waiting(self._database)
         self._scanner = Scanner(self._database, self.root, skip=self.data, header=header, not_images=not_images)
         self.reconciled = self.labels.reconcile()
         remove_stale(self.data / "incoming", older_than_s=_STALE_SECONDS)
 
-    def rescan(self) -> ScanReport:
+    def rescan(
+        self, *, gently_after_s: float = math.inf, progress: Callable[[int, int], None] | None = None
+    ) -> ScanReport:
         """Notice files that were added, changed or removed; cheap where nothing was.
+
+        Args:
+            gently_after_s: from then on take longer, and leave the process to others meanwhile.
+            progress: called with the number of files read and to read.
 
         Raises:
             StorageError: the studies folder cannot be listed, or the index not written.
         """
-        report = self._scanner.scan()
+        report = self._scanner.scan(gently_after_s=gently_after_s, progress=progress)
         for image_id in report.removed:
             self._drop_cache(image_id)
         if report.added and any(self.data.joinpath("labels", folder_key(i)).is_dir() for i in report.added):
@@ -320,25 +311,7 @@ class Store:
     def counts(self) -> Counts:
         """Return how many images, patients and labels there are, without listing them."""
         with self._database.read() as connection:
-            images, patients = connection.execute(
-                "SELECT count(*), count(DISTINCT patient_id) FROM image WHERE present"
-            ).fetchone()
-            (unread,) = connection.execute("SELECT count(*) FROM file WHERE broken").fetchone()
-            (missing,) = connection.execute(
-                "SELECT count(*) FROM image WHERE NOT present AND EXISTS (SELECT 1 FROM head WHERE image_id = image.id)"
-            ).fetchone()
-            labels = dict(
-                connection.execute(
-                    "SELECT tag, count(*) FROM head JOIN image ON image.id = image_id WHERE image.present GROUP BY tag"
-                ).fetchall()
-            )
-            segments: dict[str, dict[str, int]] = {}
-            for tag, segment, count in connection.execute(
-                """SELECT tag, name, count(*) FROM segment JOIN image ON image.id = image_id WHERE image.present
-                   GROUP BY tag, name"""
-            ):
-                segments.setdefault(tag, {})[segment] = count
-        return Counts(images, patients, labels, segments, unread, missing)
+            return counts(connection)
 
     def about(self, key: str, default: str = "") -> str:
         """Return a text kept with the store, such as its name."""

@@ -14,6 +14,7 @@ from typing import Any
 from hepatic.errors import NotFoundError
 from hepatic.store.database import Database
 from hepatic.store.names import as_text
+from hepatic.store.waiting import note
 
 Info = dict[str, Any]
 
@@ -152,6 +153,7 @@ class Images:
         with self._database.write() as connection:
             info = {**_image(_row(connection, image_id)).info, **changes}
             connection.execute("UPDATE image SET info = ? WHERE id = ?", (json.dumps(info, default=str), image_id))
+            note(connection, as_text(image_id), info)
 
     def set_checksum(self, image_id: str, checksum: str, *, signature: str) -> None:
         """Remember the checksum of an image, unless its file has changed since the signature was taken."""

@@ -317,9 +317,11 @@ def _insert(connection: sqlite3.Connection, label: Label) -> None:
 def _set_head(connection: sqlite3.Connection, label: Label) -> None:
     where = (label.image_id, label.tag)
     connection.execute("DELETE FROM segment WHERE image_id = ? AND tag = ?", where)
-    connection.execute("DELETE FROM head WHERE image_id = ? AND tag = ?", where)
-    if not label.removed:
-        connection.execute("INSERT INTO head VALUES (?, ?, ?)", (*where, label.version))
+    if label.removed:
+        connection.execute("DELETE FROM head WHERE image_id = ? AND tag = ?", where)
+    else:
+        new = "INSERT INTO head VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version"
+        connection.execute(new, (*where, label.version))
         names = [(*where, name) for name in segment_names(label.info)]
         connection.executemany("INSERT OR IGNORE INTO segment VALUES (?, ?, ?)", names)
 

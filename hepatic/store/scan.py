@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
 import time
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from hepatic.errors import HepaticError
+from hepatic.store.breath import Breath
 from hepatic.store.database import Database
 from hepatic.store.header import HeaderReader, ImageHeader
 from hepatic.store.names import safe_id, split_suffix
@@ -72,13 +74,16 @@ class Scanner:
         self._not_images = not_images
         self._one_at_a_time = threading.Lock()
 
-    def scan(self, *, progress: Callable[[int, int], None] | None = None) -> ScanReport:
+    def scan(
+        self, *, gently_after_s: float = math.inf, progress: Callable[[int, int], None] | None = None
+    ) -> ScanReport:
         """Compare the folder with the index, by path, size and time of change, and bring the index up to date.
 
         No file can stop a scan: one that cannot be read is remembered with the reason, and left alone until it
         changes. What was read is committed in batches, so that a scan that is interrupted goes on where it was.
 
         Args:
+            gently_after_s: from then on take twice the time, and leave the process to others every millisecond.
             progress: called with the number of files read and to read.
 
         Raises:
@@ -86,14 +91,16 @@ class Scanner:
         """
         with self._one_at_a_time:
             started = time.monotonic()
-            before = self._known()
-            seen = walk(self._root, skip=self._skip)
+            breath = Breath(after_s=gently_after_s)
+            before = self._known(breath)
+            seen = walk(self._root, skip=self._skip, breath=breath)
             gone = [path for path in before if path not in seen.files and not _below(path, seen)]
             gone = [path for path in gone if not (self._root / path).is_file()]
             removed = self._forget(gone)
             todo = sorted(f.path for f in seen.files.values() if before.get(f.path) != (f.bytes, f.mtime_ns))
-            todo += [path for path in self._orphaned_copies() if path in seen.files and path not in set(todo)]
-            changes, unreadable = self._read_all([seen.files[path] for path in todo], progress)
+            known = set(todo)
+            todo += [path for path in self._orphaned_copies() if path in seen.files and path not in known]
+            changes, unreadable = self._read_all([seen.files[path] for path in todo], progress, breath)
             for image_id in removed:
                 changes[image_id] = changes.get(image_id, 0) - 1
             return ScanReport(
@@ -132,9 +139,13 @@ class Scanner:
         """Take files that were just removed out of the index."""
         self._forget(list(relative))
 
-    def _known(self) -> dict[str, tuple[int, int]]:
+    def _known(self, breath: Breath) -> dict[str, tuple[int, int]]:
+        known = {}
         with self._database.read() as connection:
-            return {path: (size, t) for path, size, t in connection.execute("SELECT path, bytes, mtime_ns FROM file")}
+            for path, size, mtime_ns in connection.execute("SELECT path, bytes, mtime_ns FROM file"):
+                known[path] = (size, mtime_ns)
+                breath()
+        return known
 
     def _orphaned_copies(self) -> list[str]:
         """Return copies of an instance whose original has gone: they can take its place now."""
@@ -154,7 +165,12 @@ class Scanner:
                     affected.add(row[0])
             return [image_id for image_id in sorted(affected) if not _count_files(connection, image_id)]
 
-    def _read_all(self, todo: list[Found], progress: Callable[[int, int], None] | None) -> tuple[dict[str, int], int]:
+    def _read_all(
+        self,
+        todo: list[Found],
+        progress: Callable[[int, int], None] | None = None,
+        breath: Breath | None = None,
+    ) -> tuple[dict[str, int], int]:
         """Read and enter files; return which images came (+1) and went (-1), and how many files are no images."""
         changes: dict[str, int] = {}
         unreadable = done = 0
@@ -164,6 +180,8 @@ class Scanner:
             while done < len(todo) and len(batch) < _BATCH_FILES and (not batch or time.monotonic() < deadline):
                 batch.append(self._read(todo[done]))
                 done += 1
+                if breath is not None:
+                    breath()
             with self._database.write() as connection:
                 for image_id, change in _enter(connection, batch).items():
                     changes[image_id] = changes.get(image_id, 0) + change

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hepatic.store.breath import Breath
 from hepatic.store.disk import StorageError
 
 #: Folders in which other tools (MONAI Label, the Medical Segmentation Decathlon) keep labels.
@@ -38,7 +39,7 @@ class Walk:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def walk(root: Path, *, skip: Path) -> Walk:
+def walk(root: Path, *, skip: Path, breath: Breath) -> Walk:
     """Look through a folder, without opening a file.
 
     Hidden files, the folder ``skip``, folders and files of labels are passed over. Symbolic links are not followed:
@@ -55,6 +56,7 @@ def walk(root: Path, *, skip: Path) -> Walk:
             with os.scandir(root / folder) as entries:
                 for found in _entries(entries, folder, skip, todo):
                     seen.files[found.path] = found
+                    breath()
         except OSError as error:
             reason = error.strerror or str(error)
             if not folder:

@@ -219,13 +219,13 @@ def test_a_listing_notices_new_images_after_a_while_and_never_waits_for_a_long_s
     time.sleep(0.1)
     assert datastore.list_images() == ["a", "b", "c"]
     rescan = datastore.store.rescan
-    monkeypatch.setattr(datastore.store, "rescan", lambda: (time.sleep(1), rescan())[1])
+    monkeypatch.setattr(datastore.store, "rescan", lambda **_: (time.sleep(1), rescan())[1])
     write_image(studies / "d.nrrd")
     time.sleep(0.1)
     started = time.monotonic()
     assert datastore.status()["total"] == 3
     assert time.monotonic() - started < 0.8
-    monkeypatch.setattr(fixed.store, "rescan", lambda: pytest.fail("scanned without being asked"))
+    monkeypatch.setattr(fixed.store, "rescan", lambda **_: pytest.fail("scanned without being asked"))
     assert len(fixed.list_images()) >= 3
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hepatic.active.score import Score, write_score
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.strategies import First, RandomSample, Uncertainty
 from hepatic.errors import BadInputError
+from hepatic.store.score import Score, write_score
 from tests.store.studies import write_image
 
 from monailabel.datastore.local import LocalDatastore  # isort: skip - after the adapter's stand-ins

@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from hepatic.active.score import read_scores
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.scoring import ForegroundEntropy
 from hepatic.adapters.train import HepaticTrainTask, label_names, labelled_cases
@@ -15,6 +14,7 @@ from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
 from hepatic.io.read import read
+from hepatic.store.score import read_scores
 from tests.engine.test_fit import BOX, QUICK, TASK, serve
 from tests.runs import write_run
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hepatic.active.score import Score, write_score
 from hepatic.engine.weights import Registry
 from hepatic.errors import HepaticError
+from hepatic.store.score import Score, write_score
 from server import services, worker
 from server.app import create_app
 from server.executor import Executor

@@ -40,9 +40,13 @@ def _read(model: str, value: object) -> Score | None:
     version, score = value.get("version"), value.get("score")
     if not isinstance(version, int | str) or isinstance(version, bool):
         return None
-    if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
+    if not isinstance(score, int | float) or isinstance(score, bool):
         return None
-    return Score(model, version, float(score))
+    try:
+        value = float(score)
+    except OverflowError:
+        return None
+    return Score(model, version, value) if math.isfinite(value) else None
 
 
 def write_score(score: Score) -> dict[str, Any]:
