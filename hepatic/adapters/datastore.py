@@ -46,8 +46,8 @@ logger = logging.getLogger(__name__)
 
 _FINAL = str(DefaultLabelTag.FINAL.value)
 _MOMENT_SECONDS = 0.25
-_QUICK_SECONDS = 0.01
-"""A scan that takes no longer is waited for where it was asked for by a listing."""
+_FEW_FILES = 1000
+"""Up to so many, a scan is waited for by the listing that asked for it."""
 _RARELY = 20
 """How much longer than a scan takes is the time between two of them, at least."""
 _TELL_SECONDS = 10.0
@@ -94,7 +94,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         self._auto_rescan_seconds = auto_rescan_seconds if scan else None
         self._rescan_lock = threading.Lock()
         self._rescan: threading.Thread | None = None
-        self._scanned, self._took = time.monotonic(), math.inf
+        self._scanned, self._took, self._files = time.monotonic(), math.inf, math.inf
         if scan and first_scan_seconds is not None:
             self._scan_first(first_scan_seconds)
         elif scan:
@@ -133,9 +133,9 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
                 told = time.monotonic()
                 logger.info("%d of %d new or changed files are read", done, of)
 
-        self.store.rescan(gently_after_s=gently_after_s, progress=tell)
+        report = self.store.rescan(gently_after_s=gently_after_s, progress=tell)
         self._scanned = time.monotonic()
-        self._took = self._scanned - started
+        self._took, self._files = self._scanned - started, report.files
 
     def list_images(self) -> list[str]:
         """Return the ids of all images, in the order of their paths."""
@@ -366,7 +366,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         if time.monotonic() - self._scanned < pause_s:
             return
         rescan = self._start(lambda: self._quietly(gently_after_s=0.0))
-        if self._took < _QUICK_SECONDS:
+        if self._files <= _FEW_FILES:
             rescan.join(_MOMENT_SECONDS)
 
     def _start(self, scan: Callable[[], None]) -> threading.Thread:

@@ -28,12 +28,14 @@ class ScanReport:
     """What a scan changed.
 
     Attributes:
+        files: how many there are that could be images.
         read: files whose header was read.
         added: ids of images that are new or back.
         removed: ids of images whose last file has gone.
         unreadable: files that turned out not to be images in this scan.
     """
 
+    files: int
     read: int
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -104,6 +106,7 @@ class Scanner:
             for image_id in removed:
                 changes[image_id] = changes.get(image_id, 0) - 1
             return ScanReport(
+                len(seen.files),
                 len(todo),
                 tuple(image_id for image_id, change in changes.items() if change > 0),
                 tuple(image_id for image_id, change in changes.items() if change < 0),
