@@ -38,7 +38,7 @@ class HepaticApp(MONAILabelApp):
 
     def init_datastore(self) -> HepaticDatastore:
         watched = not stock.MONAI_LABEL_DATASTORE_READ_ONLY  # workers leave it to the server to look for new images
-        first_scan_seconds = 10.0 if stock.MONAI_LABEL_DATASTORE_AUTO_RELOAD else None
+        first_scan_seconds = 5.0 if stock.MONAI_LABEL_DATASTORE_AUTO_RELOAD else None
         return HepaticDatastore(self.studies, scan=watched, first_scan_seconds=first_scan_seconds)
 
     def init_infers(self) -> dict[str, HepaticInferTask]:

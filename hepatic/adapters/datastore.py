@@ -94,7 +94,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         self._auto_rescan_seconds = auto_rescan_seconds if scan else None
         self._rescan_lock = threading.Lock()
         self._rescan: threading.Thread | None = None
-        self._scanned, self._took, self._files = time.monotonic(), math.inf, math.inf
+        self._scanned, self._took, self._files = time.monotonic(), 0.0, math.inf
         if scan and first_scan_seconds is not None:
             self._scan_first(first_scan_seconds)
         elif scan:
@@ -362,11 +362,12 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         """Start a scan in the background if the last one is old, and give it a moment to end."""
         if self._auto_rescan_seconds is None:
             return
-        pause_s = max(self._auto_rescan_seconds, _RARELY * self._took if math.isfinite(self._took) else 0.0)
+        is_small = self._files <= _FEW_FILES
+        pause_s = self._auto_rescan_seconds if is_small else max(self._auto_rescan_seconds, _RARELY * self._took)
         if time.monotonic() - self._scanned < pause_s:
             return
         rescan = self._start(lambda: self._quietly(gently_after_s=0.0))
-        if self._files <= _FEW_FILES:
+        if is_small:
             rescan.join(_MOMENT_SECONDS)
 
     def _start(self, scan: Callable[[], None]) -> threading.Thread:

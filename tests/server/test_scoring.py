@@ -106,7 +106,7 @@ def scoring(host, tmp_path):
 
 
 def done(scoring):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while scoring.status() is None or scoring.status()["status"] == "RUNNING":
         assert time.monotonic() < deadline
         time.sleep(0.005)
