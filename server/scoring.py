@@ -17,6 +17,7 @@ from server.jobs.items import go_through
 from server.jobs.job import Job, State
 from server.jobs.runner import Jobs
 from server.monai_record import local_text
+from server.notes import write
 
 logger = logging.getLogger(__name__)
 
@@ -183,13 +184,17 @@ class BackgroundScoring:
             return worker.score, ({"method": tasks[item].method.name, "images": [tasks[item].image]},)
 
         try:
-            go_through(held, self._executor, ask, lambda item, result: None, window=1, timeout_s=_TIMEOUT_S)
+            go_through(held, self._executor, ask, self._keep, window=1, timeout_s=_TIMEOUT_S)
         finally:
             left = set(held.table.waiting_items(held.job))
             with self._lock:
                 self._tried |= {task for item, task in tasks.items() if item not in left}
         now = held.table.get(held.job.id)
         return {"total": now.items, "scored": now.items_done, "failed": now.items_failed}
+
+    def _keep(self, _item: str, scored: worker.Scored) -> None:
+        with self._host.storing() as datastore:
+            write(scored.notes, datastore)
 
 
 def _tasks(job: Job, items: list[str]) -> list[_Task]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from asgi_correlation_id import CorrelationIdFilter
 
 from hepatic.errors import HepaticError, NotFoundError
 from server.host import AppSpec, is_shared, load_app
+from server.notes import Note, collected
 from server.plain import plain
 
 _app: Any = None
@@ -31,6 +33,14 @@ class AppError(HepaticError):
 
     def __str__(self) -> str:
         return self.message
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a scoring method returned, and what it wants written; see ``server/notes.py``."""
+
+    result: Any
+    notes: list[Note]
 
 
 def load(spec: AppSpec, scratch_dir: str) -> int:
@@ -107,13 +117,18 @@ def _whole(value: Any, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
-def score(request: dict[str, Any]) -> Any:
+def score(request: dict[str, Any]) -> Scored:
     """Run a scoring method of the app."""
     app = _loaded()
     datastore = app.datastore()
-    if not is_shared(datastore):
-        datastore.refresh()  # the stock datastore keeps what it read; take over what the server has written since
-    return plain(asking(app.scoring, request))
+    if is_shared(datastore):
+        return Scored(plain(asking(app.scoring, request)), [])
+    read_again = getattr(datastore, "_init_from_datastore_file", None)
+    if read_again is not None:
+        read_again()  # the stock datastore keeps what it read; take over what the server has written since
+    datastore.refresh()
+    with collected(datastore) as notes:
+        return Scored(plain(asking(app.scoring, request)), notes)
 
 
 def export(source: str, target: str) -> None:

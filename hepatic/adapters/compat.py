@@ -3,7 +3,8 @@
 monailabel 0.8.5 imports packages at its top that hepatic neither needs nor wants in every installation: pydicom-seg
 (unmaintained, broken with pydicom 3), itk (1.5 GB), girder-client and google-auth. Where one of them is missing,
 ``install`` puts a stand-in into ``sys.modules`` that does nothing until somebody calls it, and then says which package
-to install. Where the real one is there, nothing is done.
+to install; that of itk writes images, as MONAI Label's own inference tasks do. Where the real one is there, nothing is
+done.
 
 This module can go when monailabel is released with highdicom in place of pydicom-seg (its main branch is) and imports
 the others where it uses them.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from typing import Any, NoReturn
@@ -68,6 +70,27 @@ class _StandIn(types.ModuleType):
         return _missing(f"{self.__name__}.{name}", self.__name__.split(".")[0])
 
 
+def itk_by_simpleitk() -> dict[str, Any]:
+    """What MONAI Label's Writer calls of itk, done by SimpleITK, which is the same ITK in a twentieth of the size."""
+
+    def image_from_array(array: Any) -> Any:
+        import SimpleITK
+
+        return SimpleITK.GetImageFromArray(array)
+
+    def imwrite(image: Any, file: str, compression: bool = False) -> None:
+        import SimpleITK
+
+        SimpleITK.WriteImage(image, str(file), bool(compression))
+
+    return {
+        "image_from_array": image_from_array,
+        "imwrite": imwrite,
+        "matrix_from_array": lambda matrix: matrix.ravel().tolist(),
+        "size": lambda image: image.GetSize(),
+    }
+
+
 def _is_missing(name: str) -> bool:
     if name in sys.modules:
         return False
@@ -83,6 +106,8 @@ def install() -> tuple[str, ...]:
     Returns:
         Names of the modules for which a stand-in was put in place by this call.
     """
+    if _is_missing("mlflow"):  # else every training of a stock task would fail for want of it
+        os.environ.setdefault("MONAI_LABEL_TRACKING_ENABLED", "false")
     if _is_missing("itk"):
         importlib.import_module("monai.data")  # so that MONAI learns that there is no itk before a stand-in is there
     placed = []
@@ -98,4 +123,6 @@ def install() -> tuple[str, ...]:
             if above:
                 setattr(sys.modules[above], below, sys.modules[module])
         placed.append(name)
+    if "itk" in placed:
+        sys.modules["itk"].__dict__.update(itk_by_simpleitk())
     return tuple(placed)

@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from hepatic.errors import NotFoundError
 from server import worker
 from server.executor import Priority
+from server.notes import write
 from server.params import cleaned
-from server.services import INFERENCE_TIMEOUT_S, ServicesDep
+from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
 
 router = APIRouter(prefix="/scoring", tags=["Scoring"])
 
@@ -48,7 +49,14 @@ async def run(services: ServicesDep, method: str, params: Annotated[dict[str, An
     if isinstance(named, list):
         asked["images"] = await run_in_threadpool(lambda: [services.host.image_id(str(image)) for image in named])
     future = services.executor.submit(worker.score, asked, priority=Priority.BATCH, timeout_s=INFERENCE_TIMEOUT_S)
-    return await asyncio.shield(asyncio.wrap_future(future))
+    scored: worker.Scored = await asyncio.shield(asyncio.wrap_future(future))
+    await run_in_threadpool(_keep, services, scored)
+    return scored.result
+
+
+def _keep(services: Services, scored: worker.Scored) -> None:
+    with services.host.storing() as datastore:
+        write(scored.notes, datastore)
 
 
 @router.delete("/", summary="Stop background scoring")

@@ -82,3 +82,24 @@ def test_no_layer_below_the_adapters_needs_monailabel():
         "print([m for m in sys.modules if m.startswith(('monailabel', 'fastapi', 'torchvision'))])"
     )
     assert said == "[]"
+
+
+def test_without_itk_images_are_written_all_the_same(tmp_path):
+    said = python(
+        "from hepatic.adapters import compat; compat.install()\n"
+        "import numpy, SimpleITK\n"
+        "from monailabel.transform.writer import write_itk\n"
+        "affine = numpy.array([[0, -2.0, 0, 5], [0.5, 0, 0, 6], [0, 0, 3, 7], [0, 0, 0, 1]])\n"
+        f"write_itk(numpy.arange(24).reshape(2, 3, 4), {str(tmp_path / 'a.nrrd')!r}, affine, 'uint8', True)\n"
+        f"image = SimpleITK.ReadImage({str(tmp_path / 'a.nrrd')!r})\n"
+        "print(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), image[1, 2, 3])"
+    )
+    assert said == "(2, 3, 4) (0.5, 2.0, 3.0) (-5.0, -6.0, 7.0) (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0) 23"
+
+
+def test_without_mlflow_stock_trainings_do_not_ask_for_it():
+    said = python(
+        "from hepatic.adapters import compat; compat.install()\n"
+        "from monailabel.config import settings; print(settings.MONAI_LABEL_TRACKING_ENABLED)"
+    )
+    assert said == "False"
