@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -23,18 +23,20 @@ from server.access.access import Access
 from server.access.audit import AuditFailedError, Entry
 from server.access.errors import LoginError, WrongLoginError
 from server.access.roles import Role, needed
-from server.access.session import COOKIE
+from server.access.session import COOKIE, HANDED_OUT
+from server.access.token import PREFIX
 from server.access.user import NOBODY, OPEN, User
 from server.observe.request import request_id
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNCHANGING = frozenset({"POST /infer/{model}", "POST /auth/token", "POST /login", "POST /logout"})
-"""Not noted as changes: an inference changes nothing unless it says so; logins are noted as such."""
+"""Not changes: an inference changes nothing unless it says so; logins are noted as such."""
 
 _IDS = ("image", "id", "label", "tag", "session_id", "output")
 _IMAGE = "/datastore/image"
 _OPEN_BODY_BYTES = 64 << 10
 _LONGEST_ID = 200
+_SECRET = re.compile(rf"{PREFIX}[\w-]+")
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -93,7 +95,7 @@ class Guard:
         entry = _Noting(self._access, scope, place)
         try:
             user = await self._admitted(scope, headers, place) if self._access.required else self._local(headers)
-            changes = method not in _READING and entry.what not in _UNCHANGING
+            changes = (method not in _READING and entry.what not in _UNCHANGING) or user.by == HANDED_OUT
             if changes and not self._access.audit.works:
                 await self._repaired()
         except _RefusedError as refused:
@@ -167,8 +169,8 @@ class Guard:
             return user
         passes = self._access.passes
         if passes and place and place.template == _IMAGE and scope["method"] == "GET":
-            image = parse_qs(scope["query_string"].decode("latin-1")).get("image", [""])[0]
-            return passes.use(address, headers.get("host", ""), image)
+            images = QueryParams(scope["query_string"]).getlist("image")
+            return passes.use(address, headers.get("host", ""), images[0]) if len(images) == 1 else None
         return None
 
     async def _by_bearer(self, secret: str, address: str) -> User:
@@ -246,11 +248,10 @@ class _Noting:
                 await self.write("request", 500)
 
     def _ids(self) -> dict[str, str]:
-        query = parse_qs(self._scope["query_string"].decode("latin-1"))
-        named = {name: query[name][0] for name in _IDS if query.get(name)}
-        return {
-            key: value[:_LONGEST_ID] for key, value in {**(self._place.params if self._place else {}), **named}.items()
-        }
+        query = QueryParams(self._scope["query_string"])
+        params = dict(self._place.params) if self._place else {}
+        ids = {**params, **{name: query[name] for name in _IDS if query.get(name)}}
+        return {key: _SECRET.sub(f"{PREFIX}...", value)[:_LONGEST_ID] for key, value in ids.items()}
 
 
 def note(state: Any, event: str, user: User | None = None) -> None:

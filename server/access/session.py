@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from server.access.user import User
 
 COOKIE = "hepatic_session"
+HANDED_OUT = "pass"
+"""How somebody was known who fetched an image by a pass; that is noted in the audit log like a change."""
+
 _MOST = 10_000
 
 
@@ -94,7 +97,7 @@ class Passes:
         """Let the image be fetched from that address."""
         now = self._clock()
         self._passes = {key: one for key, one in self._passes.items() if one.until > now}
-        self._passes[address, host, image] = _Pass(replace(user, by="pass"), now + self._lasts_s, self.ATTEMPTS)
+        self._passes[address, host, image] = _Pass(replace(user, by=HANDED_OUT), now + self._lasts_s, self.ATTEMPTS)
 
     def use(self, address: str, host: str, image: str) -> User | None:
         """Return whose pass it is, and use it up by one; ``None`` without one."""

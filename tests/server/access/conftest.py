@@ -39,7 +39,7 @@ def set_up(monkeypatch):
 @pytest.fixture(scope="session")
 def locked_studies(tmp_path_factory):
     folder = tmp_path_factory.mktemp("locked")
-    for number in range(3):
+    for number in range(12):
         write_image(folder / f"case{number}.nrrd", number)
     return folder
 
