@@ -8,7 +8,7 @@ import SimpleITK
 
 from server.app import create_app
 from server.running import running
-from tests.slicer import slicer_client_class
+from tests.slicer import connected, secret_of
 
 FOREIGN_APP = Path(__file__).parent.parent / "foreign_app"
 
@@ -31,7 +31,13 @@ def flags(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def studies(tmp_path_factory):
+def auth(request):
+    """Whether the server asks for a login; not unless a test is parametrised with it."""
+    return getattr(request, "param", False)
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory, auth):
     folder = tmp_path_factory.mktemp("studies")
     for number in range(4):
         write_image(folder / f"case{number}.nrrd", number)
@@ -39,8 +45,8 @@ def studies(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def app(studies, flags):
-    return create_app(FOREIGN_APP, studies, queue_limit=4, score_in_background=False, max_upload_mib=2)
+def app(studies, flags, auth):
+    return create_app(FOREIGN_APP, studies, queue_limit=4, score_in_background=False, max_upload_mib=2, auth=auth)
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +61,8 @@ def services(app, server):
 
 
 @pytest.fixture
-def slicer(server, tmp_path):
-    return slicer_client_class()(server, str(tmp_path), "reader-1")
+def slicer(server, tmp_path, app):
+    return connected(server, tmp_path, secret_of(app, "annotator"))
 
 
 @pytest.fixture

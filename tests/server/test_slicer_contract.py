@@ -9,7 +9,14 @@ import pytest
 import requests
 import SimpleITK
 
-pytestmark = pytest.mark.viewer
+from tests.slicer import both_with_and_without_a_login, web
+
+pytestmark = [pytest.mark.viewer, both_with_and_without_a_login]
+
+
+@pytest.fixture(autouse=True)
+def requests_of_an_admin(app, server, monkeypatch):
+    monkeypatch.setitem(globals(), "requests", web(app))
 
 
 def slicer_error():
@@ -19,10 +26,11 @@ def slicer_error():
 SLICER_PARAMS = {"result_extension": ".nrrd", "result_dtype": "uint8"}
 
 
-def test_no_login_is_asked_for(slicer):
-    assert slicer.auth_enabled() is False
+def test_a_login_is_asked_for_where_one_is_needed(slicer, auth):
+    assert slicer.auth_enabled() is auth
     assert slicer.auth_valid_token()
-    slicer.update_auth(slicer.auth_token("someone", "secret"))
+    if not auth:
+        slicer.update_auth(slicer.auth_token("someone", "secret"))
 
 
 def test_info_has_what_the_panels_are_built_from(slicer):

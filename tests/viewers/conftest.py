@@ -10,7 +10,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from sample_data.write import write_dsa
 from server.app import create_app
 from server.running import running
-from tests.slicer import slicer_client_class
+from tests.slicer import connected, secret_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,13 @@ def write_ct_series(folder, slices=5):
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory):
+def auth(request):
+    """Whether the server asks for a login; not unless a test is parametrised with it."""
+    return getattr(request, "param", False)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory, auth):
     out = tmp_path_factory.mktemp("demo")
     runs = write_dsa(out, 3, seed=0, size="small")
     return out, runs
@@ -52,8 +58,8 @@ def ct_series(demo):
 
 
 @pytest.fixture(scope="session")
-def app(demo, ct_series):
-    return create_app(ROOT / "apps" / "hepatic", demo[0] / "studies", score_in_background=True)
+def app(demo, ct_series, auth):
+    return create_app(ROOT / "apps" / "hepatic", demo[0] / "studies", score_in_background=True, auth=auth)
 
 
 @pytest.fixture(scope="session")
@@ -63,5 +69,5 @@ def server(app):
 
 
 @pytest.fixture
-def slicer(server, tmp_path):
-    return slicer_client_class()(server, str(tmp_path), "reader-1")
+def slicer(server, tmp_path, app):
+    return connected(server, tmp_path, secret_of(app, "reviewer"))

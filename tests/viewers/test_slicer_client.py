@@ -8,12 +8,17 @@ import pytest
 import requests
 import SimpleITK
 
-from tests.slicer import slicer_client_class
+from tests.slicer import both_with_and_without_a_login, connected, secret_of, web
 
-pytestmark = pytest.mark.viewer
+pytestmark = [pytest.mark.viewer, both_with_and_without_a_login]
 
 SLICER_PARAMS = {"result_extension": ".nrrd", "result_dtype": "uint8"}
 LABEL_INFO = [{"name": "tumour", "idx": 1}, {"name": "liver", "idx": 2}]
+
+
+@pytest.fixture(autouse=True)
+def requests_of_an_admin(app, server, monkeypatch):
+    monkeypatch.setitem(globals(), "requests", web(app))
 
 
 def until(condition, limit_s=120.0):
@@ -25,9 +30,9 @@ def until(condition, limit_s=120.0):
 
 
 @pytest.fixture(scope="session")
-def trained(server, demo, tmp_path_factory):
+def trained(server, app, demo, tmp_path_factory):
     """Label two runs, train, wait; return what was told before, and the record of the training."""
-    slicer = slicer_client_class()(server, str(tmp_path_factory.mktemp("slicer")), "reader-1")
+    slicer = connected(server, tmp_path_factory.mktemp("slicer"), secret_of(app, "reviewer"))
     before = slicer.info()
     _, runs = demo
     for run in runs[:2]:
