@@ -43,11 +43,31 @@ class Settings(BaseSettings):
     )
     score_in_background: bool = Field(True, description="Score unlabelled images after start-up and each new model.")
     dicomweb_url: str = Field("", description="DICOMweb server behind `/proxy/dicom`; by default the one served.")
-    dicomweb_username: str = Field("", description="Name for the DICOMweb server (basic authentication).")
-    dicomweb_password: SecretStr = Field(SecretStr(""), description="Password for the DICOMweb server.")
+    dicomweb_username: str = _also(
+        "dicomweb_username",
+        "MONAI_LABEL_DICOMWEB_USERNAME",
+        "",
+        "Name for the DICOMweb server (basic authentication).",
+    )
+    dicomweb_password: SecretStr = _also(
+        "dicomweb_password", "MONAI_LABEL_DICOMWEB_PASSWORD", SecretStr(""), "Password for the DICOMweb server."
+    )
     dicomweb_token: SecretStr = Field(SecretStr(""), description="Bearer token for the DICOMweb server, instead.")
     dicomweb_stow: bool = Field(False, description="Let clients send studies to the DICOMweb server.")
-    dicomweb_timeout_s: float = Field(30.0, gt=0, description="How long the DICOMweb server may say nothing.")
+    dicomweb_timeout_s: float = _also(
+        "dicomweb_timeout_s",
+        "MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT",
+        30.0,
+        "How long the DICOMweb server may say nothing.",
+        gt=0,
+    )
+    image_session_s: int = _also(
+        "image_session_s",
+        "MONAI_LABEL_SESSION_EXPIRY",
+        3600,
+        "Seconds after its last use for which a session's image is kept, at most.",
+        gt=0,
+    )
 
     auth: bool = _also("auth", "MONAI_LABEL_AUTH_ENABLE", False, "Ask for a login on this machine's own address, too.")
     oidc_issuer: str = _also(

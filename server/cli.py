@@ -9,7 +9,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from hepatic.errors import HepaticError
-from server.commands import audit, demo_weights, import_dir, infer, models, sample_data, serve, tokens, train
+from server.commands import (
+    audit,
+    demo_weights,
+    import_dir,
+    infer,
+    models,
+    sample_data,
+    serve,
+    start_server,
+    tokens,
+    train,
+)
 
 app = typer.Typer(
     name="hepatic",
@@ -20,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("start_server", hidden=True, context_settings=start_server.CONTEXT)(start_server.start_server)
+app.command("start-server", hidden=True, context_settings=start_server.CONTEXT)(start_server.start_server)
 app.command("infer")(infer.infer)
 app.command("train")(train.train)
 app.command("import-dir")(import_dir.import_dir)

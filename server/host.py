@@ -80,6 +80,8 @@ def load_app(spec: AppSpec, role: Role) -> Any:
     stock.MONAI_LABEL_STUDIES = spec.studies
     stock.MONAI_LABEL_APP_CONF = dict(spec.conf)
     stock.MONAI_LABEL_AUTO_UPDATE_SCORING = False  # would post to port 8000 of this machine; server/scoring.py does it
+    stock.MONAI_LABEL_DICOMWEB_USERNAME = settings().dicomweb_username
+    stock.MONAI_LABEL_DICOMWEB_PASSWORD = settings().dicomweb_password.get_secret_value()
     stock.MONAI_LABEL_SESSIONS = False  # server/sessions.py keeps them
     chosen = type(stock)()  # what the environment says; an app loaded before may have been given another role
     stock.MONAI_LABEL_DATASTORE_AUTO_RELOAD = chosen.MONAI_LABEL_DATASTORE_AUTO_RELOAD and role == "server"

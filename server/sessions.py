@@ -15,12 +15,10 @@ from typing import Any
 
 from hepatic.errors import NotFoundError
 from hepatic.io.labelmap import write_atomically
+from hepatic.settings import settings
 from hepatic.store.disk import storage, sync_folder
 
 logger = logging.getLogger(__name__)
-
-LIFE_S = 3600
-"""A session is deleted when it was not used for so long, unless its creator asked for less."""
 
 
 @dataclass
@@ -48,10 +46,12 @@ class Sessions:
 
     Args:
         folder: where they are kept.
+        life_s: a session is deleted when it was not used for so long, unless its creator asked for less; the setting
+            unless given.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, life_s: int | None = None) -> None:
+        self._folder, self._life_s = folder, life_s or settings().image_session_s
         self._lock = threading.Lock()
 
     def add(self, files: list[Path], suffix: str, expiry_s: int = 0) -> Session:
@@ -60,7 +60,7 @@ class Sessions:
         Args:
             files: one image, or the files of a series.
             suffix: their suffix.
-            expiry_s: seconds after the last use at which it is deleted; at most ``LIFE_S``, which 0 stands for.
+            expiry_s: seconds after the last use at which it is deleted; at most ``life_s``, which 0 stands for.
 
         Raises:
             StorageError: the disk is full or cannot be written; nothing is left of the session.
@@ -69,7 +69,7 @@ class Sessions:
         folder = self._folder / session_id
         image = folder / (f"image{suffix}" if len(files) == 1 else "series")
         now = int(time.time())
-        life_s = min(expiry_s, LIFE_S) if expiry_s > 0 else LIFE_S
+        life_s = min(expiry_s, self._life_s) if expiry_s > 0 else self._life_s
         session = Session(session_id, str(folder), str(image), now, now, life_s)
         with storage("keep the session"):
             try:
@@ -120,7 +120,7 @@ class Sessions:
         now = time.time()
         for folder in self._folder.glob("*"):
             session = self._read(folder.name)
-            stale = session is None and now - folder.stat().st_mtime > LIFE_S
+            stale = session is None and now - folder.stat().st_mtime > self._life_s
             if stale or (session is not None and session.last_access_ts + session.expiry < now):
                 shutil.rmtree(folder, ignore_errors=True)
                 count += 1

@@ -92,8 +92,6 @@ class UpstreamSpec:
 def upstream_spec(spec: AppSpec) -> UpstreamSpec | None:
     """Return the DICOMweb server of the settings, or the one that is served; None where there is none.
 
-    ``MONAI_LABEL_*`` variables count where ``HEPATIC_*`` ones say nothing.
-
     Raises:
         BadInputError: its URL cannot be used.
     """
@@ -110,18 +108,13 @@ def upstream_spec(spec: AppSpec) -> UpstreamSpec | None:
         "qido": stock.MONAI_LABEL_QIDO_PREFIX,
         "stow": stock.MONAI_LABEL_STOW_PREFIX,
     }
-    silence_s = (
-        chosen.dicomweb_timeout_s
-        if "dicomweb_timeout_s" in chosen.model_fields_set
-        else float(stock.MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT)
-    )
     return UpstreamSpec(
         url.rstrip("/"),
-        username=chosen.dicomweb_username or stock.MONAI_LABEL_DICOMWEB_USERNAME,
-        password=chosen.dicomweb_password.get_secret_value() or stock.MONAI_LABEL_DICOMWEB_PASSWORD,
+        username=chosen.dicomweb_username,
+        password=chosen.dicomweb_password.get_secret_value(),
         token=chosen.dicomweb_token.get_secret_value(),
         prefixes={name: prefix.strip("/") for name, prefix in prefixes.items() if prefix},
-        silence_s=silence_s,
+        silence_s=chosen.dicomweb_timeout_s,
         takes_studies=chosen.dicomweb_stow,
     )
 

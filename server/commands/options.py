@@ -13,8 +13,15 @@ from hepatic.errors import BadInputError
 
 OUR_APP = Path(__file__).resolve().parents[2] / "apps" / "hepatic"
 
-App = Annotated[Path, typer.Option("--app", "-a", help="Folder with the MONAI Label app's main.py.")]
-Studies = Annotated[str, typer.Option("--studies", "-s", help="Folder of the studies, or a DICOMweb server's URL.")]
+App = Annotated[
+    Path, typer.Option("--app", "-a", envvar="MONAI_LABEL_APP_DIR", help="Folder with the MONAI Label app's main.py.")
+]
+Studies = Annotated[
+    str,
+    typer.Option(
+        "--studies", "-s", envvar="MONAI_LABEL_STUDIES", help="Folder of the studies, or a DICOMweb server's URL."
+    ),
+]
 Conf = Annotated[list[str] | None, typer.Option("--conf", "-c", metavar="KEY=VALUE", help="Option for the app.")]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Option for the model; may be repeated.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +17,18 @@ from server.access.access import check_configured, tokens_dir
 from server.access.token import Tokens
 from server.commands.options import App, Conf, Studies, app_dir, log_to_terminal, pairs
 from server.host import AppSpec, check_app_dir
+from server.stock_settings import stock_environment, without_effect
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
     studies: Studies,
     app: App = Path("apps/hepatic"),
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-P", min=1, max=65535, help="Port to listen at.")] = 8000,
+    port: Annotated[
+        int, typer.Option("--port", "-P", envvar="MONAI_LABEL_SERVER_PORT", min=1, max=65535, help="Port to listen at.")
+    ] = 8000,
     conf: Conf = None,
     origin: Annotated[
         list[str] | None, typer.Option(help="Web origin whose pages may use the server, for an OHIF elsewhere.")
@@ -35,6 +42,7 @@ def serve(
     ] = None,
     ssl_certfile: Annotated[Path | None, typer.Option(help="Certificate (PEM), to be reached by https.")] = None,
     ssl_keyfile: Annotated[Path | None, typer.Option(help="Its key, if that is another file.")] = None,
+    log_level: Annotated[str, typer.Option(help="What is shown: debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve a MONAI Label app to 3D Slicer, OHIF and others.
 
@@ -64,13 +72,16 @@ def serve(
 
     folder = app_dir(app)
     check_app_dir(folder)
-    log_to_terminal()
+    log_to_terminal(_level(log_level))
+    stock = stock_environment()
+    for sentence in without_effect(os.environ):
+        logger.warning("%s", sentence)
     application = create_app(
         folder,
         studies,
-        conf=pairs(conf, "--conf"),
+        conf={**stock.conf, **pairs(conf, "--conf")},
         hosts=("*",) if required and (proxies or not local) else (host,),
-        origins=tuple(address.rstrip("/") for address in origin or ()),
+        origins=tuple(address.rstrip("/") for address in origin or stock.origins),
         auth=required,
         behind_proxy=bool(proxies),
     )
@@ -101,6 +112,13 @@ def serve(
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,
     )
+
+
+def _level(name: str) -> int:
+    level = logging.getLevelNamesMapping().get(name.upper())
+    if not level:
+        raise BadInputError("--log-level", expected="debug, info, warning or error", came=name, fix="Choose one.")
+    return level
 
 
 def _network(address: str) -> str:

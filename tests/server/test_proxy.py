@@ -362,14 +362,11 @@ def test_a_served_dicomweb_url_is_the_one_unless_another_is_set(environment, tmp
     assert upstream_spec(served).url == upstream_spec(AppSpec("app", str(tmp_path))).url == "http://other/root"
 
 
-def test_the_variables_of_monai_label_count_where_ours_say_nothing(environment):
-    theirs = {
-        "MONAI_LABEL_DICOMWEB_USERNAME": "reader",
-        "MONAI_LABEL_DICOMWEB_PASSWORD": "secret",
-        "MONAI_LABEL_QIDO_PREFIX": "q/",
-        "MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT": 7,
-    }
-    environment(stock_settings=theirs)
+def test_the_variables_of_monai_label_count_where_ours_say_nothing(environment, monkeypatch):
+    monkeypatch.setenv("MONAI_LABEL_DICOMWEB_USERNAME", "reader")
+    monkeypatch.setenv("MONAI_LABEL_DICOMWEB_PASSWORD", "secret")
+    monkeypatch.setenv("MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT", "7")
+    environment(stock_settings={"MONAI_LABEL_QIDO_PREFIX": "q/"})
     spec = upstream_spec(AppSpec("app", "http://pacs"))
     assert (spec.username, spec.password, spec.prefixes, spec.silence_s) == ("reader", "secret", {"qido": "q"}, 7.0)
     environment(dicomweb_username="ours", dicomweb_password="hidden", dicomweb_timeout_s=2)
