@@ -14,6 +14,7 @@ from server.commands import (
     demo_weights,
     import_dir,
     infer,
+    jobs,
     models,
     sample_data,
     serve,
@@ -41,6 +42,7 @@ models.app.command("make-demo")(demo_weights.make_demo)
 app.add_typer(models.app, name="models")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(audit.app, name="audit")
+app.add_typer(jobs.app, name="jobs")
 
 WRONG_INPUT = 2
 

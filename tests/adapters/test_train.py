@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.scoring import ForegroundEntropy
@@ -109,3 +110,56 @@ def test_unlabelled_runs_are_scored_and_images_of_other_modalities_are_not(studi
     (image_id,) = scores
     (score,) = read_scores(studies.get_image_info(image_id))
     assert (score.model, score.version, score.score) == (TASK.name, version, scores[image_id])
+
+
+class CutOffError(Exception):
+    pass
+
+
+def test_a_training_that_was_cut_off_goes_on_with_the_labels_and_the_version_it_began_with(
+    studies, tmp_path, monkeypatch
+):
+    def trainer(name):
+        registry = Registry(tmp_path / name / "models")
+        torch.manual_seed(0)
+        serve(registry, answer=-3.0)
+        return HepaticTrainTask(QUICK, registry, tmp_path / name / "runs")
+
+    asked = {"model": TASK.name, "max_epochs": 3, "seed": 5}
+    whole = trainer("whole")
+    expected = whole({**asked, "job_dir": str(tmp_path)}, studies)
+    (tmp_path / "plan.json").unlink()
+
+    cut, epochs = trainer("cut"), []
+
+    def tell(now):
+        epochs.append(now.epoch)
+        if len(epochs) == 2:
+            raise CutOffError
+
+    monkeypatch.setattr(cut, "_tell", tell)
+    with pytest.raises(CutOffError):
+        cut({**asked, "job_dir": str(tmp_path)}, studies)
+    cut._registry.promote(TASK.name, serve(cut._registry, answer=-1.0).version)  # meanwhile another one is served,
+    for image_id in studies.get_unlabeled_images():  # and a reader has labelled another run
+        if studies.get_image_info(image_id)["modality"] == "XA":
+            grid = read(studies.image_files(image_id)[0]).grid
+            array = read(studies.image_files(image_id)[0]).frames * 0
+            array[(6, *BOX)] = 1
+            write_labelmap(tmp_path / "label.nrrd", Labelmap(array, grid))
+            studies.save_label(image_id, str(tmp_path / "label.nrrd"), "final", {})
+    resumed = cut({**asked, "job_dir": str(tmp_path)}, studies)
+
+    assert epochs == [1, 2, 2, 3], "the epoch whose checkpoint was not written yet is repeated, the one before is not"
+    assert resumed["metrics"] == expected["metrics"]
+    versions = {name: made._registry.version(TASK.name, stats["version"]) for name, made, stats in (
+        ("whole", whole, expected), ("cut", cut, resumed)
+    )}  # fmt: skip
+    assert versions["cut"].card.sha256 == versions["whole"].card.sha256
+    assert versions["cut"].parent == versions["whole"].parent
+
+    count = len(cut._registry.versions(TASK.name))
+    again = cut({**asked, "job_dir": str(tmp_path)}, studies)  # killed between its end and the note of it
+    assert (again["version"], again["epoch"]) == (resumed["version"], 3)
+    assert len(cut._registry.versions(TASK.name)) == count
+    assert len(epochs) == 4

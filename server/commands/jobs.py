@@ -1,0 +1,253 @@
+"""``hepatic jobs``: look at the jobs of a running server, and stop them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from hepatic.errors import BadInputError, HepaticError, NotFoundError
+
+app = typer.Typer(
+    help="Look at the jobs of a running server: trainings, batch inferences, rounds of scoring; stop them."
+)
+
+FAILED = 1
+"""Exit code of ``watch`` where the job did not succeed."""
+
+TOKEN = "HEPATIC_TOKEN"  # noqa: S105 - the name of the variable
+_COLOURS = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "dim", "queued": "yellow"}
+_QUIET_S = 60.0
+"""A stream says something every 15 s."""
+
+Server = Annotated[
+    str, typer.Option("--server", envvar="HEPATIC_SERVER", help="The server's address.", show_default=True)
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or the beginning of it.")]
+
+_HERE = "http://127.0.0.1:8000"
+
+
+@app.command("list")
+def list_(
+    server: Server = _HERE,
+    kind: Annotated[str, typer.Option(help="Only of this kind: train, batch_infer, scoring.")] = "",
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only in this state: queued, running, succeeded, failed, cancelled.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="So many at most.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List jobs, newest first.
+
+    [bold]Examples[/]
+
+    hepatic jobs list
+
+    hepatic jobs list --kind train --state running --state queued
+
+    HEPATIC_TOKEN=... hepatic jobs list --server https://labels.example.org
+    """
+    query: dict[str, Any] = {"kind": kind, "limit": limit, "state": state or []}
+    with _connected(server) as client:
+        told = _asked(client, "GET", "jobs", params=query)
+    if as_json:
+        print(json.dumps(told["jobs"], indent=1))
+        return
+    table = Table("id", "job", "state", "progress", "asked for", "note")
+    for job in told["jobs"]:
+        table.add_row(
+            job["id"][:8], _name(job), _state(job), _progress(job), _local(job["created"]), escape(job["error"])
+        )
+    Console().print(table)
+    if (more := told["total"] - len(told["jobs"])) > 0:
+        Console().print(f"[dim]and {more} older ones (--limit)[/]")
+
+
+@app.command("show")
+def show(
+    id: Id,
+    server: Server = _HERE,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Show one job, with the end of its output.
+
+    [bold]Example[/]
+
+    hepatic jobs show 3f2a91c0
+    """
+    with _connected(server) as client:
+        job = _asked(client, "GET", f"jobs/{_plain(id)}")
+    if as_json:
+        print(json.dumps(job, indent=1))
+        return
+    table = Table("", "", show_header=False, box=None)
+    facts = {
+        "id": job["id"],
+        "job": _name(job),
+        "state": _state(job),
+        "progress": _progress(job),
+        "device": job["device"],
+        "attempt": f"{job['attempt']} of {job['max_attempts']}",
+        "asked for": f"{_local(job['created'])} {escape(job['asked_by'])}",
+        "began": _local(job["started"]),
+        "ended": _local(job["ended"]),
+        "request": escape(json.dumps(job["request"])),
+        "result": "" if job["result"] is None else escape(json.dumps(job["result"])),
+        "error": escape(job["error"]),
+    }
+    for key, value in facts.items():
+        if value:
+            table.add_row(f"[dim]{key}[/]", value)
+    console = Console()
+    console.print(table)
+    for line in job["log"]:
+        console.print(f"  {escape(line)}", highlight=False)
+
+
+@app.command("cancel")
+def cancel(id: Id, server: Server = _HERE) -> None:
+    """Stop a job that waits or runs.
+
+    [bold]Example[/]
+
+    hepatic jobs cancel 3f2a91c0
+    """
+    with _connected(server) as client:
+        job = _asked(client, "DELETE", f"jobs/{_plain(id)}")
+    if job["cancelling"]:
+        Console().print(f"{_name(job)} is being stopped.")
+    elif job["state"] == "cancelled":
+        Console().print(f"{_name(job)} was stopped.")
+    else:
+        Console().print(f"{_name(job)} had ended already: {_state(job)}.")
+
+
+@app.command("watch")
+def watch(id: Id, server: Server = _HERE) -> None:
+    """Follow a job until it ends; exit code 1 if it does not succeed. Ctrl-C stops watching, not the job.
+
+    [bold]Example[/]
+
+    hepatic jobs watch 3f2a91c0
+    """
+    console = Console()
+    job: dict[str, Any] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    with _connected(server) as client, Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=1.0, left="")
+        for name, data in _events(client, f"jobs/{_plain(id)}/events"):
+            if name == "log":
+                for line in data:
+                    bar.console.print(escape(line), highlight=False)
+            elif name == "job":
+                job = data
+                left = "" if job["seconds_left"] is None else f"{job['seconds_left']:.0f} s left"
+                bar.update(task, description=f"{_name(job)} {_state(job)}", completed=job["progress"], left=left)
+    if not job.get("ended"):
+        raise HepaticError("The server has stopped. What runs goes on when it is started again.")
+    if job["error"]:
+        console.print(f"[red]{escape(job['error'])}[/]", highlight=False)
+    if job["state"] != "succeeded":
+        raise typer.Exit(FAILED)
+
+
+def _events(client: httpx.Client, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the names and data of server-sent events until the stream ends."""
+    with client.stream("GET", path, timeout=httpx.Timeout(10.0, read=_QUIET_S)) as answer:
+        if answer.is_error:
+            answer.read()
+        _check(answer)
+        name = "message"
+        data: list[str] = []
+        for line in answer.iter_lines():
+            if not line:
+                if data:
+                    yield name, json.loads("\n".join(data))
+                name, data = "message", []
+            field, _, value = line.partition(":")
+            if field == "event":
+                name = value.removeprefix(" ")
+            elif field == "data":
+                data.append(value.removeprefix(" "))
+
+
+@contextmanager
+def _connected(server: str) -> Iterator[httpx.Client]:
+    """Lend a client of a server; what goes wrong on the way is said in one sentence."""
+    token = os.environ.get(TOKEN, "")
+    headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    try:
+        with httpx.Client(base_url=server.rstrip("/") + "/", headers=headers, timeout=30.0) as client:
+            yield client
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+        raise BadInputError(
+            "--server", expected=f"an address such as {_HERE}", came=server[:80], fix="Correct it."
+        ) from None
+    except httpx.TimeoutException:
+        raise HepaticError(f"The server at {server} does not answer in time.") from None
+    except httpx.TransportError:
+        raise HepaticError(
+            f"No server answers at {server}. Start one with `hepatic serve`, or name another with --server."
+        ) from None
+
+
+def _asked(client: httpx.Client, method: str, path: str, **options: Any) -> Any:
+    answer = client.request(method, path, **options)
+    _check(answer)
+    try:
+        return answer.json()
+    except ValueError:
+        raise HepaticError(f"What answers at {client.base_url} is no hepatic server.") from None
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.is_success:
+        return
+    try:
+        detail = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"the server answered with {answer.status_code}"
+    if answer.status_code in (401, 403):
+        raise HepaticError(f"The server refuses: {detail} Put a token that may do this into {TOKEN}.")
+    raise HepaticError(detail)
+
+
+def _plain(id: str) -> str:
+    if not all(character.isalnum() or character == "-" for character in id) or not id:
+        raise NotFoundError("the job", expected="an id", came=ascii(id)[:40], fix="`hepatic jobs list` shows them.")
+    return id
+
+
+def _name(job: dict[str, Any]) -> str:
+    return escape(f"{job['kind']} {job['subject']}".strip())
+
+
+def _state(job: dict[str, Any]) -> str:
+    state = "stopping" if job["cancelling"] else job["state"]
+    return f"[{_COLOURS.get(job['state'], 'default')}]{escape(state)}[/]"
+
+
+def _progress(job: dict[str, Any]) -> str:
+    parts = [] if job["state"] == "queued" else [f"{100 * job['progress']:.0f} %"]
+    if job["items"]:
+        parts.append(f"{job['items']['done']} of {job['items']['total']}")
+        if job["items"]["failed"]:
+            parts.append(f"[red]{job['items']['failed']} failed[/]")
+    if job["seconds_left"] is not None:
+        parts.append(f"{job['seconds_left']:.0f} s left")
+    return ", ".join(parts)
+
+
+def _local(time: str | None) -> str:
+    return "" if time is None else datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
