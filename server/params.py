@@ -10,6 +10,7 @@ from typing import Any
 
 from hepatic.errors import BadInputError
 from hepatic.store.names import LABEL_SUFFIXES, check_tag
+from server.access.user import User
 from server.names import is_path_like, is_plain
 
 logger = logging.getLogger(__name__)
@@ -67,8 +68,10 @@ def cleaned(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return kept
 
 
-def asker(params: Mapping[str, Any] | None) -> str:
-    """Return who a client says is asking, empty where it does not say."""
+def asker(user: User, params: Mapping[str, Any] | None) -> str:
+    """Return who asks: who logged in, or else whom a client says it is for, empty where it does not say."""
+    if user.is_known:
+        return user.name
     said = (params or {}).get("client_id")
     return said if isinstance(said, str) and is_plain(said) else ""
 

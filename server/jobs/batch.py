@@ -27,7 +27,7 @@ ORIGINAL, FINAL = "original", "final"
 
 
 class Images(StrEnum):
-    """Which images of the datastore."""
+    """Which images of the datastore; those that somebody has finished are labelled."""
 
     ALL = "all"
     LABELED = "labeled"
@@ -65,7 +65,7 @@ class BatchInference:
 
         Args:
             model: an inference task of the app.
-            images: which images, with regard to labels of the tag.
+            images: which images.
             params: options for the model, and ``label_tag``, ``save_label``, ``max_batch_size`` (most images) and
                 ``images`` (a list of ids instead of all of a sort).
             asked_by: who wants it.
@@ -88,7 +88,7 @@ class BatchInference:
             raise BadInputError(
                 "max_batch_size", expected="a number of images, 0 for all", came=ascii(most)[:40], fix="Correct it."
             )
-        ids = sorted(self._ids(given.get("images"), images, tag))
+        ids = sorted(self._ids(given.get("images"), images))
         spec = {
             **cleaned(given),
             "model": model,
@@ -102,14 +102,14 @@ class BatchInference:
         """Return what came of each image so far, by id: label, tag and params, or the error."""
         return {item.item: item.result for item in self._jobs.table.settled_items(job)}
 
-    def _ids(self, named: Any, images: Images, tag: str) -> list[str]:
+    def _ids(self, named: Any, images: Images) -> list[str]:
         if isinstance(named, list):
             return list(dict.fromkeys(self._host.image_id(str(image)) for image in named))
         with self._host.storing() as datastore:
             if images is Images.LABELED:
-                found = datastore.get_labeled_images(tag)
+                found = datastore.get_labeled_images()
             elif images is Images.UNLABELED:
-                found = datastore.get_unlabeled_images(tag)
+                found = datastore.get_unlabeled_images()
             else:
                 found = datastore.list_images()
         return list(dict.fromkeys(str(image) for image in found))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, HTTPException
 from starlette.concurrency import run_in_threadpool
 
+from server.access.user import UserDep
 from server.executor import WorkCancelledError
 from server.jobs.batch import KIND, Images
 from server.jobs.job import Job
@@ -38,6 +39,7 @@ def status(services: ServicesDep, all: bool = False, check_if_running: bool = Fa
 @router.post("/infer/{model}", summary="Run a model on many images", response_model=None)
 async def start(
     services: ServicesDep,
+    user: UserDep,
     model: str,
     images: Images = Images.ALL,
     params: Annotated[dict[str, Any] | None, Body()] = None,
@@ -52,7 +54,7 @@ async def start(
     active = await run_in_threadpool(services.jobs.table.count, kind=KIND, states=_ACTIVE)
     if active and not enqueue:
         raise HTTPException(429, "A batch inference runs already. Wait for it, stop it, or ask with enqueue=true.")
-    job = await run_in_threadpool(services.batch.submit, model, images, params, asked_by=asker(params))
+    job = await run_in_threadpool(services.batch.submit, model, images, params, asked_by=asker(user, params))
     if not run_sync:
         return await run_in_threadpool(_record, services, job)
     ended = await services.jobs.ended(job.id)

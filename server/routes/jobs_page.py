@@ -14,7 +14,7 @@ _SCRIPT = re.search(r"<script>(.*?)</script>", _PAGE, re.DOTALL)
 _HASH = base64.b64encode(hashlib.sha256(_SCRIPT[1].encode() if _SCRIPT else b"").digest()).decode()
 _HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; connect-src 'self'; "
-    f"script-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'",
+    f"script-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Vary": "Accept",
 }
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import NotFoundError
 from server import worker
+from server.access.user import UserDep
 from server.executor import Priority
 from server.notes import write
 from server.params import cleaned
@@ -28,9 +29,9 @@ def status(services: ServicesDep, check_if_running: bool = False) -> dict[str, A
 
 
 @router.post("/", summary="Begin a new round of background scoring")
-def start(services: ServicesDep) -> dict[str, Any]:
+def start(services: ServicesDep, user: UserDep) -> dict[str, Any]:
     """Unlabelled images are scored one by one, behind everything interactive."""
-    services.scoring.restart()
+    services.scoring.restart(asked_by=user.name)
     return services.scoring.status() or {}
 
 

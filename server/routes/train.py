@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, HTTPException
 from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import NotFoundError
+from server.access.user import User, UserDep
 from server.executor import WorkCancelledError
 from server.jobs.job import Job
 from server.params import asker, cleaned
@@ -31,7 +32,9 @@ def status(services: ServicesDep, all: bool = False, check_if_running: bool = Fa
 
 
 @router.post("/", summary="Start several trainings, one after the other")
-async def start_several(services: ServicesDep, params: Params = None, run_sync: bool = False) -> dict[str, Any]:
+async def start_several(
+    services: ServicesDep, user: UserDep, params: Params = None, run_sync: bool = False
+) -> dict[str, Any]:
     """The body names the trainers, ``{"model": {...}}``; an empty body, or one without names, starts all."""
     trainers = services.host.trainers
     named = {name: options for name, options in (params or {}).items() if isinstance(options, dict)}
@@ -41,7 +44,7 @@ async def start_several(services: ServicesDep, params: Params = None, run_sync: 
     answers: dict[str, Any] = {}
     jobs: dict[str, Job] = {}
     for name in named or trainers:
-        jobs[name] = await _submitted(services, name, {**common, **named.get(name, {})}, enqueue=True)
+        jobs[name] = await _submitted(services, user, name, {**common, **named.get(name, {})}, enqueue=True)
         answers[name] = {"result": await run_in_threadpool(services.training.record, jobs[name]), "detail": None}
     if run_sync:
         for name, job in jobs.items():
@@ -51,12 +54,17 @@ async def start_several(services: ServicesDep, params: Params = None, run_sync: 
 
 @router.post("/{model}", summary="Start a training", response_model=None)
 async def start(
-    services: ServicesDep, model: str, params: Params = None, run_sync: bool = False, enqueue: bool = False
+    services: ServicesDep,
+    user: UserDep,
+    model: str,
+    params: Params = None,
+    run_sync: bool = False,
+    enqueue: bool = False,
 ) -> Any:
     """Answer with its record, or with ``run_sync`` with what the trainer returned; 429 while another runs."""
     _checked(services, model)
     try:
-        job = await _submitted(services, model, params, enqueue=enqueue)
+        job = await _submitted(services, user, model, params, enqueue=enqueue)
     except TrainingRunningError as busy:
         raise HTTPException(429, str(busy)) from busy
     return await _result(services, job) if run_sync else await run_in_threadpool(services.training.record, job)
@@ -79,9 +87,11 @@ def _checked(services: Services, model: str) -> None:
         )
 
 
-async def _submitted(services: Services, model: str, params: Mapping[str, Any] | None, *, enqueue: bool) -> Job:
+async def _submitted(
+    services: Services, user: User, model: str, params: Mapping[str, Any] | None, *, enqueue: bool
+) -> Job:
     request = {**cleaned(params), "model": model}
-    return await run_in_threadpool(services.training.submit, request, enqueue=enqueue, asked_by=asker(params))
+    return await run_in_threadpool(services.training.submit, request, enqueue=enqueue, asked_by=asker(user, params))
 
 
 async def _result(services: Services, job: Job) -> Any:

@@ -97,16 +97,23 @@ def test_a_batch_saves_a_label_for_each_image_and_tells_which_failed(server):
     assert (info["model"], info["job"]) == ("threshold", done["id"])
 
 
-def test_a_batch_may_be_waited_for_and_takes_only_the_images_without_such_a_label(server):
-    body = {"label_tag": "original", "max_batch_size": 0, "device": "cuda", "multi_gpu": True, "gpus": "all"}
-    options = {"images": "unlabeled", "run_sync": True}
-    first = told(server, "batch/infer/threshold", method="POST", params=options, json=body)
+def test_a_batch_may_be_waited_for_and_leaves_out_what_somebody_has_finished(server):
+    first = told(server, "batch/infer/threshold", method="POST", params={"run_sync": True, "images": "unlabeled"})
     assert set(first) == {"case0", "case1", "case2", "case3", "broken"}
     assert first["case1"]["tag"] == "original"
-    again = told(
-        server, "batch/infer/threshold", method="POST", params={"images": "labeled", "run_sync": True}, json={}
-    )
-    assert set(again) == {"case0", "case1", "case2", "case3"}
+    mask = requests.get(f"{server}/datastore/label?label=case1&tag=original", timeout=10).content
+    requests.put(f"{server}/datastore/label?image=case1", files={"label": ("x.nrrd", mask)}, timeout=10)
+    body = {
+        "device": "cuda",
+        "multi_gpu": True,
+        "gpus": "all",
+        "max_workers": 1,
+        "max_batch_size": 0,
+        "logging": "INFO",
+    }
+    for images, expected in (("labeled", {"case1"}), ("unlabeled", {"case0", "case2", "case3", "broken"})):
+        options = {"images": images, "run_sync": True}
+        assert set(told(server, "batch/infer/threshold", method="POST", params=options, json=body)) == expected
 
 
 def test_a_batch_of_named_images_that_saves_nothing(server):
