@@ -72,8 +72,13 @@ class UpstreamSpec:
     takes_studies: bool = False
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(self.url)
+            sound = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            parts, sound = urlsplit(""), False
+        sound = sound and parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
+        if not (sound and self.url.isascii() and self.url.isprintable() and " " not in self.url):
             raise BadInputError(
                 "the DICOMweb server's URL",
                 expected="http://HOST:PORT/ROOT or https://",

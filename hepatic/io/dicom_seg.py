@@ -22,7 +22,7 @@ from hepatic import __version__
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.dicom import DicomHeader
-from hepatic.io.dicom_element import items, numbers
+from hepatic.io.dicom_element import items, numbers, text
 from hepatic.io.dicom_series import sorted_series
 from hepatic.io.header import dicom_headers
 from hepatic.io.image import Labelmap
@@ -34,6 +34,7 @@ _MAKER = "hepatic"
 _SERIES_NUMBER = 300
 _LONG_STRING = 64
 _PATIENT_POSITION = "ImagePositionPatient"
+_REFERRED_TO = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def dicom_source(source: Path) -> list[DicomHeader]:
         source: a file, or a folder with the slices of one series.
 
     Raises:
-        BadInputError: the image is not DICOM, or its slices form no regular grid.
+        BadInputError: the image is not DICOM or has no UIDs, or its slices form no regular grid.
     """
     headers = dicom_headers(source)
     if isinstance(headers, Path):
@@ -64,6 +65,14 @@ def dicom_source(source: Path) -> list[DicomHeader]:
             "the image",
             expected="a DICOM image, which a DICOM segmentation refers to",
             came="another format",
+            fix="Ask with output=image for the labels as NRRD or NIfTI.",
+        )
+    lacking = sorted({keyword for keyword in _REFERRED_TO for h in headers if not text(h.dataset, keyword)})
+    if lacking:
+        raise BadInputError(
+            "the image",
+            expected="a DICOM image with the UIDs a segmentation refers to",
+            came="none of " + ", ".join(lacking),
             fix="Ask with output=image for the labels as NRRD or NIfTI.",
         )
     return headers if len(headers) == 1 else sorted_series(headers)[0]

@@ -1,10 +1,12 @@
 """Labels as DICOM segmentations: valid, read back by another library to the same voxels, tied to their source."""
 
 import subprocess
+from pathlib import Path
 
 import highdicom as hd
 import numpy as np
 import pydicom
+import pydicom.data
 import pytest
 from pydicom.uid import SegmentationStorage
 
@@ -166,6 +168,36 @@ def test_a_single_frame_without_a_place_works_too(tmp_path, tool):
     source = write_run(tmp_path / "one.dcm", frames=1)
     array, file = written(tmp_path, source, lambda shape: np.ones(shape, np.uint8))
     assert np.array_equal(hd.seg.segread(file).pixel_array.reshape(array.shape), array)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("examples_ybr_color.dcm", id="an ultrasound cine in colour"),
+        pytest.param("CT_small.dcm", id="one CT slice"),
+        pytest.param("MR_small_jp2klossless.dcm", id="one MR slice, compressed"),
+    ],
+)
+def test_files_of_real_scanners_get_valid_segmentations(tmp_path, tool, name):
+    def labels(shape):
+        array = np.zeros(shape, np.uint8)
+        array[0, 2:5, 3:9], array[-1, 5:8, 1:5] = 1, 2
+        return array
+
+    source = Path(pydicom.data.__file__).parent / "test_files" / name
+    array, file = written(tmp_path, source, labels)
+    several = len(array) > 1
+    found = (
+        of_cine(file, source, len(array)) if several else hd.seg.segread(file).get_volume(combine_segments=True).array
+    )
+    assert np.array_equal(found, array)
+    assert not [line for line in complaints(tool, file) if line.startswith("Error")]
+
+
+def test_an_image_without_uids_cannot_be_referred_to(tmp_path):
+    source = Path(pydicom.data.__file__).parent / "test_files" / "JPEGLSNearLossless_08.dcm"
+    with pytest.raises(BadInputError, match="StudyInstanceUID"):
+        written(tmp_path, source, lambda shape: np.ones(shape, np.uint8))
 
 
 def test_another_format_is_told_what_to_ask_for(tmp_path, ct):

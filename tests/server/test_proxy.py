@@ -380,7 +380,21 @@ def test_a_server_of_another_kind_is_not_asked_for_dicom(environment):
     assert upstream_spec(AppSpec("app", "https://xnat.example")) is None
 
 
-@pytest.mark.parametrize("bad", ["ftp://pacs", "pacs:8042", "http://", "http://pacs/?a=b", "http://me:secret@pacs/x"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "ftp://pacs",
+        "pacs:8042",
+        "http://",
+        "http://pacs/?a=b",
+        "http://me:secret@pacs/x",
+        "http://pacs:99999",
+        "http://[::1",
+        "http://pacs/h\u00f4tel",
+        "http://pacs/a b",
+        "http://pacs/a\r\nX: 1",
+    ],
+)
 def test_a_url_that_cannot_be_used_is_refused_at_the_start(environment, bad, tmp_path):
     environment(dicomweb_url=bad)
     with pytest.raises(BadInputError) as refused:
