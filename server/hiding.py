@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _ROOT = "..."
@@ -30,11 +30,15 @@ class Hiding:
         longest_first = "|".join(re.escape(root) for root in sorted(self._roots, key=len, reverse=True))
         self._rooted = re.compile(rf"(?<![\w./]){_URL}(?:{longest_first})(?![\w-])(?:{_ROOTED_TAIL}{_LAST}|[\\/]*)")
 
-    def without_paths(self, text: str) -> str:
-        """Return a text with every absolute path and ``file:`` URL cut down to its last part."""
+    def without_paths(self, text: str, *, last: Callable[[str], str] = str) -> str:
+        """Return a text with every absolute path and ``file:`` URL cut down to its last part.
+
+        Args:
+            last: what is told of that part.
+        """
         if self._rooted is not None:
-            text = self._rooted.sub(lambda found: found["last"] or _ROOT, text)
-        return _PATH.sub(lambda found: found["last"], text)
+            text = self._rooted.sub(lambda found: last(found["last"]) if found["last"] else _ROOT, text)
+        return _PATH.sub(lambda found: last(found["last"]), text)
 
 
 HIDING = Hiding()

@@ -64,7 +64,10 @@ def log_to_terminal(level: int = logging.INFO) -> None:
     from rich.console import Console
     from rich.logging import RichHandler
 
+    from server.observe.log import Clean
+
     handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S")
-    logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=level, handlers=[Clean(handler)], force=True)
     for noisy in ("monailabel", "timeloop", "numexpr", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
