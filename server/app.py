@@ -23,7 +23,9 @@ from server.claim import Claim
 from server.failures import install_handlers
 from server.gate import LOOPBACK_HOSTS, Gate
 from server.host import AppSpec
+from server.observe.metrics import Metrics
 from server.observe.request import HEADER, identified
+from server.observe.served import Served
 from server.routes import (
     activelearning,
     audit,
@@ -49,6 +51,7 @@ from server.routes import (
     static,
     train,
 )
+from server.routes import metrics as metrics_route
 from server.services import Services
 from server.slot import Slot
 from server.upstream import connected, upstream_spec
@@ -74,6 +77,7 @@ _ROUTERS = (
     session.router,
     model.router,
     logs.router,
+    metrics_route.router,
     audit.router,
     reload.router,
     ohif.router,
@@ -122,6 +126,7 @@ def create_app(
     claim = Claim(spec.data_dir)
     dicomweb = upstream_spec(spec)
     required = auth if auth is not None else settings().auth or bool(settings().oidc_issuer)
+    metrics = Metrics()
     access = Access(spec.data_dir, settings(), required=required, behind_proxy=behind_proxy)
 
     @asynccontextmanager
@@ -133,6 +138,7 @@ def create_app(
                 queue_limit=queue_limit,
                 score_in_background=score_in_background,
                 make_slot=make_slot,
+                metrics=metrics,
             )
 
         await run_in_threadpool(claim.take)
@@ -154,7 +160,7 @@ def create_app(
             await run_in_threadpool(claim.release)
 
     app = _Application(title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.claim, app.state.access = claim, access
+    app.state.claim, app.state.access, app.state.metrics = claim, access, metrics
     app.add_middleware(Guard, routes=app, access=access)
     if origins:
         app.add_middleware(
@@ -180,7 +186,7 @@ class _Application(FastAPI):
     """Answers to failures nobody foresaw are made outside of all middleware; they have their request's id, too."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return identified(protected(super().build_middleware_stack()))
+        return identified(Served(protected(super().build_middleware_stack()), self.state.metrics))
 
     def openapi(self) -> dict[str, Any]:
         return declared(super().openapi())

@@ -44,13 +44,26 @@ class WorkCancelledError(HepaticError):
     """The work was cancelled while it ran, or the executor was closed."""
 
 
+class Pending(Future[Any]):
+    """The future of work; tells how long the work waited for a worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_s = 0.0
+        self._asked = time.monotonic()
+
+    def taken(self) -> None:
+        """Note that a worker has begun with it."""
+        self.waited_s = time.monotonic() - self._asked
+
+
 @dataclass(order=True)
 class _Item:
     priority: int
     turn: int
     work: Callable[..., Any] = field(compare=False)
     args: tuple[Any, ...] = field(compare=False)
-    future: Future[Any] = field(compare=False)
+    future: Pending = field(compare=False)
     retries: int = field(compare=False)
     timeout_s: float | None = field(compare=False)
     slot: Slot | None = field(compare=False, default=None)
@@ -71,7 +84,7 @@ class Executor:
     def __init__(
         self, make_slot: Callable[[], Slot], *, slots: int = 1, queue_limit: int = 64, retry_delay_s: float = 0.5
     ) -> None:
-        self._make_slot, self._queue_limit, self._retry_delay_s = make_slot, queue_limit, retry_delay_s
+        self._make_slot, self.queue_limit, self._retry_delay_s = make_slot, queue_limit, retry_delay_s
         self._changed = threading.Condition()
         self._heap: list[_Item] = []
         self._items: dict[Future[Any], _Item] = {}
@@ -113,7 +126,7 @@ class Executor:
         priority: Priority = Priority.BATCH,
         retries: int = 3,
         timeout_s: float | None = None,
-    ) -> Future[Any]:
+    ) -> Pending:
         """Put ``work(*args)`` in the queue.
 
         Args:
@@ -130,11 +143,11 @@ class Executor:
             QueueFullError: as much is waiting as may.
             WorkCancelledError: the executor is closed.
         """
-        future: Future[Any] = Future()
+        future = Pending()
         with self._changed:
             if not self._open:
                 raise WorkCancelledError("The server is shutting down.")
-            if self._waiting() >= self._queue_limit:
+            if self._waiting() >= self.queue_limit:
                 raise QueueFullError(f"{self._waiting()} requests are waiting already; try again in a moment.")
             work, args = carried(work, args)
             item = _Item(int(priority), next(self._turns), work, args, future, retries, timeout_s)
@@ -279,6 +292,7 @@ class Executor:
                     self._items.pop(item.future, None)  # somebody called Future.cancel themselves
                     continue
                 item.slot = self._slots[number]
+                item.future.taken()
                 return item
 
     def _work(self, number: int, slot: Slot, item: _Item) -> Slot | None:

@@ -15,6 +15,7 @@ from hepatic.store.disk import DiskFullError, StorageError, is_full
 from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
 from server.hiding import without_paths
 from server.observe.request import request_id
+from server.observe.served import route_of
 from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
 from server.worker import AppError
 
@@ -60,7 +61,7 @@ async def _on_invalid(_request: Request, failure: Exception) -> JSONResponse:
 
 
 async def _on_failure(request: Request, failure: Exception) -> JSONResponse:
-    return answer_to(failure, f"{request.method} {request.url.path}")
+    return answer_to(failure, f"{request.method} {route_of(request.scope)}")
 
 
 def answer_to(failure: Exception, during: str) -> JSONResponse:
@@ -74,13 +75,13 @@ def answer_to(failure: Exception, during: str) -> JSONResponse:
         failure = DiskFullError("The disk is full: free some space and try again.")
     status = next((code for kind, code in _STATUS if isinstance(failure, kind)), 500)
     if status in (500, 504):
-        logger.error("%s failed: %s", during, failure, exc_info=failure)
+        logger.error("failed: %s", failure, exc_info=failure, extra={"route": during})
         if isinstance(failure, RemoteError):
-            logger.error("in the worker:\n%s", failure.trace)
+            logger.error("in the worker:\n%s", failure.trace, extra={"route": during})
         kind = failure.kind if isinstance(failure, RemoteError) else type(failure).__name__
         told = without_paths(str(failure)) if isinstance(failure, WorkTimeoutError) else f"It failed ({kind})."
         return JSONResponse({"detail": f"{told} The server's log says more under {request_id()}."}, status)
     if status == 507:
-        logger.error("%s: %s", during, failure)
+        logger.error("%s", failure, extra={"route": during})
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None
     return JSONResponse({"detail": without_paths(str(failure))}, status, headers)

@@ -20,6 +20,7 @@ from hepatic.errors import BadInputError, NotFoundError
 from hepatic.settings import settings
 from hepatic.store.names import safe_id
 from server.names import is_path_like
+from server.observe.names import NAMES
 
 logger = logging.getLogger(__name__)
 
@@ -243,6 +244,7 @@ class Host:
             NotFoundError: no image has it.
         """
         if asked:
+            NAMES.remember(asked)
             if not is_path_like(asked) and self._image_uri(asked):
                 return asked
             if is_path_like(asked):

@@ -6,7 +6,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,10 @@ from server.intake.uploads import Uploads
 from server.jobs.batch import BatchInference
 from server.jobs.job import Job
 from server.jobs.runner import Jobs
+from server.observe import relay
 from server.observe.log import ServerLog
+from server.observe.metrics import Metrics
+from server.observe.names import NAMES, Known
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
 from server.slot import LocalSlot, RemoteError, Slot, Work
@@ -48,6 +51,7 @@ class Services:
         score_in_background: score unlabelled images from the start, after each training, and whenever there are new
             ones or another version of a model is served.
         make_slot: makes a worker's slot; by default a process on this machine.
+        metrics: where workers' numbers go, and what asks for how things are.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Services:
         queue_limit: int | None = None,
         score_in_background: bool | None = None,
         make_slot: Callable[[], Slot] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         chosen = settings()
         self.spec = spec
@@ -67,7 +72,8 @@ class Services:
         HIDING.add((*local, spec.app_dir, spec.data_dir, self.scratch.dir, Path.home(), tempfile.gettempdir()))
         results_dir = str(self.scratch.results_dir)
         self._opening = _Opening()
-        self._make_slot = make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir)))
+        self.metrics = metrics or Metrics()
+        self._make_slot = make_slot or (lambda: LocalSlot(worker.load, (spec, results_dir), heard=self._heard))
         self._reloading = threading.Lock()
         self._spare: list[_Watched] = []
         self.executor = Executor(
@@ -85,7 +91,10 @@ class Services:
             self.scratch.close()
             self.log.close()
             raise
+        self._known: Known | None = None
         if is_shared(self.host.datastore):
+            self._known = self.host.datastore.store.images.known
+            NAMES.ask(self._known)
             self.host.datastore.check_label = self.inspector.label
         self.sessions = Sessions(spec.data_dir / "sessions")
         self.jobs = Jobs(spec.data_dir / "jobs.sqlite")
@@ -93,6 +102,7 @@ class Services:
         self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
+        self.metrics.watch(self._now, self.jobs.table.counts)
         self._ended = threading.Event()
         self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
 
@@ -146,11 +156,34 @@ class Services:
         self._ended.set()
         for slot in self._spare:
             slot.kill()
+        self.metrics.forget()
         self.jobs.close()
         self.executor.close()
         self.inspector.close()
         self.scratch.close()
+        if self._known is not None:
+            NAMES.ask_no_more(self._known)
         self.log.close()
+
+    def _heard(self, pid: int, what: Mapping[str, Any]) -> None:
+        """Take in what a worker tells besides its answers."""
+        if "log" in what:
+            relay.log(what["log"])
+        else:
+            self.metrics.used(pid, what.get("usage"))
+
+    def _now(self) -> dict[str, float]:
+        """Return what is measured when it is asked for."""
+        told: dict[str, float] = {
+            "hepatic_queue_waiting": self.executor.waiting,
+            "hepatic_queue_limit": self.executor.queue_limit,
+            "hepatic_work_running": self.executor.running,
+            "hepatic_slots_ready": self.executor.ready,
+        }
+        if is_shared(self.host.datastore):  # others list all there is
+            status = self.host.datastore.status()
+            told |= {"hepatic_store_images": status["total"], "hepatic_store_completed": status["completed"]}
+        return told
 
     def _after_training(self, job: Job) -> None:
         logger.info("training %s is done", job.id)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import psutil
 
 from hepatic.errors import HepaticError
+from server.observe import relay
 
 Work = Callable[..., Any]
 
@@ -68,9 +69,18 @@ class LocalSlot:
         setup: called in the process before any work; a top-level function.
         setup_args: its arguments.
         open_timeout_s: how long ``setup`` may take.
+        heard: called with what the process logs and uses; else it logs to its standard error.
     """
 
-    def __init__(self, setup: Work, setup_args: tuple[Any, ...] = (), *, open_timeout_s: float = 600.0) -> None:
+    def __init__(
+        self,
+        setup: Work,
+        setup_args: tuple[Any, ...] = (),
+        *,
+        open_timeout_s: float = 600.0,
+        heard: relay.Heard | None = None,
+    ) -> None:
+        self._heard = heard
         self._setup, self._setup_args, self._open_timeout_s = setup, setup_args, open_timeout_s
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -81,13 +91,17 @@ class LocalSlot:
         """Start the process and run ``setup`` in it."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs,), name="hepatic-worker", daemon=False)
+        told, telling = context.Pipe(duplex=False) if self._heard else (None, None)
+        process = context.Process(target=_serve, args=(theirs, telling), name="hepatic-worker", daemon=False)
         with self._lock:
             if self._killed:
                 raise WorkerLostError("the slot was closed before it was opened")
             process.start()
             self._process, self._pipe = process, ours
         theirs.close()
+        if told is not None and telling is not None and self._heard is not None:
+            telling.close()
+            relay.listen(process.pid or 0, told, self._heard)
         self.call(self._setup, self._setup_args, self._open_timeout_s)
 
     def call(self, work: Work, args: tuple[Any, ...], timeout_s: float | None) -> Any:
@@ -134,10 +148,12 @@ def kill_tree(pid: int) -> None:
             continue
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, telling: Connection | None = None) -> None:
     """Body of the worker process: take work, do it, answer, until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which closes its workers
     _end_with_parent()
+    if telling is not None:
+        relay.speak(telling)
     while True:
         try:
             work, args = pipe.recv()
@@ -147,6 +163,7 @@ def _serve(pipe: Connection) -> None:
             answer = pickle.dumps((False, _portable(unreadable)))
         else:
             answer = _answer(work, args)
+        relay.report()  # before the answer: who has it finds the numbers moved
         try:
             pipe.send_bytes(answer)
         except OSError:

@@ -22,6 +22,7 @@ from server.jobs.held import Held, JobFailedError, JobInterruptedError
 from server.jobs.job import Job
 from server.jobs.runner import Jobs
 from server.monai_record import monai_record
+from server.observe.scrub import scrubbed
 from server.plain import number, plain
 from server.slot import kill_tree
 from server.training_told import Told
@@ -161,11 +162,11 @@ class Training:
             told = Told()
             with (folder / "log.txt").open("a", encoding="utf-8", buffering=1) as log:
                 for raw in process.stdout or ():
-                    log.write(raw)
+                    log.write(scrubbed(raw))
                     if (line := raw.rstrip()) and told(line):
                         last = line
                         held.line(line)
-                        logger.info("training %s: %s", held.job.id[:8], line)
+                        logger.info("%s", line, extra={"role": "training", "job": held.job.id})
                     if time.monotonic() - looked > _LOOK_S:
                         looked = time.monotonic()
                         _advance(held, before, _stats(trainer))

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asgi_correlation_id import CorrelationIdFilter
+import psutil
 
 from hepatic.errors import HepaticError, NotFoundError
 from server.host import AppSpec, is_shared, load_app
 from server.notes import Note, collected
+from server.observe import relay
 from server.plain import plain
 
 _app: Any = None
@@ -56,13 +57,22 @@ def load(spec: AppSpec, scratch_dir: str) -> int:
     global _app
     Path(scratch_dir).mkdir(parents=True, exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = scratch_dir
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s worker %(levelname)s %(name)s [%(correlation_id)s]: %(message)s"
-    )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(CorrelationIdFilter(default_value="-"))
+    if not relay.report_with(usage):
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(name)s: %(message)s")
     _app = load_app(spec, "worker")
     return os.getpid()
+
+
+def usage() -> dict[str, Any]:
+    """Return what this process uses: ``resident_bytes``, ``gpus``, and ``caches`` where the app tells of them."""
+    from hepatic.engine.device import gpu_memory
+
+    caches = getattr(_app, "caches", None)
+    return {
+        "resident_bytes": psutil.Process().memory_info().rss,
+        "gpus": gpu_memory(),
+        "caches": {} if caches is None else caches(),
+    }
 
 
 def infer(request: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,9 @@ class HepaticApp(MONAILabelApp):
             "uncertainty": Uncertainty(self._served),
         }
 
+    def caches(self) -> dict[str, dict[str, int]]:
+        return self.predictor.caches()
+
     def _served(self) -> dict[str, str]:
         versions = {name: self.registry.served(name) for name in self.tasks}
         return {name: version.version for name, version in versions.items() if version}

@@ -33,6 +33,26 @@ def choose_device(name: str, *, setting: str = "HEPATIC_DEVICE") -> torch.device
     return device
 
 
+def gpu_memory() -> list[dict[str, int]]:
+    """Return bytes of each GPU this process uses: total and used of the device, reserved and allocated here."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return []
+    found = []
+    for device in range(torch.cuda.device_count()):
+        if torch.cuda.memory_reserved(device):
+            free, total = torch.cuda.mem_get_info(device)
+            found.append(
+                {
+                    "device": device,
+                    "total": total,
+                    "used": total - free,
+                    "reserved": torch.cuda.memory_reserved(device),
+                    "allocated": torch.cuda.memory_allocated(device),
+                }
+            )
+    return found
+
+
 def training_devices(names: str) -> list[str]:
     """Turn a setting into the devices on which trainings run, one on each at a time.
 

@@ -90,6 +90,11 @@ class Predictor:
         if settings().threads:
             torch.set_num_threads(settings().threads)
 
+    def caches(self) -> dict[str, dict[str, int]]:
+        """Return hits, misses and bytes of the caches by name, since this process began."""
+        both: dict[str, BoundedCache[Any]] = {"images": self._sources, "prepared": self._prepared}
+        return {name: {"hits": one.hits, "misses": one.misses, "bytes": one.bytes} for name, one in both.items()}
+
     def model(self, task: SegmentationTask) -> LoadedModel:
         """The served model of a task; NotFoundError when none has been trained yet."""
         served = self.registry.served(task.name)

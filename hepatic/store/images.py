@@ -99,6 +99,12 @@ class Images:
         with self._database.read() as connection:
             return [_image(row) for row in connection.execute(f"{query} ORDER BY path, id", parameters)]
 
+    def known(self, words: Iterable[str]) -> list[str]:
+        """Return those of the words that are ids of images, present or not."""
+        query = "SELECT id FROM image WHERE id IN (SELECT value FROM json_each(?))"
+        with self._database.read() as connection:
+            return [id for (id,) in connection.execute(query, (json.dumps([as_text(word) for word in words]),))]
+
     def files(self, image_id: str) -> list[Path]:
         """Return the files of an image, absolute, in the order of their names; none if it is absent.
 

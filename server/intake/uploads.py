@@ -15,6 +15,7 @@ from server.intake.archive import ARCHIVE_SUFFIXES
 from server.intake.inspector import Inspector
 from server.intake.scratch import Scratch
 from server.names import suffix_of
+from server.observe.names import NAMES
 
 WEIGHTS_SUFFIXES = (".safetensors",)
 """Weights that hold numbers only. A ``.pt`` or ``.ts`` file can hold code that runs when it is loaded."""
@@ -114,6 +115,7 @@ class Uploads:
 
     def _receive_image(self, upload: UploadFile) -> Path:
         name = PureWindowsPath(upload.filename or "").name
+        NAMES.remember(name)
         if split_suffix(name)[1]:
             return self._scratch.receive(upload.file, suffix_of(name, IMAGE_SUFFIXES, _WHAT))
         path = self._scratch.receive(upload.file, ".dcm")

@@ -51,13 +51,16 @@ class Clean(logging.Handler):
 
     def _clean(self, record: logging.LogRecord) -> logging.LogRecord:
         clean = copy.copy(record)
-        clean.msg, clean.args = scrubbed(record.getMessage()), None
+        fields = fields_of(record)
+        served = "route" in fields and "status" in fields  # all its own making; a route looks like a path
+        clean.msg = "{method} {route} {status}".format_map(fields) if served else scrubbed(record.getMessage())
+        clean.args = None
         if record.exc_info and not record.exc_text:
             clean.exc_text = logging.Formatter().formatException(record.exc_info)
         clean.exc_info = None
         clean.exc_text = clean.exc_text and scrubbed(clean.exc_text)
         clean.stack_info = record.stack_info and scrubbed(record.stack_info)
-        for name, value in fields_of(record).items():
+        for name, value in fields.items():
             if name not in _OURS:
                 clean.__dict__[name] = _clean_value(value)
         clean.__dict__.setdefault("request_id", request_id())
@@ -125,16 +128,15 @@ def as_text(line: str) -> str:
         return line.rstrip("\n")
     who = told.get("logger", "") if told.get("role", "server") == "server" else f"{told['role']}: {told.get('logger')}"
     id = f" [{told['request_id']}]" if told.get("request_id") else ""
-    message = str(told.get("message", ""))
-    if "route" in told and "status" in told:
-        message = f"{told.get('method')} {told['route']} {told['status']}"
+    served = "status" in told
     more = "".join(
         f" {name}={json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}"
         for name, value in told.items()
-        if name not in _NOT_SHOWN and not (name in ("method", "route", "status") and "status" in told)
+        if name not in _NOT_SHOWN and not (served and name in ("method", "route", "status"))
     )
     trace = f"\n{told['exc_info']}" if told.get("exc_info") else ""
-    return f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03d} {told.get('level')} {who}{id}: {message}{more}{trace}"
+    when = f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03d}"
+    return f"{when} {told.get('level')} {who}{id}: {told.get('message', '')}{more}{trace}"
 
 
 def _clean_value(value: Any) -> Any:

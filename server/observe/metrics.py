@@ -6,10 +6,19 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+disable_created_metrics()  # a second series for each, which nobody asks for
 
 _HTTP_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _STAGE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -41,7 +50,7 @@ class Metrics:
             "hepatic_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
         )
         self._seconds = Histogram(
-            "hepatic_http_request_seconds", "From a request's first byte to the last of its answer.", ("method", "route"),
+            "hepatic_http_request_seconds", "From a request's head to the end of its answer.", ("method", "route"),
             buckets=_HTTP_S, registry=self.registry,
         )  # fmt: skip
         self._received = Counter(
@@ -137,9 +146,13 @@ class _Current(Collector):
             held = sum(usage.get("caches", {}).get(cache, {}).get("bytes", 0) for usage in usages)
             cached.add_metric((cache,), held)
         yield cached
-        gpus = GaugeMetricFamily("hepatic_gpu_memory_bytes", "GPU memory; of the device or workers'.", labels=("device", "what"))
+        gpus = GaugeMetricFamily(
+            "hepatic_gpu_memory_bytes", "Of a device, or of workers on it.", labels=("device", "what")
+        )
         for device in sorted({str(gpu["device"]) for usage in usages for gpu in usage.get("gpus", ())}):
-            of_device = [gpu for usage in usages for gpu in usage.get("gpus", ()) if str(gpu["device"]) == device]
-            for what, count in (("total", max), ("used", max), ("reserved", sum), ("allocated", sum)):
-                gpus.add_metric((device, what), count(gpu[what] for gpu in of_device))
+            there = [gpu for usage in usages for gpu in usage.get("gpus", ()) if str(gpu["device"]) == device]
+            for what in ("total", "used"):  # every worker sees the same
+                gpus.add_metric((device, what), max(gpu[what] for gpu in there))
+            for what in ("reserved", "allocated"):
+                gpus.add_metric((device, what), sum(gpu[what] for gpu in there))
         yield gpus

@@ -63,7 +63,12 @@ class Served:
             if stages := told.get("stages_ms"):
                 stages["send"] = round(1000 * (now - answering), 2) if answering else 0.0
                 self._metrics.inferred(told["model"], stages)
-            about = {"method": method, "route": route, "status": status, "duration_ms": round(1000 * (now - started), 2)}
+            about = {
+                "method": method,
+                "route": route,
+                "status": status,
+                "duration_ms": round(1000 * (now - started), 2),
+            }
             level = logging.DEBUG if route in _POLLED and status < 500 else logging.INFO
             logger.log(level, "served", extra={**about, **told})
 

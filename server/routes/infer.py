@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from concurrent.futures import Future
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +23,8 @@ from server.access.user import User, UserDep, signed
 from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
 from server.intake.spool import SpoolingRoute
+from server.observe.served import observed
+from server.observe.stages import stages_ms
 from server.params import cleaned, parsed
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
 
@@ -64,7 +65,6 @@ async def infer(
 
     ``dicom_seg`` answers with a DICOM segmentation that refers to the image, which must be DICOM.
     """
-    started = time.perf_counter()
     uploads: list[Path] = []
     try:
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
@@ -79,7 +79,7 @@ async def infer(
         if not await _finished(request, services, future):
             return Response(status_code=_CLIENT_GONE)
         result = future.result()
-        logger.info("%s: answered after %.2f s", model, time.perf_counter() - started)
+        observed(request, model=model, stages_ms=stages_ms(result["params"], waited_s=future.waited_s))
     finally:
         await run_in_threadpool(services.scratch.discard, *uploads)
     return await run_in_threadpool(_answer, services, user, result, output, asked, save)

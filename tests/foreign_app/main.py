@@ -1,5 +1,6 @@
 """A MONAI Label app that knows nothing of hepatic: stock base classes, stock datastore."""
 
+import logging
 import os
 import tempfile
 import time
@@ -11,6 +12,8 @@ from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.train import TrainTask
+
+logger = logging.getLogger(__name__)
 
 
 class Threshold(InferTask):
@@ -24,6 +27,8 @@ class Threshold(InferTask):
 
     def __call__(self, request):
         time.sleep(float(request.get("sleep_s", 0)))
+        if request.get("say"):
+            logger.info("%s", request["say"])
         if request.get("die_once"):
             flag = Path(os.environ["FOREIGN_FLAGS"]) / request["die_once"]
             if not flag.exists():
@@ -69,6 +74,8 @@ class Slow(TrainTask):
         for epoch in range(int(request.get("max_epochs", 2))):
             print(f"epoch {epoch + 1}", flush=True)
             time.sleep(float(request.get("sleep_s", 0.05)))
+        if request.get("say"):
+            print(request["say"], flush=True)
         if request.get("fail"):
             raise RuntimeError("training broke")
         return {"best_metric": 0.5, "images": len(datastore.list_images())}
