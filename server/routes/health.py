@@ -34,12 +34,14 @@ def _services_if_any(request: Request) -> Services | None:
     return getattr(request.app.state, "services", None)
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Is the process alive?")
 async def health() -> Alive:
     """Asks neither the app nor a worker: it answers while everything else is busy."""
     return Alive()
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
     summary="Can it take work?",

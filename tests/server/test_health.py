@@ -46,6 +46,7 @@ def test_a_server_that_runs_is_alive_and_ready(server, services):
         answer = requests.get(server + path, timeout=10)
         assert (answer.status_code, answer.json()) == (200, said)
         assert answer.headers["cache-control"] == "no-store"
+        assert requests.head(server + path, timeout=10).status_code == 200  # what some balancers ask with
 
 
 def test_a_server_without_a_worker_is_alive_but_not_ready_until_there_is_one(tmp_path, flags):
