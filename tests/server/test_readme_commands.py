@@ -1,5 +1,6 @@
 """The commands of the README, really run, one after the other, over five simulated angiographies."""
 
+import csv
 import json
 import os
 import re
@@ -55,6 +56,11 @@ def readme(tmp_path_factory):
     readme.run("infer")
     readme.run("train", "--param", "max_epochs=1")
     readme.run("models list")
+    readme.run("tokens create")
+    readme.run("tokens list")
+    readme.run("tokens revoke")
+    readme.run("audit export")
+    readme.run("audit verify")
     return readme
 
 
@@ -99,3 +105,20 @@ def test_train_makes_a_version_and_models_list_shows_it(readme):
     assert "dsa_ltdnet" in line
     assert "served" in line or "candidate" in line
     assert sum("served" in line for line in readme.said["models list"].splitlines()) == 2
+
+
+def test_a_token_is_made_listed_and_taken_away(readme):
+    assert re.search(r"^hep_[\w-]{43}$", readme.said["tokens create"], flags=re.MULTILINE)
+    listed = next(line for line in readme.said["tokens list"].splitlines() if "Dr. K" in line)
+    assert "annotator" in listed
+    assert "hep_" not in readme.said["tokens list"]
+    assert "Dr. K is revoked" in readme.said["tokens revoke"]
+    kept = json.loads((readme.folder / "work/.hepatic/access/tokens.json").read_text())
+    assert kept == {"tokens": []}
+
+
+def test_the_audit_log_tells_of_it_and_holds_together(readme):
+    rows = list(csv.DictReader((readme.folder / "audit.csv").open(encoding="utf-8")))
+    assert [row["what"] for row in rows] == ["tokens create", "tokens revoke"]
+    assert all("name=Dr. K" in row["ids"] for row in rows)
+    assert "2 entries, none changed" in readme.said["audit verify"]

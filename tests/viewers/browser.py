@@ -1,0 +1,84 @@
+"""A real Chromium, told what to do through its own debugging pipe: typing, clicking, looking."""
+
+import base64
+import json
+import os
+import subprocess
+import time
+from contextlib import contextmanager
+
+QUIET = (
+    "--no-sandbox", "--headless", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+class Browser:
+    """One page of a browser. ``run`` gives it JavaScript from outside of the page, whatever the page allows."""
+
+    def __init__(self, to_browser, from_browser):
+        self._out, self._in, self._number, self._session = to_browser, from_browser, 0, None
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._ask("Page.enable")
+
+    def _ask(self, method, **params):
+        self._number += 1
+        said = {"id": self._number, "method": method, "params": params}
+        if self._session:
+            said["sessionId"] = self._session
+        self._out.write(json.dumps(said).encode() + b"\0")
+        self._out.flush()
+        while True:
+            heard = b""
+            while not heard.endswith(b"\0"):
+                part = self._in.read(1)
+                assert part, "the browser has gone"
+                heard += part
+            told = json.loads(heard[:-1])
+            if told.get("id") == self._number:
+                assert "error" not in told, told["error"]
+                return told["result"]
+
+    def open(self, url):
+        self._ask("Page.navigate", url=url)
+
+    def run(self, script):
+        """Return what a script comes to, once it has."""
+        told = self._ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    def until(self, script, limit_s=60):
+        """Wait until a script comes to something true, and return it."""
+        deadline = time.monotonic() + limit_s
+        while not (value := self.run(script)):
+            assert time.monotonic() < deadline, self.run("document.body && document.body.innerText")
+            time.sleep(0.1)
+        return value
+
+    def picture(self, file):
+        file.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
+
+
+@contextmanager
+def browsing(program, folder, *, size="1000,700"):
+    """Start a browser with a profile of its own, and end it."""
+    to_read, to_write = os.pipe()
+    from_read, from_write = os.pipe()
+    command = [
+        str(program), *QUIET, f"--user-data-dir={folder / 'profile'}", f"--window-size={size}",
+        "--remote-debugging-pipe", "about:blank",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        ["bash", "-c", f'exec "$@" 3<&{to_read} 4>&{from_write}', "browser", *command],
+        pass_fds=(to_read, from_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "HOME": str(folder)},
+    )  # fmt: skip
+    os.close(to_read), os.close(from_write)
+    try:
+        with os.fdopen(to_write, "wb") as to_browser, os.fdopen(from_read, "rb") as from_browser:
+            yield Browser(to_browser, from_browser)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

@@ -1,0 +1,64 @@
+"""Logging in with a real browser: the page, then OHIF and its requests by the cookie alone."""
+
+import pytest
+
+from hepatic.settings import settings
+from server.access.roles import Role
+from server.app import create_app
+from server.running import running
+from tests.server.conftest import write_image
+
+from .browser import browsing
+from .conftest import ROOT
+from .test_ohif_proxy import pacs
+
+pytestmark = pytest.mark.viewer
+
+STATUS = "fetch({path!r}, {{method: {method!r}}}).then(answer => answer.status)"
+
+
+@pytest.fixture
+def locked(tmp_path, monkeypatch):
+    """A server that asks for a login, with a DICOMweb server behind it; its address, and a reader's secret."""
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    write_image(studies / "case0.nrrd")
+    with running(pacs) as behind:
+        monkeypatch.setenv("HEPATIC_DICOMWEB_URL", f"{behind}/dicom-web")
+        settings.cache_clear()
+        app = create_app(ROOT / "tests" / "foreign_app", studies, score_in_background=False, auth=True)
+        secret = app.state.access.tokens.create("Dr. K", Role.READER, expires=None)[1]
+        with running(app) as address:
+            yield address, secret
+    settings.cache_clear()
+
+
+def test_a_reader_logs_in_and_ohif_works_by_the_cookie(locked, tool, tmp_path):
+    address, secret = locked
+
+    def status(method, path):
+        return browser.run(STATUS.format(method=method, path=path))
+
+    def log_in(typed):
+        browser.until("document.querySelector('#password') !== null")
+        browser.run(f"document.querySelector('#password').value = {typed!r}; document.querySelector('button').click()")
+
+    with browsing(tool("chromium", "chromium"), tmp_path) as browser:
+        browser.open(f"{address}/ohif/")
+        browser.until("location.pathname == '/login'")
+        assert browser.until("document.activeElement.id") == "password"
+        browser.picture(tmp_path / "login.png")
+        log_in("hep_wrong")
+        browser.until("document.querySelector('[role=alert]')?.innerText.includes('not known here')")
+        log_in(secret)
+        browser.until("location.pathname.startsWith('/ohif') && document.body.innerText.includes('Phantom, One')")
+        assert browser.run("document.cookie") == ""  # no script can read it
+        assert status("GET", "/info/") == 200
+        assert status("POST", "/infer/threshold?image=case0&output=image") == 200
+        assert status("POST", "/train/anything") == 403  # a reader's cookie is a reader's
+        browser.open(f"{address}/")
+        browser.until("document.body.innerText.includes('Dr. K (reader)')")
+        browser.picture(tmp_path / "landing.png")
+        browser.run("document.querySelector('form[action=logout] button').click()")
+        browser.until("location.pathname == '/login'")
+        assert status("GET", "/info/") == 401
