@@ -83,8 +83,6 @@ def sent(request: Request, file: Path, headers: Mapping[str, str]) -> Response:
         stat_result=file.stat(),
         headers={
             "Cache-Control": "public, max-age=31536000, immutable" if _HASHED.search(file.name) else "no-cache",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
             **headers,
         },
     )

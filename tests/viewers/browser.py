@@ -5,12 +5,16 @@ import json
 import os
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 QUIET = (
     "--no-sandbox", "--headless", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+
+
+class PageError(Exception):
+    """A script failed, or its page went away."""
 
 
 class Browser:
@@ -37,7 +41,8 @@ class Browser:
                 heard += part
             told = json.loads(heard[:-1])
             if told.get("id") == self._number:
-                assert "error" not in told, told["error"]
+                if "error" in told:
+                    raise PageError(told["error"])
                 return told["result"]
 
     def open(self, url):
@@ -46,16 +51,19 @@ class Browser:
     def run(self, script):
         """Return what a script comes to, once it has."""
         told = self._ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in told, told
+        if "exceptionDetails" in told:
+            raise PageError(told["exceptionDetails"])
         return told["result"].get("value")
 
     def until(self, script, limit_s=60):
         """Wait until a script comes to something true, and return it."""
         deadline = time.monotonic() + limit_s
-        while not (value := self.run(script)):
-            assert time.monotonic() < deadline, self.run("document.body && document.body.innerText")
+        while True:
+            with suppress(PageError):  # the page is just being replaced by the next
+                if value := self.run(script):
+                    return value
+            assert time.monotonic() < deadline, self.run("document.body?.innerText")
             time.sleep(0.1)
-        return value
 
     def picture(self, file):
         file.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))

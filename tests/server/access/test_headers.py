@@ -24,7 +24,7 @@ PATHS = [
 def test_every_answer_is_guarded(locked, secrets_of, path, role):
     headers = asked("GET", locked, path, secret=secrets_of.get(role, "")).headers
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["x-frame-options"] in ("DENY", "SAMEORIGIN")
     assert "frame-ancestors" in headers["content-security-policy"]
     assert headers["content-security-policy"].startswith("default-src 'none'")
