@@ -2,6 +2,7 @@ import dataclasses
 import threading
 
 import numpy as np
+import psutil
 import pytest
 import SimpleITK as sitk
 import torch
@@ -196,3 +197,16 @@ def test_a_volume_larger_than_the_window_is_answered_window_by_window(registry, 
     assert np.array_equal(found.labelmap, array > 0)
     assert {shape[2:] for shape in predictor.model(task).network.shapes} == {(16, 16, 16)}
     assert len(predictor.model(task).network.shapes) > 1
+
+
+def test_memory_stays_flat_over_hundreds_of_different_images(registry, tmp_path):
+    publish(registry, 5)
+    predictor = Predictor(registry, device="cpu", cache_mib=8)
+    memory, rss_mib = psutil.Process(), []
+    for seed in range(500):
+        predictor.predict(TOY, write_run(tmp_path / "run.dcm", seed=seed, size=(160, 120), frames=16))
+        rss_mib.append(memory.memory_info().rss / 2**20)
+    decoded_mib = 350 * 160 * 120 * 16 / 2**20
+    print(f"{rss_mib[149]:.0f} MiB after 150 images, {rss_mib[-1]:.0f} after 500; decoded meanwhile: {decoded_mib:.0f}")
+    assert predictor._sources.misses == 500
+    assert rss_mib[-1] - rss_mib[149] < decoded_mib / 5
