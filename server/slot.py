@@ -89,6 +89,9 @@ class LocalSlot:
 
     def open(self) -> None:
         """Start the process and run ``setup`` in it."""
+        # Threads of torch that wait for each other sleep instead of spinning: where other processes want the cores too
+        # (the server's own among them), spinning made an inference take ten times as long.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         told, telling = context.Pipe(duplex=False) if self._heard else (None, None)

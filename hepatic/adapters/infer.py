@@ -11,7 +11,7 @@ from hepatic.adapters import compat
 from hepatic.engine.predict import Prediction, Predictor
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
-from hepatic.io.labelmap import write_labelmap
+from hepatic.io.labelmap import encode_labelmap
 from hepatic.tasks.spec import SegmentationTask
 
 compat.install()
@@ -85,12 +85,13 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
         if request.get("result_write_to_file") is False:
             return None, params
         started = time.perf_counter()
+        labelmap = Labelmap(prediction.labelmap, prediction.grid, prediction.labels)
+        data = encode_labelmap(suffix, labelmap, compress=request.get("result_compress") is not False)
         with tempfile.NamedTemporaryFile(
             prefix=f"{self.task.name}-", suffix=suffix, dir=self._results, delete=False
         ) as handle:
+            handle.write(data)  # not flushed to disk: it is sent and deleted
             file = Path(handle.name)
-        labelmap = Labelmap(prediction.labelmap, prediction.grid, prediction.labels)
-        write_labelmap(file, labelmap, compress=request.get("result_compress") is not False)
         params["latencies"]["write"] = round(1000 * (time.perf_counter() - started), 2)
         return str(file), params
 

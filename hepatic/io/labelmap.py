@@ -62,24 +62,27 @@ def read_labelmap(path: Path, *, like: Grid | None = None) -> Labelmap:
 
 
 def write_labelmap(path: Path, labelmap: Labelmap, *, compress: bool = True) -> None:
-    """Write labels, atomically: readers see the old file or the new one.
+    """Write labels, atomically: readers see the old file or the new one. See ``encode_labelmap``."""
+    write_atomically(path, encode_labelmap(path.name, labelmap, compress=compress))
+
+
+def encode_labelmap(name: str, labelmap: Labelmap, *, compress: bool = True) -> bytes:
+    """Return labels as the bytes of a file.
 
     Args:
-        path: .seg.nrrd keeps the names; .nrrd, .nii.gz and .nii do not. ``.nii.gz`` is always compressed.
+        name: .seg.nrrd keeps the names; .nrrd, .nii.gz and .nii do not. ``.nii.gz`` is always compressed.
         labelmap: shape and grid must agree; uint8 stays uint8.
         compress: gzip, for NRRD.
 
     Raises:
         BadInputError: another suffix, an array that does not fit its grid or holds no unsigned integers.
     """
-    name = path.name.lower()
-    if name.endswith(".nrrd"):
-        data = encode_nrrd(labelmap, compress=compress, segments=name.endswith(".seg.nrrd"))
-    elif name.endswith((".nii", ".nii.gz")):
-        data = encode_nifti(_checked(labelmap), labelmap.grid, compress=name.endswith(".gz"))
-    else:
-        raise BadInputError(path.name, expected=EXPECTED, came=f"suffix {path.suffix!r}", fix="Choose one of those.")
-    write_atomically(path, data)
+    lower = name.lower()
+    if lower.endswith(".nrrd"):
+        return encode_nrrd(labelmap, compress=compress, segments=lower.endswith(".seg.nrrd"))
+    if lower.endswith((".nii", ".nii.gz")):
+        return encode_nifti(_checked(labelmap), labelmap.grid, compress=lower.endswith(".gz"))
+    raise BadInputError(name, expected=EXPECTED, came=f"suffix {Path(name).suffix!r}", fix="Choose one of those.")
 
 
 def encode_nrrd(labelmap: Labelmap, *, compress: bool = True, segments: bool = False) -> bytes:
