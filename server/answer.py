@@ -35,13 +35,15 @@ class MultipartResponse(Response):
     Args:
         params: the result's JSON.
         file: the result file; without one, ``result.json`` with no markups in it is sent.
-        cleanup: called when the answer has been sent.
+        cleanup: called when the file is no longer needed.
     """
 
     def __init__(self, params: dict[str, Any], file: Path | None, cleanup: Callable[[], None] | None = None) -> None:
         boundary = uuid.uuid4().hex
         name = "result.json" if file is None else sent_name(file)
         self._file = file
+        self.status_code = 200
+        self.background = None if cleanup is None else BackgroundTask(cleanup)
         self._head = (
             f"--{boundary}\r\n"
             'Content-Disposition: form-data; name="params"\r\n'
@@ -51,12 +53,15 @@ class MultipartResponse(Response):
             f'Content-Disposition: form-data; name="image"; filename="{name}"\r\n'
             f"Content-Type: {media_type_of(name)}\r\n\r\n"
         ).encode()
-        if file is None:
-            self._head += NO_IMAGE
         self._tail = f"\r\n--{boundary}--\r\n".encode()
         self._file_bytes = 0 if file is None else file.stat().st_size
-        self.status_code = 200
-        self.background = None if cleanup is None else BackgroundTask(cleanup)
+        if file is None:
+            self._head += NO_IMAGE
+        elif self._file_bytes <= _CHUNK_BYTES:  # as most are: one piece, without a thread for each step
+            self._head += file.read_bytes()
+            self._file, self._file_bytes, self.background = None, 0, None
+            if cleanup is not None:
+                cleanup()
         self.body = b""
         length = len(self._head) + self._file_bytes + len(self._tail)
         self.init_headers({"content-length": str(length), "content-type": f"multipart/form-data; boundary={boundary}"})
@@ -64,10 +69,12 @@ class MultipartResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send head, file and tail."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self._head, "more_body": True})
-        if self._file is not None:
+        if self._file is None:
+            await send({"type": "http.response.body", "body": self._head + self._tail, "more_body": False})
+        else:
+            await send({"type": "http.response.body", "body": self._head, "more_body": True})
             await self._send_file(self._file, send)
-        await send({"type": "http.response.body", "body": self._tail, "more_body": False})
+            await send({"type": "http.response.body", "body": self._tail, "more_body": False})
         if self.background is not None:
             await self.background()
 

@@ -81,7 +81,8 @@ async def infer(
         result = future.result()
         observed(request, model=model, stages_ms=stages_ms(result["params"], waited_s=future.waited_s))
     finally:
-        await run_in_threadpool(services.scratch.discard, *uploads)
+        if uploads:
+            await run_in_threadpool(services.scratch.discard, *uploads)
     return await run_in_threadpool(_answer, services, user, result, output, asked, save)
 
 
