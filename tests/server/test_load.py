@@ -4,6 +4,7 @@ import json
 import statistics
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -70,6 +71,26 @@ def test_a_full_queue_says_come_back_later(server, services):
         assert int(refused.headers["retry-after"]) > 0
         assert "4 requests" in refused.json()["detail"]
         assert [answer.result().status_code for answer in (blocker, *waiting)] == [200] * 5
+
+
+def test_a_crowd_at_a_small_queue_is_answered_or_told_to_come_back_and_nobody_hangs(server, services):
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: infer(server, sleep_s=0.2, timeout=30), range(32)))
+    counts = Counter(answer.status_code for answer in answers)
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert set(counts) == {200, 503}
+    assert counts[200] >= 5  # one that ran and four that waited
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+
+
+def test_an_inference_whose_client_left_while_it_ran_is_finished_and_its_result_deleted(server, services):
+    results = services.scratch.results_dir
+    with pytest.raises(requests.Timeout):
+        infer(server, timeout=0.5, sleep_s=1.0)
+    assert services.executor.running == 1
+    until(lambda: not services.executor.running)
+    until(lambda: not any(results.iterdir()))
+    assert infer(server).status_code == 200
 
 
 def test_the_request_of_a_client_that_left_is_dropped(server, services):
