@@ -11,7 +11,7 @@ Three servers run at once, each in processes of its own and driven by 3D Slicer'
   (benchmarks/stock_style);
 * hosted: the stock server with our app, which separates the server from the engine.
 
-The bare forward pass of the same network on a prepared image is timed in this process, in turn with them.
+The bare forward pass of the same network on a prepared image is timed in a process of its own, in turn with them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,15 @@ import SimpleITK as sitk
 import torch
 from rich.console import Console
 
-from benchmarks import _inputs
+from benchmarks import _forward, _inputs
 from benchmarks._report import show
 from benchmarks._servers import ROOT, Contestant, ours, stock
 from benchmarks._slicer import PARAMS, slicer_client
 from benchmarks.our_ct.task import TASK as CT
-from hepatic.engine.device import LAYOUTS
-from hepatic.engine.predict import load_model
 from hepatic.engine.weights import Registry
-from hepatic.io.read import read
 from hepatic.metrics import dice
 from hepatic.tasks.spec import SegmentationTask
+from server.slot import LocalSlot
 
 INFO_PER_S = 20
 """/info/ requests per second, sent on time whether or not the last was answered."""
@@ -61,14 +59,15 @@ class Scale:
         warm, warm_ct: requests per task to each server.
         each: requests of each concurrent client, by number of clients.
         info_s: seconds of /info/ while inferring.
-        total: requests to each server after which memory is compared with that after ``early``.
+        total: requests to our server after which its memory is compared with that after ``early``; the others get as
+            many as the rest takes.
     """
 
     runs: int = 4
-    warm: int = 30
+    warm: int = 15
     warm_ct: int = 3
-    each: dict[int, int] = field(default_factory=lambda: {8: 10, 32: 5})
-    info_s: float = 10.0
+    each: dict[int, int] = field(default_factory=lambda: {8: 5, 32: 2})
+    info_s: float = 8.0
     early: int = 50
     total: int = 500
     ct_size: tuple[int, int, int] = (512, 512, 100)
@@ -118,24 +117,21 @@ def percentiles(times: Sequence[float]) -> dict[str, float]:
     return {"p50": round(float(p50), 1), "p95": round(float(p95), 1), "p99": round(float(p99), 1), "n": len(times)}
 
 
-def bare_forward(task: SegmentationTask, registry: Registry, image: Path) -> Callable[[], float]:
-    """Return what times one forward pass of the served network on this image, prepared; milliseconds."""
-    served = registry.served(task.name)
-    if served is None:
-        raise FileNotFoundError(f"no weights of {task.name}")
-    model = load_model(task, served, torch.device("cpu"))
-    sample = model.task.prepare({"source": model.task.accept(read(image)), "options": model.task.parse_options({})})
-    batch = sample["image"][None]
-    batch = batch.contiguous(memory_format=LAYOUTS[batch.ndim])
+@contextmanager
+def bare_forward(task: SegmentationTask, registry: Registry, image: Path) -> Iterator[Callable[[], float]]:
+    """Give what times one forward pass of the served network on this image, prepared; milliseconds."""
+    slot = LocalSlot(_forward.load_served, (task, registry, image))
+    slot.open()
 
     def forward() -> float:
-        started = time.perf_counter()
-        with torch.inference_mode():
-            model.task.inferer(batch, model.network)
-        return 1000 * (time.perf_counter() - started)
+        taken: float = slot.call(_forward.forward, (), None)[0]
+        return taken
 
-    forward()
-    return forward
+    try:
+        forward()
+        yield forward
+    finally:
+        slot.kill()
 
 
 def agreement(clients: Sequence[Client], task: str, images: Sequence[str]) -> dict[str, Any]:
@@ -223,12 +219,12 @@ def measure_latency(
     for client in clients:
         rows[client.contestant.name]["cold"] = round(client.timed(task.name, images[0]), 1)
     new = [[client.timed(task.name, image) for client in clients] for image in images[1:]]
-    forward = bare_forward(task, registry, studies / f"{images[0]}.nii.gz")
     warm: list[list[float]] = []
     forwards: list[float] = []
-    for turn in range(count):
-        warm.append([client.timed(task.name, images[turn % len(images)]) for client in clients])
-        forwards.append(forward())
+    with bare_forward(task, registry, studies / f"{images[0]}.nii.gz") as forward:
+        for turn in range(count):
+            warm.append([client.timed(task.name, images[turn % len(images)]) for client in clients])
+            forwards.append(forward())
     for place, row in enumerate(rows.values()):
         row["warm"] = percentiles([times[place] for times in warm])
         if new:
@@ -264,9 +260,10 @@ def measure_dsa(folder: Path, scale: Scale, told: Callable[[str], None]) -> dict
         for at_once, each in scale.each.items():
             told(f"DSA: {at_once} clients at once")
             out["crowds"][at_once] = {client.contestant.name: crowd(client, work, at_once, each) for client in clients}
+        our, *_ = clients
+        told(f"DSA: memory after {scale.total} requests")
+        crowd(our, work, 4, max(1, -(-(scale.total - our.asked) // 4)))
         for client in clients:
-            told(f"DSA: memory of {client.contestant.name} after {scale.total} requests")
-            crowd(client, work, 4, max(1, -(-(scale.total - client.asked) // 4)))
             out["memory"][client.contestant.name] |= {
                 "late_mib": round(client.contestant.rss_mib()), "late_requests": client.asked
             }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lib import write
 from lib.restored import Restoredd
 from lib.spaced import Spaced
 from monai.inferers import Inferer, SlidingWindowInferer
@@ -24,8 +23,6 @@ from monailabel.interfaces.tasks.infer_v2 import InferType
 from monailabel.tasks.infer.basic_infer import BasicInferTask
 
 from benchmarks.our_ct.task import OVERLAP, ROI, SPACING_MM, WINDOWS_AT_ONCE
-
-write.install()
 
 
 class VolumeSegmentation(BasicInferTask):

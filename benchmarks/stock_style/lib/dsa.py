@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from lib import write
 from monai.inferers import Inferer, SimpleInferer
 from monai.transforms import (
     Activationsd,
@@ -23,8 +22,6 @@ from monailabel.tasks.infer.basic_infer import BasicInferTask
 
 from hepatic.networks.ltdnet import LTDNet
 from hepatic.transforms.key_frame import select_key_frame
-
-write.install()
 
 NETWORK_SIZE = (96, 128)
 _SMALLEST_PX, _OF_WIDTH_PX = 6.5, 1021  # as in hepatic/transforms/key_frame_labelmap.py
