@@ -32,7 +32,7 @@ def until(condition, limit_s=20.0):
 
 @pytest.fixture(autouse=True)
 def idle(services):
-    until(lambda: services.executor.ready and not services.executor.running and not services.executor.waiting)
+    until(lambda: services.executor.ready and not services.executor.running and not services.executor.waiting, 120)
 
 
 def test_everything_else_stays_quick_while_a_model_runs(server, services):
