@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -12,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_DRAINED_BYTES, _DRAIN_S = 16 << 20, 5.0
 
 
 class Gate:
@@ -20,7 +23,8 @@ class Gate:
     * The Host header must name this server: a page on the web cannot reach it under a name of its own (DNS rebinding).
     * A request that changes something and comes from a web page must come from this server's own pages or from an
       origin that was allowed: where no login is needed, a browser on this machine is all a strange page would need.
-    * A body larger than the limit is refused with 413, whether it says its length or not.
+    * A body larger than the limit is refused with 413, whether it says its length or not; one that does not end is not
+      read to its end.
 
     Args:
         app: what comes behind.
@@ -44,17 +48,25 @@ class Gate:
             await refusal(scope, receive, send)
             return
         received_bytes = 0
+        ended = "transfer-encoding" not in headers
 
         async def counted() -> Message:
-            nonlocal received_bytes
+            nonlocal received_bytes, ended
             message = await receive()
             if message["type"] == "http.request":
+                ended = ended or not message.get("more_body", False)
                 received_bytes += len(message.get("body", b""))
                 if received_bytes > self._max_body_bytes:
-                    raise HTTPException(413, self._too_large())
+                    await _drain(receive)
+                    raise HTTPException(413, self._too_large(), {"Connection": "close"})
             return message
 
-        await self._app(scope, counted, send)
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and not ended:
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, counted, closing)
 
     def _refusal(self, method: str, headers: Headers) -> JSONResponse | None:
         host = headers.get("host", "")
@@ -71,6 +83,18 @@ class Gate:
 
     def _too_large(self) -> str:
         return f"An upload may have {self._max_body_bytes >> 20} MiB (HEPATIC_MAX_UPLOAD_MIB)."
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a while: who has sent only a little too much gets to the answer, where a reset would hide it."""
+    left = _DRAINED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
 
 
 def _host_name(host: str) -> str:

@@ -12,13 +12,15 @@ from typing import Any
 def plain(value: Any) -> Any:
     """Return the value as dicts, lists, strings, numbers, booleans and None.
 
-    Numbers that JSON does not have (NaN, infinity) become None; arrays and tensors become lists; anything unknown
-    becomes its text.
+    Numbers that JSON does not have (NaN, infinity) become None; halves of characters, which cannot be sent, become
+    ``?``; arrays and tensors become lists; anything unknown becomes its text.
     """
     if isinstance(value, Enum):
         return plain(value.value)
-    if value is None or isinstance(value, bool | str):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):

@@ -1,0 +1,183 @@
+"""Requests that are too large, too slow, or no requests."""
+
+import json
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tests.server.attacks.conftest import image, raw
+
+MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
+DISPOSITION = b'Content-Disposition: form-data; name="files"; filename="x.nrrd"\r\n\r\n'
+
+
+def head(address, method, path, *lines):
+    host = urlsplit(address).netloc
+    return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode("latin-1")
+
+
+def status(received):
+    return int(received.split(b" ", 2)[1]) if received.startswith(b"HTTP/1.1 ") else 0
+
+
+@pytest.mark.parametrize("length", [4 << 30, 2**63, 10**40])
+@pytest.mark.parametrize("path", ["/session/", "/datastore/image", "/datastore/label?image=case", "/model/nothing"])
+def test_a_body_that_says_it_is_huge_is_refused_before_it_is_sent(attacked, path, length):
+    request = head(attacked, "PUT", path, f"Content-Length: {length}", "Content-Type: multipart/form-data; boundary=b")
+    began = time.monotonic()
+    answer = raw(attacked, request)
+    assert status(answer) == 413 or (length > 10**19 and status(answer) == 400)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("lines", [["Content-Length: -1"], ["Content-Length: 4e9"], ["Content-Length: \xb2"],
+                                   ["Content-Length: 5", "Content-Length: 6"],
+                                   ["Transfer-Encoding: gzip"]])  # fmt: skip
+def test_a_length_that_is_none_is_refused(attacked, lines):
+    assert status(raw(attacked, head(attacked, "PUT", "/session/", *lines) + b"x" * 10)) in (400, 422, 501)
+
+
+@pytest.mark.parametrize("path", ["/session/", "/train/nothing", "/info/"])
+def test_a_body_without_end_is_cut_off(attacked, path):
+    address = urlsplit(attacked)
+    sent = 0
+    with socket.create_connection((address.hostname, address.port), 20) as connection:
+        method = "PUT" if path == "/session/" else "POST"
+        lines = ["Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=b"]
+        connection.sendall(head(attacked, method, path, *lines))
+        chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+        start = b"--b\r\n" + DISPOSITION
+        try:
+            connection.sendall(f"{len(start):x}\r\n".encode() + start + b"\r\n")
+            while sent < 200 << 20:
+                connection.sendall(chunk)
+                sent += 1 << 16
+        except OSError:
+            pass
+    assert sent < 100 << 20  # 8 MiB are read, the rest is what lay in the sockets' buffers
+
+
+def test_headers_that_are_too_large_are_refused(attacked):
+    assert status(raw(attacked, head(attacked, "GET", "/info/", "X-Long: " + "x" * 200_000))) in (400, 431, 0)
+    many = [f"X-{number}: y" for number in range(20_000)]
+    assert status(raw(attacked, head(attacked, "GET", "/info/", *many))) in (400, 431, 0)
+    assert status(raw(attacked, b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")) in (400, 414, 0)
+
+
+@pytest.mark.parametrize(
+    "line", [b"\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET /info/ HTTP/9.9\r\n\r\n", b"GET\r\n\r\n"]
+)
+def test_what_is_no_request_is_no_trouble(attacked, line):
+    assert status(raw(attacked, line, timeout_s=1.0)) in (0, 400, 505)
+
+
+FORMS = {
+    "a thousand parts": (b"--b\r\n" + DISPOSITION + b"\r\n") * 1001 + b"--b--",
+    "no end": b"--b\r\n" + DISPOSITION + b"x" * 100,
+    "no name": b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
+    "a field of 2 MiB": b"--b\r\n" + DISPOSITION.replace(b'; filename="x.nrrd"', b"") + b"x" * (2 << 20) + b"\r\n--b--",
+    "a header of 1 MiB": b"--b\r\nX: " + b"y" * (1 << 20) + b"\r\n\r\nx\r\n--b--\r\n",
+    "no parts": b"--b--\r\n",
+    "another boundary": b"--c\r\n" + DISPOSITION + b"x\r\n--c--\r\n",
+    "nothing": b"",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FORMS)
+def test_a_form_is_refused_that_has(attacked, what):
+    for method, path in (("PUT", "session/"), ("PUT", "datastore/image"), ("POST", "infer/nothing")):
+        answer = requests.request(method, f"{attacked}/{path}", data=FORMS[what], headers=MULTIPART, timeout=20)
+        assert answer.status_code in (400, 413, 422), answer.text
+        assert "detail" in answer.json()
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "text/plain", "application/json", "multipart/form-data; boundary="]
+)
+def test_a_form_of_another_kind_is_refused(attacked, kind):
+    answer = requests.put(f"{attacked}/session/", data=b"x", headers={"content-type": kind}, timeout=10)
+    assert answer.status_code in (400, 415, 422)
+
+
+BOMBS = {
+    "deep": '{"a":' * 50_000 + "1" + "}" * 50_000,
+    "deep lists": '{"a":' + "[" * 100_000,
+    "a long number": '{"a": ' + "9" * 100_000 + "}",
+    "no object": "[1]",
+    "no JSON": "{'a': 1}",
+}
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_a_json_bomb_is_refused_that_is(attacked, what):
+    url = f"{attacked}/datastore/image/info?image=case"
+    assert requests.put(url, data={"info": BOMBS[what]}, timeout=20).status_code == 422
+    for path in ("infer/nothing?image=case", "infer/nothing"):
+        answer = requests.post(f"{attacked}/{path}", files={"params": (None, BOMBS[what])}, timeout=20)
+        assert answer.status_code == 422
+    if what != "no object":
+        headers = {"content-type": "application/json"}
+        for path in ("train/", "activelearning/random", "scoring/nothing", "batch/infer/nothing", "train/nothing"):
+            answer = requests.post(f"{attacked}/{path}", data=BOMBS[what], headers=headers, timeout=20)
+            assert answer.status_code in (400, 404, 422), (path, answer.text)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", '"\\ud800"', '"\\u0000"', "1" + "0" * 4000])
+def test_what_json_does_not_have_is_kept_out_of_answers(attacked, value):
+    url = f"{attacked}/datastore/image/info?image=case"
+    answer = requests.put(url, data={"info": '{"odd": ' + value + "}"}, timeout=20)
+    assert answer.status_code in (200, 422), answer.text
+    answer = requests.get(url, timeout=10)
+    assert answer.status_code == 200
+
+    def refuse(text):
+        raise ValueError(text)
+
+    json.loads(answer.text, parse_constant=refuse)
+    assert requests.get(f"{attacked}/datastore/?output=all", timeout=10).status_code == 200
+    assert requests.put(url, data={"info": '{"odd": null}'}, timeout=20).status_code == 200
+    form = {"params": (None, '{"odd": ' + value + "}")}
+    answer = requests.post(f"{attacked}/infer/nothing?image=case&output=json", files=form, timeout=30)
+    assert answer.status_code in (200, 422), answer.text
+
+
+def test_slow_uploads_keep_nobody_waiting(attacked, base):
+    address = urlsplit(attacked)
+    connections = []
+    for _ in range(50):  # more than there are threads
+        connection = socket.create_connection((address.hostname, address.port), 10)
+        lines = ["Content-Length: 1000000", "Content-Type: multipart/form-data; boundary=b"]
+        connection.sendall(head(attacked, "PUT", "/session/", *lines) + b"--b\r\n" + DISPOSITION)
+        connections.append(connection)
+    try:
+        began = time.monotonic()
+        assert requests.get(f"{attacked}/info/", timeout=10).status_code == 200
+        sent = {"file": ("x.nrrd", image(base / "studies" / ".hepatic"))}
+        assert requests.post(f"{attacked}/infer/nothing", files=sent, timeout=20).status_code == 200
+        assert time.monotonic() - began < 10
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_many_uploads_at_once_are_taken_or_told_to_come_back(attacked, base):
+    data = image(base / "studies" / ".hepatic")
+    statuses = []
+
+    def open_session():
+        answer = requests.put(f"{attacked}/session/", files={"files": ("x.nrrd", data)}, timeout=60)
+        statuses.append(answer.status_code)
+        if answer.status_code == 200:
+            requests.delete(f"{attacked}/session/{answer.json()['session_id']}", timeout=20)
+
+    threads = [threading.Thread(target=open_session) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 503}
+    assert 200 in statuses
