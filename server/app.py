@@ -20,7 +20,7 @@ from server.access.guard import Guard
 from server.access.headers import protected
 from server.access.roles import declared
 from server.claim import Claim
-from server.failures import install_handlers
+from server.failures import REFUSALS, install_handlers
 from server.gate import LOOPBACK_HOSTS, Gate
 from server.host import AppSpec
 from server.observe.metrics import Metrics
@@ -159,7 +159,9 @@ def create_app(
         finally:
             await run_in_threadpool(claim.release)
 
-    app = _Application(title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = _Application(
+        title="hepatic", version=_version(), lifespan=lifespan, docs_url=None, redoc_url=None, responses=REFUSALS
+    )
     app.state.claim, app.state.access, app.state.metrics = claim, access, metrics
     app.add_middleware(Guard, routes=app, access=access)
     if origins:

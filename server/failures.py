@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import CancelledError
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
@@ -39,6 +41,29 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (StorageError, 503),
     (HepaticError, 400),
 )
+
+
+class Refusal(BaseModel):
+    """What is answered instead of what was asked for."""
+
+    detail: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": told}
+    for status, told in {
+        400: "Not a request that can be read, or refused by the app",
+        404: "Nothing has that name",
+        409: "What is there already stands against it",
+        413: "Larger than an upload may be",
+        422: "Not what was expected; nothing was changed",
+        500: "It failed; the server's log says more under the number given",
+        503: "Not now; see Retry-After",
+        504: "It took too long and was stopped",
+        507: "The disk is full; nothing was written",
+    }.items()
+}
+"""What any route may answer, for the OpenAPI schema."""
 
 
 def install_handlers(app: FastAPI) -> None:
