@@ -61,6 +61,8 @@ def test_every_answer_was_declared(declared, mode):
     count = 0
     for found in declared.get_all_operations():
         operation = found.ok()
+        if operation.path.endswith("/events"):  # an answer without an end
+            continue
         try:
             attempts(operation, mode)
             count += 1
