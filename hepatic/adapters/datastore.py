@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-import math
-import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +17,7 @@ from typing import Any
 
 from hepatic.adapters import compat
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
-from hepatic.errors import HepaticError, NotFoundError
+from hepatic.errors import NotFoundError
 from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
@@ -33,6 +29,7 @@ from hepatic.store.header import HeaderReader
 from hepatic.store.images import Image
 from hepatic.store.label import Label
 from hepatic.store.names import label_suffix
+from hepatic.store.rescan import Rescan
 from hepatic.store.scan import suffix_of
 from hepatic.store.waiting import Waiting
 
@@ -42,15 +39,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag  # noqa: 
 
 Info = dict[str, Any]
 
-logger = logging.getLogger(__name__)
-
 _FINAL = str(DefaultLabelTag.FINAL.value)
-_MOMENT_SECONDS = 0.25
-_FEW_FILES = 1000
-"""Up to so many, a scan is waited for by the listing that asked for it."""
-_RARELY = 20
-"""How much longer than a scan takes is the time between two of them, at least."""
-_TELL_SECONDS = 10.0
 
 
 def _check_label(label: Path, image: Path) -> None:
@@ -91,12 +80,9 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     ) -> None:
         self.store = Store(studies, header=header, not_images=(NotAnImageError,))
         self.check_label = check_label
-        self._auto_rescan_seconds = auto_rescan_seconds if scan else None
-        self._rescan_lock = threading.Lock()
-        self._rescan: threading.Thread | None = None
-        self._scanned, self._took, self._files = time.monotonic(), 0.0, math.inf
+        self._rescan = Rescan(self.store, after_seconds=auto_rescan_seconds if scan else None)
         if scan and first_scan_seconds is not None:
-            self._scan_first(first_scan_seconds)
+            self._rescan.first(wait_s=first_scan_seconds)
         elif scan:
             self.refresh()
 
@@ -122,34 +108,21 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Notice files that were added, changed or removed."""
-        self._scan()
-
-    def _scan(self, *, gently_after_s: float = math.inf) -> None:
-        started = told = time.monotonic()
-
-        def tell(done: int, of: int) -> None:
-            nonlocal told
-            if time.monotonic() - told > _TELL_SECONDS:
-                told = time.monotonic()
-                logger.info("%d of %d new or changed files are read", done, of)
-
-        report = self.store.rescan(gently_after_s=gently_after_s, progress=tell)
-        self._scanned = time.monotonic()
-        self._took, self._files = self._scanned - started, report.files
+        self._rescan.now()
 
     def list_images(self) -> list[str]:
         """Return the ids of all images, in the order of their paths."""
-        self._rescan_if_old()
+        self._rescan.if_old()
         return self.store.images.ids()
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Return the images with a label of this tag (final), and with all these segments if they are named."""
-        self._rescan_if_old()
+        self._rescan.if_old()
         return self.store.labels.labelled(_tag(label_tag), names=labels or ())
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Return the images without a label of this tag (final), or without one of these segments."""
-        self._rescan_if_old()
+        self._rescan.if_old()
         return self.store.labels.unlabelled(_tag(label_tag), names=labels or ())
 
     def unlabeled_infos(self) -> list[tuple[str, Info]]:
@@ -162,7 +135,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         Args:
             passed_over: ids among them that are left out.
         """
-        self._rescan_if_old()
+        self._rescan.if_old()
         return replace(self.store.waiting, passed_over=frozenset(passed_over))
 
     def datalist(self) -> list[Info]:
@@ -178,7 +151,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def status(self) -> Info:
         """Return counts: stock's ``total``, ``completed`` and ``label_tags``, and our own beside them."""
-        self._rescan_if_old()
+        self._rescan.if_old()
         counts = self.store.counts()
         return {
             "total": counts.images,
@@ -192,7 +165,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def json(self) -> Info:
         """Return everything in the form of the stock server's ``datastore_v2.json``."""
-        self._rescan_if_old()
+        self._rescan.if_old()
         labels: dict[str, Info] = {}
         for label in self.store.labels.heads():
             labels.setdefault(label.image_id, {})[label.tag] = {
@@ -355,52 +328,6 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     def label_versions(self, image_id: str, tag: str) -> list[Label]:
         """Return all versions of a label, oldest first, tombstones included."""
         return self.store.labels.history(image_id, _tag(tag))
-
-    # How it is done
-
-    def _rescan_if_old(self) -> None:
-        """Start a scan in the background if the last one is old, and give it a moment to end."""
-        if self._auto_rescan_seconds is None:
-            return
-        is_small = self._files <= _FEW_FILES
-        pause_s = self._auto_rescan_seconds if is_small else max(self._auto_rescan_seconds, _RARELY * self._took)
-        if time.monotonic() - self._scanned < pause_s:
-            return
-        rescan = self._start(lambda: self._quietly(gently_after_s=0.0))
-        if is_small:
-            rescan.join(_MOMENT_SECONDS)
-
-    def _start(self, scan: Callable[[], None]) -> threading.Thread:
-        with self._rescan_lock:
-            if self._rescan is None or not self._rescan.is_alive():
-                self._rescan = threading.Thread(target=scan, name="hepatic-rescan", daemon=True)
-                self._rescan.start()
-            return self._rescan
-
-    def _scan_first(self, wait_s: float) -> None:
-        """Scan, in the background after a while; what goes wrong before is raised here."""
-        failures: list[HepaticError] = []
-
-        def scan() -> None:
-            try:
-                self._scan(gently_after_s=wait_s)
-            except HepaticError as failure:
-                failures.append(failure)
-                logger.error("The studies folder could not be scanned: %s", failure)
-
-        first = self._start(scan)
-        first.join(wait_s)
-        if failures:
-            raise failures[0]
-        if first.is_alive():
-            logger.info("The studies are still being read; images appear as they are")
-
-    def _quietly(self, *, gently_after_s: float) -> None:
-        try:
-            self._scan(gently_after_s=gently_after_s)
-        except HepaticError:
-            self._scanned = time.monotonic()  # try again after a while, not at every listing
-            logger.exception("The studies folder could not be scanned")
 
 
 def _image_info(image: Image) -> Info:
