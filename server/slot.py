@@ -10,12 +10,14 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 
 from hepatic.errors import HepaticError
-from server.observe import relay
+
+if TYPE_CHECKING:
+    from server.observe.relay import Heard
 
 Work = Callable[..., Any]
 
@@ -78,7 +80,7 @@ class LocalSlot:
         setup_args: tuple[Any, ...] = (),
         *,
         open_timeout_s: float = 600.0,
-        heard: relay.Heard | None = None,
+        heard: Heard | None = None,
     ) -> None:
         self._heard = heard
         self._setup, self._setup_args, self._open_timeout_s = setup, setup_args, open_timeout_s
@@ -103,6 +105,8 @@ class LocalSlot:
             self._process, self._pipe = process, ours
         theirs.close()
         if told is not None and telling is not None and self._heard is not None:
+            from server.observe import relay
+
             telling.close()
             relay.listen(process.pid or 0, told, self._heard)
         self.call(self._setup, self._setup_args, self._open_timeout_s)
@@ -155,6 +159,8 @@ def _serve(pipe: Connection, telling: Connection | None = None) -> None:
     """Body of the worker process: take work, do it, answer, until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which closes its workers
     _end_with_parent()
+    from server.observe import relay  # now that this process ends with its server, whatever takes long
+
     if telling is not None:
         relay.speak(telling)
     while True:

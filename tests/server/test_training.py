@@ -127,7 +127,8 @@ def test_what_a_person_can_put_right_is_one_line(tmp_path):
     assert record["details"][-1] == told
     assert not [line for line in record["details"] if "Traceback" in line or "My Studies/labels" in line]
     log = (tmp_path / "trainings" / record["id"] / "log.txt").read_text()
-    assert log.endswith("/My Studies/labels. Label another.\n")
+    assert log.endswith(". Label another.\n")
+    assert "My Studies" not in log
     assert "Traceback" not in log
 
 
