@@ -49,7 +49,8 @@ def scrubbed(text: str) -> str:
 
 def _last(name: str) -> str:
     """What is left of a path: source files are told, others may be called after a patient."""
-    return name if _OURS.search(name) else NAMES.hidden(name)
+    whole = name.rstrip(".")  # a sentence may end behind it
+    return name if _OURS.search(whole) else NAMES.hidden(whole) + name[len(whole) :]
 
 
 def _file(found: re.Match[str]) -> str:
