@@ -343,3 +343,16 @@ def test_two_thousand_images_are_listed_and_counted_quickly(tmp_path: Path) -> N
         print(f"2,000 images, {what}: {1000 * (time.perf_counter() - started):.1f} ms")
     assert store.counts().images == 2000
     assert store.rescan().read == 0
+
+
+def test_what_a_killed_upload_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    store = Store(tmp_path, header=header)
+    left = store.data / "incoming" / ".writing-series"
+    young = store.data / "incoming" / ".writing-young"
+    for folder in (left, young):
+        folder.mkdir(parents=True)
+        (folder / "00000.dcm").touch()
+    os.utime(left, (0, 0))
+    Store(tmp_path, header=header)
+    assert not left.exists()
+    assert young.is_dir()
