@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,31 +10,57 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hepatic.errors import BadInputError
+
 
 def sample_data(
     out: Annotated[Path, typer.Argument(help="Folder to write to: studies/ and truth/ below it.")],
-    dsa: Annotated[int, typer.Option(min=1, help="How many DSA runs, one patient each.")] = 12,
+    dsa: Annotated[
+        int | None, typer.Option(min=0, help="How many DSA runs, one patient each.", show_default="12, or 0 with --ct")
+    ] = None,
+    ct: Annotated[int, typer.Option(min=0, help="How many patients with four-phase CT; some have two studies.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the others follow.")] = 0,
     size: Annotated[
-        Literal["small", "full"], typer.Option(help="small: 510 x 394 pixels. full: 1021 x 788.")
+        Literal["small", "full"],
+        typer.Option(help="DSA: small 510 x 394, full 1021 x 788 pixels. CT: small 24 x 72 x 96, full 40 x 512 x 512."),
     ] = "small",
     variant: Annotated[
         Literal["subtracted", "unsubtracted", "both"], typer.Option(help="With the mask subtracted, without, or both.")
     ] = "subtracted",
+    missing: Annotated[float, typer.Option(min=0, max=1, help="Share of CT studies that lack a phase.")] = 0.1,
+    swapped: Annotated[float, typer.Option(min=0, max=1, help="Share of CT studies numbered out of order.")] = 0.1,
+    misnamed: Annotated[float, typer.Option(min=0, max=1, help="Share of CT studies with badly named phases.")] = 0.1,
 ) -> None:
-    """Write simulated angiographies as DICOM, with their truth. No patient is in them.
+    """Write simulated angiographies and CT studies as DICOM, with their truth. No patient is in them.
 
     [bold]Examples[/]
 
     hepatic sample-data demo
 
     hepatic sample-data demo --dsa 40 --seed 100 --size full
+
+    hepatic sample-data demo --ct 20
+
+    hepatic sample-data demo --ct 5 --size full --missing 0 --swapped 0 --misnamed 0
     """
+    from sample_data.ct import Odds, write_ct
     from sample_data.write import write_dsa
 
-    console = Console(stderr=True)
+    runs = (0 if ct else 12) if dsa is None else dsa
+    if not runs and not ct:
+        raise BadInputError("--dsa and --ct", expected="at least one of them", came="0", fix="Ask for --ct 5.")
+
+    console, written = Console(stderr=True), list[str]()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("DSA runs", total=dsa)
-        written = write_dsa(out, dsa, seed=seed, size=size, variant=variant, progress=lambda: progress.advance(task))
-    console.print(f"{len(written)} series in {out / 'studies'}, their truth in {out / 'truth'}", highlight=False)
+        if runs:
+            task = progress.add_task("DSA runs", total=runs)
+            ran = partial(progress.advance, task)
+            series = write_dsa(out, runs, seed=seed, size=size, variant=variant, progress=ran)
+            written.append(f"{len(series)} DSA series")
+        if ct:
+            patients = progress.add_task("CT patients", total=ct)
+            odds = Odds(missing=missing, swapped=swapped, misnamed=misnamed)
+            studies = write_ct(out, ct, seed=seed, size=size, odds=odds, progress=partial(progress.advance, patients))
+            written.append(f"{len(studies)} CT studies")
+    console.print(f"{' and '.join(written)} in {out / 'studies'}, their truth in {out / 'truth'}", highlight=False)
