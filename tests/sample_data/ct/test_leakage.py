@@ -1,9 +1,9 @@
 """Probes: what must not tell a malignant primary from a benign one, and how much may.
 
-A probe is a simple classifier, cross-validated over patients, and its AUC. What needs pictures is probed on twins: every
-patient once with a malignant and once with a benign primary lesion, all else drawn alike, so that a few dozen patients
-say what hundreds would. What needs none is probed on patients as they come. A control shows that a probe finds a leak
-where one is put.
+A probe is a simple classifier, cross-validated over patients, and its AUC. What needs pictures is probed on twins:
+every patient once with a malignant and once with a benign primary lesion, all else drawn alike, so that a few dozen
+patients say what hundreds would. What needs none is probed on patients as they come. A control shows that a probe finds
+a leak where one is put.
 """
 
 from collections.abc import Sequence
