@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, HepaticError
 from hepatic.settings import Settings
 from server.access.audit import AuditLog
 from server.access.errors import NoRoleError, TooManyLoginsError, WrongLoginError
@@ -18,6 +19,8 @@ from server.access.roles import Role
 from server.access.session import BrowserSessions, Passes
 from server.access.token import PREFIX, Tokens
 from server.access.user import User
+
+logger = logging.getLogger(__name__)
 
 _ACCOUNT_SESSION_S = 3600.0
 _NOTE_USE_S = 60.0
@@ -66,7 +69,10 @@ class Access:
 
     def close(self) -> None:
         """Write down what is not yet."""
-        self.tokens.note_use()
+        try:
+            self.tokens.note_use()
+        except HepaticError:
+            logger.warning("it could not be noted when tokens were last used", exc_info=True)
         self.audit.close()
 
     async def by_bearer(self, secret: str, address: str) -> User:

@@ -1,5 +1,8 @@
 """What each role may do, over HTTP, route by route."""
 
+import socket
+from urllib.parse import urlsplit
+
 import pytest
 from fastapi.routing import iter_route_contexts
 
@@ -29,6 +32,12 @@ TAKES = [
     ("reviewer", "POST", "/scoring/nobody"),
     ("reviewer", "DELETE", "/datastore/label?id=nobody&tag=final"),
     ("reviewer", "GET", "/model/nobody"),
+    ("reviewer", "POST", "/batch/infer/nobody"),
+    ("reader", "GET", "/jobs"),
+    ("reader", "GET", "/jobs/none"),
+    ("reviewer", "DELETE", "/jobs/none"),
+    ("reader", "GET", "/metrics"),
+    ("reader", "GET", "/proxy/dicom/studies"),
     ("admin", "DELETE", f"{IMAGE}?id=nobody"),
     ("admin", "DELETE", "/datastore/?id=nobody"),
     ("admin", "PUT", "/model/nobody"),
@@ -80,6 +89,17 @@ def test_nothing_else_answers_without_a_login(locked, locked_app):
             path = route.path_format.replace("{", "").replace("}", "")
             assert asked(method, locked, path).status_code == 401, f"{method} {path}"
     assert asked("GET", locked, "/no/such/route").status_code == 401
+
+
+def test_a_websocket_is_refused(locked):
+    address = urlsplit(locked)
+    upgrade = (
+        f"GET /info/ HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with socket.create_connection((address.hostname, address.port), 10) as raw:
+        raw.sendall(upgrade.encode())
+        assert raw.recv(4096).split()[1] in (b"401", b"403")
 
 
 def test_paths_and_methods_that_are_not_there_say_so_to_who_is_logged_in(locked, secrets_of):
