@@ -49,9 +49,12 @@ class Contestant:
 
 
 @contextmanager
-def stock(name: str, app: Path, studies: Path, conf: Mapping[str, str] | None = None) -> Iterator[Contestant]:
-    """The stock server over an app."""
-    with stock_server.running(app, studies, conf=conf, environment=_ALONE, start_timeout_s=_START_S) as server:
+def stock(
+    name: str, app: Path, studies: Path, conf: Mapping[str, str] | None = None, *, passive: bool = False
+) -> Iterator[Contestant]:
+    """The stock server over an app; ``passive`` lets its waiting threads sleep, as those of our workers do."""
+    environment = {**_ALONE, "OMP_WAIT_POLICY": "PASSIVE"} if passive else _ALONE
+    with stock_server.running(app, studies, conf=conf, environment=environment, start_timeout_s=_START_S) as server:
         yield Contestant(name, server.url, psutil.Process(server.pid))
 
 

@@ -31,7 +31,7 @@ MODELS: dict[str, tuple[SegmentationTask, tuple[int, ...]]] = {
     "dsa_unet small": (dsa_unet.TASK, (1, 96, 128)),
     "dsa_ltdnet small": (dsa_ltdnet.TASK, (10, 96, 128)),
     "dsa_ltdnet paper": (dsa_ltdnet.TASK.preset("paper"), (10, 256, 256)),
-    "3D U-Net, 64 voxels wide": (dataclasses.replace(CT, inferer=SimpleInferer()), (1, 64, 64, 64)),
+    "3D U-Net 64": (dataclasses.replace(CT, inferer=SimpleInferer()), (1, 64, 64, 64)),
 }
 
 

@@ -17,6 +17,7 @@ The bare forward pass of the same network on a prepared image is timed in a proc
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shutil
 import sys
@@ -59,6 +60,7 @@ class Scale:
         warm, warm_ct: requests per task to each server.
         each: requests of each concurrent client, by number of clients.
         info_s: seconds of /info/ while inferring.
+        passive: let the stock server's waiting threads sleep, too.
         total: requests to our server after which its memory is compared with that after ``early``; the others get as
             many as the rest takes.
     """
@@ -71,8 +73,10 @@ class Scale:
     early: int = 50
     total: int = 500
     ct_size: tuple[int, int, int] = (512, 512, 100)
+    passive: bool = False
 
 
+SHORT = Scale(runs=3, warm=7, warm_ct=2, each={8: 2, 32: 1}, info_s=4.0, total=150)
 QUICK = Scale(runs=2, warm=3, warm_ct=1, each={4: 2}, info_s=1.0, early=10, total=16, ct_size=(48, 48, 20))
 
 
@@ -242,7 +246,9 @@ def measure_dsa(folder: Path, scale: Scale, told: Callable[[str], None]) -> dict
     out: dict[str, Any] = {"tasks": {}, "memory": {}, "crowds": {}}
     told("DSA: starting three servers")
     with ExitStack() as stack:
-        clients = _start(stack, folder, ROOT / "apps/hepatic", style, {"models": ",".join(_inputs.DSA)})
+        clients = _start(
+            stack, folder, ROOT / "apps/hepatic", style, {"models": ",".join(_inputs.DSA)}, passive=scale.passive
+        )
         for task in _inputs.DSA.values():
             told(f"{task.name}: one request after the other")
             out["tasks"][task.name] = measure_latency(clients, task, registry, images, studies, scale.warm)
@@ -279,7 +285,7 @@ def measure_ct(folder: Path, scale: Scale, told: Callable[[str], None]) -> dict[
     style = _inputs.stock_style_app(folder, registry, [CT.name])
     told("CT: starting three servers")
     with ExitStack() as stack:
-        clients = _start(stack, folder, app, style, {"models": CT.name})
+        clients = _start(stack, folder, app, style, {"models": CT.name}, passive=scale.passive)
         told(f"{CT.name}: one request after the other")
         measured = measure_latency(clients, CT, registry, [image], folder / "studies", scale.warm_ct)
         told(f"{CT.name}: /info/ meanwhile")
@@ -289,7 +295,9 @@ def measure_ct(folder: Path, scale: Scale, told: Callable[[str], None]) -> dict[
     return {"tasks": {CT.name: measured}, "failures": failures}
 
 
-def _start(stack: ExitStack, folder: Path, app: Path, style: Path, conf: dict[str, str]) -> list[Client]:
+def _start(
+    stack: ExitStack, folder: Path, app: Path, style: Path, conf: dict[str, str], *, passive: bool
+) -> list[Client]:
     """Start the three, each over its own copy of the studies."""
 
     def copy(name: str) -> Path:
@@ -299,8 +307,8 @@ def _start(stack: ExitStack, folder: Path, app: Path, style: Path, conf: dict[st
     results.mkdir()
     servers = [
         ours(app, copy("ours"), folder / "ours.log"),
-        stock("stock", style, copy("stock"), conf),
-        stock("hosted", app, copy("hosted")),
+        stock("stock", style, copy("stock"), conf, passive=passive),
+        stock("hosted", app, copy("hosted"), passive=passive),
     ]
     with ThreadPoolExecutor() as pool:
         return [Client(contestant, results) for contestant in pool.map(stack.enter_context, servers)]
@@ -319,13 +327,22 @@ def machine() -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="tiny: does it run? Its figures mean nothing")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="tiny: does it run? Its figures mean nothing")
+    size.add_argument("--short", action="store_true", help="fewer requests")
+    parser.add_argument(
+        "--passive",
+        action="store_true",
+        help="let the stock server's waiting threads sleep (OMP_WAIT_POLICY=PASSIVE), as our workers' do by default; "
+        "on a busy machine its own default slows it most",
+    )
     parser.add_argument("--only", choices=["dsa", "ct"], help="leave the other out")
     parser.add_argument("--out", type=Path, help="JSON with every figure")
     options = parser.parse_args(arguments)
-    scale = QUICK if options.quick else Scale()
+    scale = QUICK if options.quick else SHORT if options.short else Scale()
+    scale = dataclasses.replace(scale, passive=options.passive)
     console = Console(stderr=True)
-    results: dict[str, Any] = {"machine": machine(), "quick": options.quick}
+    results: dict[str, Any] = {"machine": machine(), "scale": dataclasses.asdict(scale)}
     started = time.monotonic()
 
     def told(what: str) -> None:
@@ -335,6 +352,8 @@ def main(arguments: list[str] | None = None) -> None:
         for name, measure in (("dsa", measure_dsa), ("ct", measure_ct)):
             if options.only in (None, name):
                 results[name] = measure(Path(folder) / name, scale, told)
+                if options.out:
+                    options.out.write_text(json.dumps(results, indent=1))
     results["seconds"] = round(time.monotonic() - started)
     results["expected"] = show(results)
     if options.out:
