@@ -16,6 +16,17 @@ from hepatic.errors import HepaticError
 _START_S = 120.0
 
 
+class Server(uvicorn.Server):
+    """Tells the application that it is to stop before it waits for its answers to end: streams of events do then."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; see ``uvicorn.Server``."""
+        services = getattr(getattr(self.config.app, "state", None), "services", None)
+        if services is not None:
+            services.jobs.changes.close()
+        await super().shutdown(sockets)
+
+
 @contextmanager
 def running(app: FastAPI, *, trusted_proxies: Sequence[str] = ()) -> Iterator[str]:
     """Serve an application on a free port of the loopback address, and yield its URL.
@@ -39,7 +50,7 @@ def running(app: FastAPI, *, trusted_proxies: Sequence[str] = ()) -> Iterator[st
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=list(trusted_proxies),
         )
-        server = uvicorn.Server(config)
+        server = Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="uvicorn", daemon=True)
         thread.start()
         deadline = time.monotonic() + _START_S

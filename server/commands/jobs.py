@@ -35,6 +35,7 @@ Server = Annotated[
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or the beginning of it.")]
 
+_GONE = "The server has stopped. What was running goes on when it is started again."
 _HERE = "http://127.0.0.1:8000"
 
 
@@ -155,7 +156,7 @@ def watch(id: Id, server: Server = _HERE) -> None:
                 left = "" if job["seconds_left"] is None else f"{job['seconds_left']:.0f} s left"
                 bar.update(task, description=f"{_name(job)} {_state(job)}", completed=job["progress"], left=left)
     if not job.get("ended"):
-        raise HepaticError("The server has stopped. What runs goes on when it is started again.")
+        raise HepaticError(_GONE)
     if job["error"]:
         console.print(f"[red]{escape(job['error'])}[/]", highlight=False)
     if job["state"] != "succeeded":
@@ -196,6 +197,8 @@ def _connected(server: str) -> Iterator[httpx.Client]:
         ) from None
     except httpx.TimeoutException:
         raise HepaticError(f"The server at {server} does not answer in time.") from None
+    except httpx.RemoteProtocolError:
+        raise HepaticError(_GONE) from None
     except httpx.TransportError:
         raise HepaticError(
             f"No server answers at {server}. Start one with `hepatic serve`, or name another with --server."

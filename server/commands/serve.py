@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,9 @@ from server.host import AppSpec, check_app_dir
 from server.stock_settings import stock_environment, without_effect
 
 logger = logging.getLogger(__name__)
+
+_NOT_STARTED = 3
+"""Exit code of a server that could not start, as uvicorn's own."""
 
 
 def serve(
@@ -69,6 +73,7 @@ def serve(
     import uvicorn
 
     from server.app import create_app
+    from server.running import Server
 
     folder = app_dir(app)
     check_app_dir(folder)
@@ -98,7 +103,7 @@ def serve(
         f"Serving [bold]{folder.name}[/] at [bold cyan]{scheme}://{shown}:{port}[/]"
         f"{', to who logs in' if required else ''}  (Ctrl-C stops; loading takes a moment)"
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         application,
         host=host,
         port=port,
@@ -112,6 +117,11 @@ def serve(
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,
     )
+    server = Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(_NOT_STARTED)
 
 
 def _level(name: str) -> int:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.errors import HepaticError
-from hepatic.store.disk import StorageError
 from server.jobs.changes import Changes
 from server.jobs.held import Held, JobFailedError, JobInterruptedError, JobStoppedError, Work
 from server.jobs.job import Job
@@ -189,10 +188,10 @@ class Jobs:
         """Body of one slot's thread."""
         while self._open:
             with self._changed:
-                turn = self._turn
+                turn, holding = self._turn, list(self._held)
             try:
-                job = self.table.claim(kind, self.owner, lease_s=self._lease_s, device=device)
-            except StorageError:
+                job = self.table.claim(kind, self.owner, lease_s=self._lease_s, device=device, holding=holding)
+            except Exception:  # a full disk, most likely: this thread must not end by it
                 logger.exception("jobs cannot be taken; it is tried again")
                 job = None
             if job is not None:
@@ -211,7 +210,7 @@ class Jobs:
             if job.attempt > 1 or job.items_done:
                 held.line(f"Begun again (attempt {job.attempt} of {job.max_attempts}).")
             self._end(held, work)
-        except StorageError:  # its lease runs out, and it is taken up again
+        except Exception:  # its lease runs out, and it is taken up again
             logger.exception("what came of job %s could not be written down", job.id)
         finally:
             with self._changed:
@@ -268,7 +267,7 @@ class Jobs:
                     beaten = time.monotonic()
                     for one in held:
                         self._beat(one)
-            except StorageError:
+            except Exception:
                 logger.exception("how far the jobs are could not be written down; it is tried again")
                 continue
             if any(told):

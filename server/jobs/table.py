@@ -136,15 +136,25 @@ class JobTable:
 
     # Running
 
-    def claim(self, kind: str, owner: str, *, lease_s: float, device: str = "") -> Job | None:
+    def claim(
+        self, kind: str, owner: str, *, lease_s: float, device: str = "", holding: Sequence[int] = ()
+    ) -> Job | None:
         """Take the next job of a kind: one that waits, or one whose owner has let its lease run out.
 
         One that has been begun as often as it may, or was to be stopped, ends here instead.
+
+        Args:
+            kind: of job.
+            owner: who takes it.
+            lease_s: for how long, without a heartbeat.
+            device: where it will run.
+            holding: numbers of the jobs this owner runs: not to be taken from itself after the machine was asleep.
 
         Returns:
             The job, running and owned; None if there is none.
         """
         now = self._clock()
+        expired = f"state = 'running' AND lease_until < ? AND number NOT IN ({_marks(holding)})"
         with self._database.write() as connection:
             for state, error, which in (
                 ("cancelled", "Stopped on request.", "cancel = 1"),
@@ -156,16 +166,15 @@ class JobTable:
             ):
                 connection.execute(
                     f"UPDATE job SET state = ?, error = ?, ended = ?, seconds_left = NULL, {_NEXT} WHERE number = "
-                    "(SELECT number FROM job WHERE kind = ? AND state = 'running' AND lease_until < ? "
-                    f"AND {which} LIMIT 1)",
-                    (state, error, now, kind, now),
+                    f"(SELECT number FROM job WHERE kind = ? AND {expired} AND {which} LIMIT 1)",
+                    (state, error, now, kind, now, *holding),
                 )
             rows = connection.execute(
                 "UPDATE job SET state = 'running', owner = ?, lease_until = ?, device = ?, attempt = attempt + 1, "
                 f"started = ?, {_NEXT} WHERE number = (SELECT number FROM job WHERE kind = ? AND cancel = 0 "
-                "AND attempt < max_attempts AND (state = 'queued' OR (state = 'running' AND lease_until < ?)) "
+                f"AND attempt < max_attempts AND (state = 'queued' OR ({expired})) "
                 f"ORDER BY priority, number LIMIT 1) RETURNING {COLUMNS}",
-                (owner, now + lease_s, device, now, kind, now),
+                (owner, now + lease_s, device, now, kind, now, *holding),
             ).fetchall()
             return job_of(rows[0]) if rows else None
 
@@ -388,7 +397,7 @@ def _where(kind: str, states: Sequence[str]) -> tuple[str, list[str]]:
     return " AND ".join(parts), values
 
 
-def _marks(values: Sequence[str]) -> str:
+def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 

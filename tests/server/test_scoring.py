@@ -197,6 +197,30 @@ def test_rounds_asked_for_at_once_never_run_side_by_side(scoring, host):
     assert len(images) <= len(host.infos) + 20  # the one that is being scored when a round is asked for may be repeated
 
 
+def test_a_round_that_a_server_left_goes_on_in_the_next_and_none_is_begun_beside_it(host, tmp_path):
+    host.infos = {f"i{number}": {} for number in range(20)}
+    host.delay_s = 0.02
+    seen = []
+    for _ in range(2):
+        executor, jobs = Executor(HereSlot), Jobs(tmp_path / "jobs.sqlite")
+        scoring = BackgroundScoring(host, executor, jobs)
+        jobs.start()
+        scoring.look()
+        while len(host.calls) < 5:
+            time.sleep(0.005)
+        if seen:
+            done(scoring)
+        seen.append(scoring.status()["id"])
+        jobs.close()
+        executor.close()
+    assert seen[0] == seen[1]
+    images = [image for _, image in host.calls]
+    assert set(images) == set(host.infos)
+    assert len(images) <= len(host.infos) + 1, "only what was in flight may be repeated"
+    assert len(jobs.table.jobs()) == 1
+    jobs.table.close()
+
+
 def test_a_stopped_round_stays_stopped_until_there_is_something_new(scoring, host):
     host.delay_s = 0.05
     scoring.look()

@@ -262,6 +262,29 @@ def test_the_events_of_all_jobs_begin_with_what_runs_and_go_on_with_what_changes
     assert int(after[1]) > int(queued)
 
 
+def test_a_stream_is_forgotten_when_its_client_goes_and_ends_when_the_server_does(tmp_path, flags):
+    app = create_app(FOREIGN_APP, tmp_path, score_in_background=False)
+    ended = []
+
+    def follow():
+        ended.extend(events(address, "jobs/events"))
+        ended.append("ended")
+
+    with running(app) as address:
+        listeners = app.state.services.jobs.changes._listeners
+        with requests.get(f"{address}/jobs/events", stream=True, timeout=10) as answer:
+            until(lambda: listeners)
+            assert answer.status_code == 200
+        until(lambda: not listeners)
+        thread = threading.Thread(target=follow)
+        thread.start()
+        until(lambda: listeners)
+        asked = time.monotonic()
+    thread.join(10)
+    assert ended == ["ended"], "it was ended in order, not cut off"
+    assert time.monotonic() - asked < 5
+
+
 # The page and the command
 
 

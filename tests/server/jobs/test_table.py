@@ -129,6 +129,14 @@ def test_the_same_owner_is_told_when_it_has_lost_an_earlier_attempt(table, clock
     assert table.beat(second, lease_s=30)
 
 
+def test_an_owner_does_not_take_its_own_job_from_itself_after_the_machine_was_asleep(table, clock):
+    job = claimed(table, "a", max_attempts=1)
+    clock.now += 3600
+    assert table.claim("train", "a", lease_s=30, holding=[job.number]) is None
+    assert table.beat(job, lease_s=30)
+    assert state(table, job) == "running"
+
+
 def test_a_heartbeat_is_refused_once_somebody_has_asked_to_stop(table):
     job = claimed(table)
     assert table.beat(job, lease_s=30)
