@@ -1,0 +1,50 @@
+"""The page of jobs in a real browser: its script runs under its own policy, and shows what there is."""
+
+import os
+import re
+import subprocess
+
+import pytest
+import requests
+
+from server.app import create_app
+from server.running import running
+
+from .conftest import ROOT
+
+pytestmark = pytest.mark.viewer
+
+QUIET = (
+    "--no-sandbox", "--headless", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    app = create_app(ROOT / "tests" / "foreign_app", tmp_path_factory.mktemp("studies"), score_in_background=False)
+    with running(app) as address:
+        yield address
+
+
+def test_it_shows_what_runs_waits_and_failed_with_bars_and_buttons(foreign, tool, tmp_path):
+    requests.post(f"{foreign}/train/slow?run_sync=true", json={"fail": "<b>odd</b>"}, timeout=60)
+    requests.post(f"{foreign}/train/slow", json={"max_epochs": 200, "sleep_s": 0.3}, timeout=10)
+    requests.post(f"{foreign}/train/other?enqueue=true", json={}, timeout=10)
+    browser = tool("chromium", "chromium")
+    command = [str(browser), *QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--timeout=4000", "--dump-dom"]
+    shown = subprocess.run(
+        [*command, f"{foreign}/jobs"],
+        capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "HOME": str(tmp_path)},
+    ).stdout  # fmt: skip
+    assert re.findall(r"<h2>(.*?)</h2><span class=\"state (\w+)\">", shown) == [
+        ("Training other", "queued"),
+        ("Training slow", "running"),
+        ("Training slow", "failed"),
+    ]
+    assert "RuntimeError: training broke" in shown
+    assert 'role="progressbar"' in shown
+    assert re.search(r'<button type="button"(?! hidden)[^>]*aria-label="Stop Training slow"', shown)
+    assert re.search(r'aria-label="Begin Training slow again">Begin again', shown)
+    assert '<p id="trouble" role="alert" hidden' in shown
+    requests.delete(f"{foreign}/train/", timeout=20)
