@@ -6,10 +6,12 @@ import psutil
 import pytest
 import requests
 
+from hepatic.engine.device import training_devices
+from hepatic.errors import BadInputError
 from server.hiding import HIDING
 from server.host import AppSpec, Host
 from server.jobs.runner import Jobs
-from server.training import Training
+from server.training import Training, _environment
 from server.training_told import Told
 
 REFUSING_APP = """
@@ -165,3 +167,25 @@ def test_params_cannot_choose_paths(server):
     body = {"bundle_path": "/evil", "name": "../../x", "model": "other", "output_dir": "/x"}
     record = requests.post(f"{server}/train/slow", json=body, timeout=10).json()
     assert record["request"] == {"model": "slow"}
+
+
+def test_a_training_sees_the_device_of_its_slot_only_and_another_choice_of_the_request_counts(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    seen = _environment({}, "cuda:1")
+    assert (seen["CUDA_VISIBLE_DEVICES"], seen["HEPATIC_DEVICE"]) == ("7", "cuda")
+    seen = _environment({}, "cpu")
+    assert (seen["CUDA_VISIBLE_DEVICES"], seen["HEPATIC_DEVICE"]) == ("", "cpu")
+    assert _environment({"gpus": "0"}, "cuda:1")["CUDA_VISIBLE_DEVICES"] == "0"
+    assert _environment({"gpus": "all"}, "cuda:0")["CUDA_VISIBLE_DEVICES"] == "4"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert _environment({}, "cuda:1")["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_there_is_a_slot_for_every_gpu_or_one_for_the_cpu(monkeypatch):
+    for gpus, expected in ((0, ["cpu"]), (2, ["cuda:0", "cuda:1"])):
+        monkeypatch.setattr("torch.cuda.device_count", lambda gpus=gpus: gpus)
+        assert training_devices("auto") == expected
+    assert training_devices("cpu") == ["cpu"]
+    assert training_devices("cuda:1, cpu") == ["cuda:1", "cpu"]
+    with pytest.raises(BadInputError, match="HEPATIC_TRAINING_DEVICES"):
+        training_devices("cuda:2")
