@@ -100,15 +100,17 @@ def at_each_call(boundary, base):
 
 
 def at_random(boundary, base, rounds):
-    """Kill at random moments, over and over, in one folder."""
+    """Kill at random moments, over and over, in one folder; late enough, on a busy machine too, that work gets done."""
     (base / "studies").mkdir()
     boundary.prepare(base / "studies")
     dice = random.Random(7)
     acknowledged = []
+    latest_s = 0.06
     for seed in range(1, rounds + 1):
-        more, killed = crash(boundary, base / "studies", seed, after_s=dice.uniform(0.0, 0.06))
+        more, killed = crash(boundary, base / "studies", seed, after_s=dice.uniform(0.0, latest_s))
         assert killed
         acknowledged += more
+        latest_s = min(2.0, latest_s * 1.15) if len(acknowledged) < 2 * seed else max(0.06, latest_s * 0.9)
         boundary.check(base / "studies", acknowledged)
     return {"rounds": rounds, "acknowledged": len(acknowledged)}
 
