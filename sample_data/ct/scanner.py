@@ -29,7 +29,7 @@ def noise(rng: np.random.Generator, space: Space, build: float, sigma_hu: float)
     drawn: Image = fft.irfft2(spectrum, (height, width), workers=1)
     _, y, x = space.axes()
     y, x = y[0] / np.float32(build), x[0] / np.float32(build)
-    where = 0.75 + 0.45 * np.exp(-((x / 110) ** 2 + (y / 75) ** 2)) - 0.3 * (np.hypot(x / 165, y / 118) > 1)
+    where = 0.62 + 0.38 * np.exp(-((x / 110) ** 2 + (y / 75) ** 2)) - 0.25 * (np.hypot(x / 165, y / 118) > 1)
     drawn *= (sigma_hu * where).astype(np.float32)
     knots = int(np.ceil(width * space.spacing_mm[2] / STREAK_MM)) + 2
     rows = rng.standard_normal((count, height, knots), dtype=np.float32)

@@ -7,5 +7,5 @@ from sample_data import ct
 
 @pytest.fixture(scope="session")
 def study() -> ct.CTStudy:
-    """Patient 7: an HCC of 36 mm, an atypical one, cysts, focal differences and a perfusion difference."""
+    """Patient 7: three metastases, an HCC, a cyst and focal differences."""
     return ct.simulate(7)
