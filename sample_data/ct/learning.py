@@ -45,6 +45,7 @@ class LearningSet:
 def learning_set(
     seeds: Iterable[int],
     *,
+    contrast: float = 1.0,
     size_informative: bool = False,
     workers: int = 1,
     progress: Callable[[], None] | None = None,
@@ -53,6 +54,7 @@ def learning_set(
 
     Args:
         seeds: one patient each.
+        contrast: as for ``simulate``.
         size_informative: as for ``simulate``.
         workers: processes.
         progress: called once per finished study.
@@ -64,7 +66,7 @@ def learning_set(
     if not listed:
         raise BadInputError("seeds", expected="one or more", came="none", fix="Ask for at least one.")
     parts: list[Part] = []
-    for part in _map(partial(_one, size_informative=size_informative), listed, workers):
+    for part in _map(partial(_one, contrast=contrast, size_informative=size_informative), listed, workers):
         parts.append(part)
         if progress is not None:
             progress()
@@ -97,8 +99,8 @@ def arrays(study: CTStudy) -> Part:
     )
 
 
-def _one(seed: int, *, size_informative: bool) -> Part:
-    return arrays(simulate(seed, size_informative=size_informative))
+def _one(seed: int, *, contrast: float, size_informative: bool) -> Part:
+    return arrays(simulate(seed, contrast=contrast, size_informative=size_informative))
 
 
 def _map(function: Callable[[int], Part], seeds: list[int], workers: int) -> Iterator[Part]:

@@ -28,7 +28,7 @@ PATHOLOGY: Final[dict[Kind, str]] = {
 MEDIAN_MM, SPREAD, SMALLEST_MM, LARGEST_MM = 32.0, 0.42, 8.0, 90.0
 TELLING_MM: Final[dict[str, float]] = {"HCC": 44.0, "ICC": 52.0, "metastasis": 30.0, "benign": 20.0}
 EXTRA, EXTRA_METASTASES, CYSTS, FOCAL, PERFUSION_SHARE = 0.6, 1.6, 1.0, 0.8, 0.35
-GAIN, VIGOUR, WASHOUT = (1.0, 1.5), 0.2, 0.26  # range; standard deviations, so that mean HU tells kinds badly
+GAIN, VIGOUR, WASHOUT = (0.9, 1.3), 0.2, 0.26  # range; standard deviations, so that mean HU tells kinds badly
 TEXTURE_MM: Final[dict[Kind, tuple[float, float]]] = {
     "hcc": (3.0, 5.0), "atypical_hcc": (3.0, 5.0), "fnh": (1.5, 2.0), "icc": (4.0, 6.0), "metastasis": (4.0, 6.0),
     "adenoma": (3.0, 5.0),

@@ -9,6 +9,7 @@ from sample_data.ct.field import Image
 from sample_data.ct.space import Space
 
 PEAK_PER_MM = 0.22  # of the noise power spectrum, a soft-tissue kernel
+RESAMPLED_MM = 1.2  # standard deviation of what smooths the noise of a coarse grid
 STREAK_HU, STREAK_MM = 2.0, 60.0
 
 
@@ -41,14 +42,16 @@ def noise(rng: np.random.Generator, space: Space, build: float, sigma_hu: float)
 
 @lru_cache(maxsize=4)
 def _amplitude(height: int, width: int, spacing_mm: float) -> Image:
-    """Amplitudes for ``irfft2`` that give variance 1; what the grid cannot carry is folded back, as sampling does."""
-    repeat = 1 / spacing_mm
-    y, x = np.fft.fftfreq(height, spacing_mm)[:, None], np.fft.rfftfreq(width, spacing_mm)[None]
-    power = np.zeros((height, width // 2 + 1))
-    for down in range(-3, 4):
-        for across in range(-3, 4):
-            f = np.hypot(y + down * repeat, x + across * repeat)
-            power += (f + 0.02 * PEAK_PER_MM) * np.exp(-((f / (PEAK_PER_MM * np.sqrt(2))) ** 2))
+    """Amplitudes for ``irfft2`` that give variance 1.
+
+    A grid too coarse for the spectrum of a reconstruction has what resampling leaves: white noise, half of it smooth.
+    """
+    f = np.hypot(np.fft.fftfreq(height, spacing_mm)[:, None], np.fft.rfftfreq(width, spacing_mm)[None])
+    if 0.5 / spacing_mm > 2 * PEAK_PER_MM:
+        power = (f + 0.02 * PEAK_PER_MM) * np.exp(-((f / (PEAK_PER_MM * np.sqrt(2))) ** 2))
+    else:
+        smooth = np.exp(-((2 * np.pi * RESAMPLED_MM * f) ** 2))
+        power = 0.44 + 0.56 * smooth / smooth.mean()
     twice = np.full(width // 2 + 1, 2.0)
     twice[0] = 1
     twice[-1] = 1 if width % 2 == 0 else 2

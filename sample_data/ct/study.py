@@ -133,7 +133,13 @@ def draw_visit(patient: Patient, visit: int, size: Size) -> Visit:
 
 
 def simulate(
-    seed: int, *, visit: int = 0, size: Size = "small", primary: Solid | None = None, size_informative: bool = False
+    seed: int,
+    *,
+    visit: int = 0,
+    size: Size = "small",
+    primary: Solid | None = None,
+    contrast: float = 1.0,
+    size_informative: bool = False,
 ) -> CTStudy:
     """Simulate a patient's study, the same bytes for the same arguments.
 
@@ -143,6 +149,7 @@ def simulate(
         size: "small" is 24 x 72 x 96 voxels of about 6 x 2.3 x 2.3 mm about the liver; "full" 40 x 512 x 512 of
             5 x 0.69 x 0.69 mm.
         primary: what the primary lesion is; None draws it.
+        contrast: multiplies the contrast of solid lesions to the liver: the smaller, the harder they are to find.
         size_informative: let the size of a lesion tell what it is (a control for tests).
 
     Raises:
@@ -154,13 +161,15 @@ def simulate(
         raise BadInputError("visit", expected="0 or more", came=str(visit), fix="Count visits from 0.")
     patient = draw_patient(seed, primary=primary, size_informative=size_informative)
     today = draw_visit(patient, visit, size)
+    if not contrast > 0:
+        raise BadInputError("contrast", expected="more than 0", came=str(contrast), fix="1 is the table's.")
     preset, space = PRESETS[size], space_for(size, patient.build)
     blood = Blood(today.times_s, today.strength)
     liver = patient.liver(space.axes())
     around = _around(liver, space)
     canvas = paint_wall(space, patient, blood, preset.edge_mm, np.random.default_rng([seed, 7001]))
     paint_organs(canvas, space, patient, blood, liver, around)
-    lesions = tuple(_grown(lesion, mm) for lesion, mm in zip(patient.lesions, today.grown_mm, strict=True))
+    lesions = tuple(_today(lesion, mm, contrast) for lesion, mm in zip(patient.lesions, today.grown_mm, strict=True))
     outlines = []
     for lesion in lesions:
         window = space.around(lesion.centre_mm, reach_mm(lesion, preset.edge_mm))
@@ -207,11 +216,10 @@ def simulate(
     )
 
 
-def _grown(lesion: Lesion, mm: float) -> Lesion:
-    if not mm:
-        return lesion
+def _today(lesion: Lesion, mm: float, contrast: float) -> Lesion:
     diameter = max(5.0, lesion.diameter_mm + mm)
-    return replace(lesion, diameter_mm=diameter, radii_mm=lesion.radii_mm * (diameter / lesion.diameter_mm))
+    radii = lesion.radii_mm * (diameter / lesion.diameter_mm)
+    return replace(lesion, diameter_mm=diameter, radii_mm=radii, gain=lesion.gain * contrast)
 
 
 def _around(liver: Image, space: Space) -> Window:

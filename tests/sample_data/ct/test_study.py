@@ -219,7 +219,19 @@ def test_an_hcc_takes_up_early_and_washes_out() -> None:
     assert core[3] - liver[3] < -8
 
 
+def test_contrast_can_be_taken_from_lesions_and_nothing_else(study: ct.CTStudy) -> None:
+    faint = ct.simulate(7, contrast=0.5)
+    one, other = study["venous"], faint["venous"]
+    assert (one.labels == other.labels).all()
+    assert (one.hu[~one.liver] == other.hu[~one.liver]).mean() > 0.99
+    liver = np.median(one.hu[one.liver & (one.labels == 0)])
+    contrasts = [abs(shown.hu[one.labels == 1].mean() - liver) for shown in (one, other)]
+    assert contrasts[1] == pytest.approx(0.5 * contrasts[0], rel=0.25)
+
+
 def test_bad_arguments_are_refused() -> None:
+    with pytest.raises(BadInputError, match="contrast"):
+        ct.simulate(0, contrast=0)
     with pytest.raises(BadInputError, match="size"):
         ct.simulate(0, size="huge")  # type: ignore[arg-type]
     with pytest.raises(BadInputError, match="seed"):
