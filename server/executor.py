@@ -153,7 +153,7 @@ class Executor:
             item = _Item(int(priority), next(self._turns), work, args, future, retries, timeout_s)
             self._items[future] = item
             heapq.heappush(self._heap, item)
-            self._changed.notify()
+            self._changed.notify_all()  # one alone might be a slot that pauses before it is opened again
         return future
 
     def cancel(self, future: Future[Any], *, kill: bool = True) -> bool:
@@ -313,7 +313,7 @@ class Executor:
             if again:
                 item.retries -= 1
                 heapq.heappush(self._heap, item)
-                self._changed.notify()
+                self._changed.notify_all()
             else:
                 self._items.pop(item.future, None)
         if lost:

@@ -152,6 +152,27 @@ def test_work_is_refused_when_no_slot_can_ever_be_opened():
     executor.close()
 
 
+def test_a_slot_that_pauses_between_attempts_takes_no_call_from_an_idle_one():
+    made = []
+
+    class Second(ThreadSlot):
+        def open(self):
+            made.append(self)
+            if len(made) > 1:
+                raise OSError("no room")
+
+    executor = Executor(Second, slots=2, retry_delay_s=10)
+    try:
+        deadline = time.monotonic() + 5
+        while len(made) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)  # the one that failed pauses by now
+        for number in range(6):
+            assert executor.submit(lambda n=number: n).result(2) == number
+    finally:
+        executor.close()
+
+
 def test_closing_ends_everything_and_refuses_more():
     executor = Executor(ThreadSlot)
     running, _ = hold(executor)
