@@ -129,7 +129,7 @@ class Training:
             request["bundle_path"] = str(bundle_dir)
         if getattr(trainer, "resumes", False):
             request["job_dir"] = str(folder)
-        elif job.attempt > 1:
+        elif job.begun_before:
             held.line("This trainer cannot resume: it begins anew.")
         written = folder / "job.json.new"
         about = {"app_dir": spec.app_dir, "studies": spec.studies, "conf": dict(spec.conf), "request": request}

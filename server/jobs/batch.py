@@ -119,7 +119,7 @@ class BatchInference:
         if spec["model"] not in self._host.models:
             raise JobFailedError("The app has no such model any more.")
         options = cleaned({key: value for key, value in spec.items() if key not in ("images", "label_tag")})
-        if held.job.attempt > 1:
+        if held.job.begun_before:
             self._take_over(held)
 
         def ask(image: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:

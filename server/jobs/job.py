@@ -23,7 +23,8 @@ class Job:
         spec: what to do; without paths of this machine.
         priority: smaller goes first among those of its kind.
         state: where it is.
-        attempt: how often it was begun; one that its server gave back does not count.
+        attempt: how often it was begun; one that its server gave back does not count, and trying it again counts anew.
+        claims: how often it was claimed at all; never goes back, and so tells who holds it now from who held it before.
         max_attempts: how often it may be.
         owner: who runs it, or ran it last.
         lease_until: another may take it over after this.
@@ -50,6 +51,7 @@ class Job:
     priority: int
     state: State
     attempt: int
+    claims: int
     max_attempts: int
     owner: str
     lease_until: float
@@ -72,6 +74,11 @@ class Job:
     def has_ended(self) -> bool:
         """Whether nothing more will come of it, unless somebody tries it again."""
         return self.state in ENDED
+
+    @property
+    def begun_before(self) -> bool:
+        """Whether it was claimed before it was claimed this time, however that ended."""
+        return self.claims > 1
 
     @property
     def subject(self) -> str:

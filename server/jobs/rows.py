@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import fields
 from typing import Any
 
 from hepatic.store.database import Schema
 from server.jobs.job import Job
 
+
+def _count_claims(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE job ADD COLUMN claims INTEGER NOT NULL DEFAULT 0")
+    connection.execute("UPDATE job SET claims = attempt")
+
+
 JOBS = Schema(
-    1,
+    2,
     """
 CREATE TABLE job (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, spec TEXT NOT NULL,
@@ -35,6 +42,7 @@ CREATE TABLE job_line (
 """,
     "table of jobs",
     "jobs that had not ended are forgotten then, what they have written is not",
+    upgrades=(_count_claims,),
 )
 COLUMNS = ", ".join(field.name for field in fields(Job))
 

@@ -207,7 +207,7 @@ class Jobs:
                 held.stop("closing")
         self._notify()
         try:
-            if job.attempt > 1 or job.items_done:
+            if job.begun_before:
                 held.line(f"Begun again (attempt {job.attempt} of {job.max_attempts}).")
             self._end(held, work)
         except Exception:  # its lease runs out, and it is taken up again
@@ -277,7 +277,7 @@ class Jobs:
         if self.table.beat(held.job, lease_s=self._lease_s):
             return
         now = self.table.get(held.job.id)
-        if now.state == "running" and now.owner == self.owner and now.attempt == held.job.attempt:
+        if now.state == "running" and now.owner == self.owner and now.claims == held.job.claims:
             held.stop("cancelled")
         else:
             held.stop("lost")

@@ -171,8 +171,8 @@ class JobTable:
                 )
             rows = connection.execute(
                 "UPDATE job SET state = 'running', owner = ?, lease_until = ?, device = ?, attempt = attempt + 1, "
-                f"started = ?, {_NEXT} WHERE number = (SELECT number FROM job WHERE kind = ? AND cancel = 0 "
-                f"AND attempt < max_attempts AND (state = 'queued' OR ({expired})) "
+                f"claims = claims + 1, started = ?, {_NEXT} WHERE number = (SELECT number FROM job WHERE kind = ? "
+                f"AND cancel = 0 AND attempt < max_attempts AND (state = 'queued' OR ({expired})) "
                 f"ORDER BY priority, number LIMIT 1) RETURNING {COLUMNS}",
                 (owner, now + lease_s, device, now, kind, now, *holding),
             ).fetchall()
@@ -183,9 +183,9 @@ class JobTable:
         with self._database.write() as connection:
             return _changed(
                 connection.execute(
-                    "UPDATE job SET lease_until = ? WHERE number = ? AND owner = ? AND attempt = ? "
+                    "UPDATE job SET lease_until = ? WHERE number = ? AND owner = ? AND claims = ? "
                     "AND state = 'running' AND cancel = 0",
-                    (self._clock() + lease_s, job.number, job.owner, job.attempt),
+                    (self._clock() + lease_s, job.number, job.owner, job.claims),
                 )
             )
 
@@ -215,8 +215,8 @@ class JobTable:
             else:
                 connection.execute(
                     f"UPDATE job SET progress = ?, seconds_left = ?, {_NEXT} WHERE number = ? AND owner = ? "
-                    "AND attempt = ? AND state = 'running'",
-                    (progress, seconds_left, job.number, job.owner, job.attempt),
+                    "AND claims = ? AND state = 'running'",
+                    (progress, seconds_left, job.number, job.owner, job.claims),
                 )
 
     def settle(self, job: Job, item: str, result: Any, *, ok: bool = True) -> bool:
@@ -226,9 +226,9 @@ class JobTable:
                 connection.execute(
                     "UPDATE job SET items_done = items_done + ?, items_failed = items_failed + ?, "
                     f"progress = CAST(items_done + items_failed + 1 AS REAL) / items, {_NEXT} WHERE number = ? "
-                    "AND owner = ? AND attempt = ? AND state = 'running' AND EXISTS "
+                    "AND owner = ? AND claims = ? AND state = 'running' AND EXISTS "
                     "(SELECT 1 FROM job_item WHERE job = job.number AND item = ? AND state = 'waiting')",
-                    (int(ok), int(not ok), job.number, job.owner, job.attempt, item),
+                    (int(ok), int(not ok), job.number, job.owner, job.claims, item),
                 )
             ) and _changed(
                 connection.execute(
@@ -251,10 +251,10 @@ class JobTable:
                 connection.execute(
                     "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds_left = NULL, "
                     f"progress = CASE WHEN ? = 'succeeded' THEN 1 ELSE progress END, {_NEXT} "
-                    "WHERE number = ? AND owner = ? AND attempt = ? AND state = 'running'",
+                    "WHERE number = ? AND owner = ? AND claims = ? AND state = 'running'",
                     (
                         state, json.dumps(result), without_paths(error), self._clock(), state,
-                        job.number, job.owner, job.attempt,
+                        job.number, job.owner, job.claims,
                     ),
                 )
             )  # fmt: skip
@@ -270,8 +270,8 @@ class JobTable:
             return _changed(
                 connection.execute(
                     f"UPDATE job SET state = 'queued', attempt = attempt - ?, seconds_left = NULL, {_NEXT} "
-                    "WHERE number = ? AND owner = ? AND attempt = ? AND state = 'running' AND cancel = 0",
-                    (int(not counts), job.number, job.owner, job.attempt),
+                    "WHERE number = ? AND owner = ? AND claims = ? AND state = 'running' AND cancel = 0",
+                    (int(not counts), job.number, job.owner, job.claims),
                 )
             )
 

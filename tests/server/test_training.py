@@ -13,6 +13,7 @@ from server.host import AppSpec, Host
 from server.jobs.runner import Jobs
 from server.training import Training, _environment
 from server.training_told import Told
+from tests.server.conftest import FOREIGN_APP
 
 REFUSING_APP = """
 from monailabel.interfaces.app import MONAILabelApp
@@ -132,6 +133,24 @@ def test_what_a_person_can_put_right_is_one_line(tmp_path):
     assert log.endswith(". Label another.\n")
     assert "My Studies" not in log
     assert "Traceback" not in log
+
+
+def test_one_that_cannot_resume_says_so_after_its_server_was_stopped_in_order(tmp_path):
+    def served():
+        jobs = Jobs(tmp_path / "jobs.sqlite")
+        host = Host(AppSpec(str(FOREIGN_APP), str(tmp_path / "studies")))
+        training = Training(host, tmp_path / "trainings", jobs, lambda job: None)
+        jobs.start()
+        return jobs, training
+
+    jobs, training = served()
+    id = training.submit({"model": "slow", "max_epochs": 100, "sleep_s": 1}).id
+    until(lambda: jobs.table.get(id).state == "running")
+    jobs.close()
+    jobs, training = served()
+    told = until(lambda: "cannot resume" in str(training.latest()) and training.latest()["details"])
+    jobs.close()
+    assert "This trainer cannot resume: it begins anew." in told
 
 
 def test_lines_of_tracebacks_are_not_told():

@@ -14,6 +14,7 @@ import pytest
 
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.disk import StorageError
+from server.jobs.rows import JOBS
 from server.jobs.table import TAIL_LINES, JobTable
 
 ROOT = Path(__file__).parents[3]
@@ -127,6 +128,35 @@ def test_the_same_owner_is_told_when_it_has_lost_an_earlier_attempt(table, clock
     assert not table.beat(first, lease_s=30)
     assert not table.finish(first, "succeeded")
     assert table.beat(second, lease_s=30)
+
+
+def test_trying_a_job_again_gives_what_still_runs_of_it_no_way_back(table, clock):
+    old = claimed(table, "a", items=["x"])
+    clock.now += 31
+    table.cancel(old.id)
+    table.retry(old.id)
+    new = table.claim("train", "a", lease_s=30)
+    assert (new.owner, new.attempt) == (old.owner, old.attempt)
+    table.tell(old, progress=0.9)
+    assert table.get(new.id).progress == 0
+    assert not table.beat(old, lease_s=30)
+    assert not table.settle(old, "x", "stale")
+    assert not table.give_back(old)
+    assert not table.finish(old, "succeeded", result="stale")
+    assert table.settle(new, "x", "fresh")
+    assert table.finish(new, "succeeded", result="fresh")
+
+
+def test_that_a_job_was_begun_before_is_known_also_where_the_attempt_does_not_count(table):
+    job = claimed(table)
+    assert not job.begun_before
+    table.give_back(job)
+    job = table.claim("train", "a", lease_s=30)
+    assert (job.attempt, job.begun_before) == (1, True)
+    table.finish(job, "failed")
+    table.retry(job.id)
+    job = table.claim("train", "a", lease_s=30)
+    assert (job.attempt, job.begun_before) == (1, True)
 
 
 def test_an_owner_does_not_take_its_own_job_from_itself_after_the_machine_was_asleep(table, clock):
@@ -306,6 +336,18 @@ def test_a_table_of_a_newer_version_and_a_damaged_one_are_refused_with_a_reason(
     (tmp_path / "damaged.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(StorageError, match="jobs that had not ended are forgotten"):
         JobTable(tmp_path / "damaged.sqlite")
+
+
+def test_a_table_of_the_version_before_is_taken_over(tmp_path):
+    with sqlite3.connect(tmp_path / "old.sqlite") as connection:
+        connection.executescript(JOBS.statements)
+        connection.execute(
+            "INSERT INTO job (id, kind, spec, priority, attempt, max_attempts, asked_by, created, revision) "
+            "VALUES ('an-id', 'train', '{}', 0, 1, 3, '', 0, 1)"
+        )
+        connection.execute("PRAGMA user_version = 1")
+    job = JobTable(tmp_path / "old.sqlite").claim("train", "a", lease_s=30)
+    assert (job.id, job.attempt, job.begun_before) == ("an-id", 2, True)
 
 
 def test_two_processes_never_claim_the_same_job(tmp_path):
