@@ -33,7 +33,7 @@ def parsed(text: str | None, what: str = "params") -> dict[str, Any]:
     """Read a form field that holds a JSON object.
 
     Raises:
-        BadInputError: it holds something else.
+        BadInputError: it holds something else, is nested too deeply, or holds half characters.
     """
     if not text or not text.strip():
         return {}
@@ -45,7 +45,7 @@ def parsed(text: str | None, what: str = "params") -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise BadInputError(what, expected="a JSON object", came="something else", fix='Send for example {"key": 1}.')
-    _refuse_deep(value, what)
+    _refuse_odd(value, what)
     return value
 
 
@@ -53,9 +53,9 @@ def cleaned(params: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the params without keys that only the server decides and values that could lead out of a folder.
 
     Raises:
-        BadInputError: they are nested too deeply to be passed on.
+        BadInputError: they are nested too deeply, or hold half characters, and cannot be passed on.
     """
-    _refuse_deep(params or {}, "params")
+    _refuse_odd(params or {}, "params")
     kept = {}
     dropped = []
     for key, value in (params or {}).items():
@@ -97,15 +97,22 @@ def for_strategy(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return kept
 
 
-def _refuse_deep(value: Any, what: str) -> None:
+def _refuse_odd(value: Any, what: str) -> None:
     level = [value]
     for _ in range(_DEEPEST):
         level = [item for one in level for item in _items(one)]
         if not level:
-            return
-    raise BadInputError(
-        what, expected=f"up to {_DEEPEST} levels of lists and objects", came="more", fix="Send a flatter one."
-    )
+            break
+    else:
+        raise BadInputError(
+            what, expected=f"up to {_DEEPEST} levels of lists and objects", came="more", fix="Send a flatter one."
+        )
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise BadInputError(
+            what, expected="whole characters", came="half of one (a lone surrogate)", fix="Send the text as UTF-8."
+        ) from None
 
 
 def _items(value: Any) -> list[Any]:
@@ -120,7 +127,7 @@ def _is_harmless(key: str, value: Any) -> bool:
     if key == "device":
         return isinstance(value, str) and _DEVICE.fullmatch(value) is not None
     if key == "result_extension":
-        return value in _RESULT_SUFFIXES
+        return isinstance(value, str) and value in _RESULT_SUFFIXES
     if key in _PLAIN_VALUES:
         return value is None or isinstance(value, int) or (isinstance(value, str) and (not value or _fits(value)))
     return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
+import errno
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -25,6 +26,10 @@ _RATIO = 200
 _SMALL_BYTES = 64 << 20
 """So much may come out of any archive, however small: empty labelmaps and black frames shrink to nearly nothing."""
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile does not bound what the others inflate to
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, ValueError, OverflowError,
+    NotImplementedError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,15 +137,19 @@ def _check_name(name: str) -> None:
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        raise _refused("a zip, tar or tar.gz archive", "one that is damaged", "Pack the files again.") from error
+    except _DAMAGED as error:
+        raise _damaged() from error
     except RuntimeError as error:  # zipfile's word for a password
         raise _refused("an archive without a password", "an encrypted one", "Pack the files without one.") from error
-    except gzip.BadGzipFile as error:
-        raise _refused("a zip, tar or tar.gz archive", "one that is damaged", "Pack the files again.") from error
-    except OSError:
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # a bad gzip, or a place before the start of the file: not the disk
+            raise _damaged() from error
         with storage("unpack the archive"):
             raise
+
+
+def _damaged() -> BadInputError:
+    return _refused("a zip, tar or tar.gz archive", "one that is damaged", "Pack the files again.")
 
 
 def _special() -> BadInputError:

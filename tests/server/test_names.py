@@ -106,6 +106,21 @@ def test_params_lose_what_only_the_server_decides():
     assert cleaned(None) == {}
 
 
+@pytest.mark.parametrize("odd", [[], {}, [".nrrd"], None, 3, True, "\ud800"])
+def test_a_result_extension_of_any_kind_is_left_out_or_refused(odd):
+    try:
+        assert cleaned({"result_extension": odd}) == {}
+    except BadInputError as refused:
+        assert "half of one" in str(refused)  # noqa: PT017 - either is right
+
+
+def test_half_a_character_is_refused_wherever_it_is():
+    for text in (r'{"user": "\ud800"}', r'{"\udfff": 1}', r'{"a": [{"b": ["x\ud83d"]}]}'):
+        with pytest.raises(BadInputError, match="half of one"):
+            parsed(text)
+    assert parsed(r'{"user": "\ud83d\ude00"}') == {"user": "\N{GRINNING FACE}"}
+
+
 def test_a_form_field_holds_an_object():
     assert parsed(None) == parsed("") == parsed("null") == {}
     assert parsed('{"a": 1}') == {"a": 1}

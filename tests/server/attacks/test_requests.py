@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from tests.server.attacks.conftest import image, raw
 
@@ -143,6 +145,40 @@ def test_what_json_does_not_have_is_kept_out_of_answers(attacked, value):
     form = {"params": (None, '{"odd": ' + value + "}")}
     answer = requests.post(f"{attacked}/infer/nothing?image=case&output=json", files=form, timeout=30)
     assert answer.status_code in (200, 422), answer.text
+
+
+CHARACTERS = st.text(st.characters(codec=None), max_size=6)  # halves of them, too
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | CHARACTERS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(CHARACTERS, inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    ["user", "author", "client_id", "model", "model_hash", "params", "label_info", "restored_from", "result_extension",
+     "result_dtype", "result_compress", "device", "label", "logging", "name", "save_label", "strategy", "odd"]
+)  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(said=st.dictionaries(KEYS, VALUES, min_size=1, max_size=4))
+@example({"result_extension": []})
+@example({"model_hash": "\ud800"})
+@example({"user": "\ud800"})
+def test_whatever_object_is_said_nothing_fails(attacked, base, said):
+    text = json.dumps(said)
+    sent = (base / "studies" / "case.nrrd").read_bytes()
+    label = f"{attacked}/datastore/label"
+    saved = requests.put(
+        f"{label}?image=case&tag=odd", files={"label": ("l.nrrd", sent)}, data={"params": text}, timeout=20
+    )
+    inferred = requests.post(f"{attacked}/infer/nothing?image=case", files={"params": (None, text)}, timeout=20)
+    noted = requests.put(f"{attacked}/datastore/image/info?image=case", data={"info": text}, timeout=20)
+    listed_all = requests.get(f"{attacked}/datastore/?output=all", timeout=10)
+    for answer in (saved, inferred, noted, listed_all):
+        assert answer.status_code in (200, 422), answer.text
+    if saved.ok:
+        assert requests.get(f"{label}/info?label=case&tag=odd", timeout=10).ok
+        assert requests.delete(f"{label}?id=case&tag=odd", timeout=10).ok
 
 
 def test_slow_uploads_keep_nobody_waiting(attacked, base):

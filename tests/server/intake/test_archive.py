@@ -127,6 +127,30 @@ def test_an_archive_is_what_its_name_says(tmp_path, name):
             unpack(tmp_path / name, tmp_path / "out", LIMITS)
 
 
+@pytest.mark.parametrize("size", [2**62, 2**70, -(2**40)])
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.REGTYPE])
+def test_a_size_that_cannot_be_is_damage_and_not_a_disk_that_fails(tmp_path, kind, size):
+    info = tarfile.TarInfo("x")
+    info.type = kind
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = (size % (1 << 96)).to_bytes(12, "big")
+    header[124] |= 0x80  # not in octal digits
+    header[148:156] = b"%06o\0 " % tarfile.calc_chksums(header)[0]
+    (tmp_path / "a.tar").write_bytes(header + bytes(10240))
+    with pytest.raises((BadInputError, MemoryError)):  # the inspector has words for either
+        unpack(tmp_path / "a.tar", tmp_path, LIMITS)
+
+
+def test_a_zip_whose_directory_lies_before_its_start_is_damaged(tmp_path):
+    archive = zipped(tmp_path / "a.zip", [("x", b"y")])
+    data = bytearray(archive.read_bytes())
+    end = data.index(b"PK\5\6")
+    data[end + 16 : end + 20] = (0x7FFFFFFF).to_bytes(4, "little")
+    archive.write_bytes(data)
+    with pytest.raises(BadInputError, match="damaged"):
+        unpack(archive, tmp_path, LIMITS)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     members=st.lists(st.tuples(st.text(min_size=1, max_size=40), st.binary(max_size=50)), max_size=6), data=st.data()
