@@ -73,3 +73,18 @@ def new_image(tmp_path):
 @pytest.fixture(scope="session")
 def inspector(services):
     return services.inspector
+
+
+@pytest.fixture
+def handed_over(monkeypatch):
+    """Let ``hepatic serve`` end where it would listen; what it hands to the web server comes into this list."""
+    from server.running import Server
+
+    configs = []
+
+    def run(server):
+        configs.append(server.config)
+        server.started = True
+
+    monkeypatch.setattr(Server, "run", run)
+    return configs

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import uvicorn
 from monailabel.config import Settings as StockSettings
 
 from hepatic.settings import settings
@@ -20,21 +19,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def hepatic(monkeypatch, capsys):
+def hepatic(monkeypatch, capsys, handed_over):
     """Run a command up to where it would serve; return the application, uvicorn's options and what was said."""
 
     def run(*arguments):
-        started = []
-        monkeypatch.setattr(uvicorn, "run", lambda app, **options: started.append((app, options)))
         monkeypatch.setattr(sys, "argv", ["hepatic", *map(str, arguments)])
         settings.cache_clear()
         with pytest.raises(SystemExit) as ended:
             main()
-        for app, _ in started:
-            app.state.claim.release()
         settings.cache_clear()
         said = " ".join("".join(capsys.readouterr()).split())
-        return (*started[0], said) if started else (None, ended.value.code, said)
+        if not handed_over:
+            return None, ended.value.code, said
+        config = handed_over.pop()
+        config.app.state.claim.release()
+        return config.app, vars(config), said
 
     yield run
     settings.cache_clear()

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import requests
-import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,27 +31,21 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
+def serve(tmp_path, handed_over):
     """Run the command up to the moment when it would listen; return what it hands over and what it says."""
 
     def run(*arguments, token=True):
         if token:
             Tokens(tokens_dir(settings().data_dir(tmp_path))).create("Ada", Role.ADMIN, expires=None)
-        handed = {}
-
-        def listen(app, **options):
-            handed.update(options, app=app, access=app.state.access)
-            app.state.claim.release()
-
-        monkeypatch.setattr(uvicorn, "run", listen)
         result = CliRunner().invoke(
             cli, ["serve", "--app", str(FOREIGN_APP), "--studies", str(tmp_path), *arguments], catch_exceptions=True
         )
         if isinstance(result.exception, BadInputError):
             raise result.exception
         assert result.exception is None, result.output
-        handed["said"] = " ".join(result.output.split())
-        return handed
+        config = handed_over.pop()
+        config.app.state.claim.release()
+        return {**vars(config), "access": config.app.state.access, "said": " ".join(result.output.split())}
 
     return run
 
