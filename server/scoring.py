@@ -1,10 +1,11 @@
-"""Scores of unlabelled images, computed while nobody waits for anything else."""
+"""Scores of images: those somebody asks for, and those computed while nobody waits for anything else."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +13,18 @@ from hepatic.store.score import read_scores
 from server import worker
 from server.executor import Executor
 from server.host import Host
-from server.jobs.held import Held
+from server.jobs.held import Held, JobFailedError
 from server.jobs.items import go_through
 from server.jobs.job import Job, State
 from server.jobs.runner import Jobs
-from server.monai_record import local_text
+from server.monai_record import monai_record
 from server.notes import write
 
 logger = logging.getLogger(__name__)
 
 KIND = "scoring"
 _TIMEOUT_S = 1800.0
-_TOLD: dict[State, str] = {
-    "queued": "RUNNING", "running": "RUNNING", "succeeded": "DONE", "failed": "ERROR", "cancelled": "STOPPED",
-}  # fmt: skip
+_ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,10 @@ class _Method:
 
 @dataclass(frozen=True)
 class _Task:
-    """One image to score by one method; one equal to an earlier one has been tried, with the same outcome."""
+    """One image to score by one method; one equal to an earlier one has been tried, with the same outcome.
+
+    Without an image it is the whole of a method that chooses its images itself.
+    """
 
     method: _Method
     image: str
@@ -53,9 +55,9 @@ class _Task:
 class BackgroundScoring:
     """Gives one image at a time to the workers, behind everything interactive; a round over many is a job.
 
-    Only methods whose ``info()`` says ``{"per_image": True}`` are run: they take ``{"method": ..., "images": [id]}``.
-    Where it also names a ``model`` whose info has a ``version``, a method is run once that is not None, and not on
-    images that have a score by that version.
+    Methods whose ``info()`` says ``{"per_image": True}`` take ``{"method": ..., "images": [id]}``. Where it also names
+    a ``model`` whose info has a ``version``, a method is run once that is not None, and not on images that have a score
+    by that version. Other methods are run in one go, and only where somebody asks or a training has ended.
 
     Args:
         host: the app.
@@ -71,12 +73,60 @@ class BackgroundScoring:
         self._seen_arrivals: int | None = None
         self._tried: set[_Task] = set()
         self._complaint = ""
-        jobs.serve(KIND, self._run)
+        self._one_round = threading.Lock()
+        jobs.serve(KIND, self._run, slots=("", ""))  # one for rounds, so that whoever asks need not wait for their end
 
     def status(self) -> dict[str, Any] | None:
-        """Return how far the last round is; None before the first."""
+        """Return how far the last job is; None before the first."""
         last = next(iter(self._jobs.table.jobs(kind=KIND, limit=1)), None)
-        return None if last is None else _told(last)
+        return None if last is None else self.record(last)
+
+    def running(self) -> dict[str, Any] | None:
+        """Return how far the job is that runs, or else the first that waits; None if there is none."""
+        active = self._jobs.table.jobs(kind=KIND, states=_ACTIVE, limit=-1)[::-1]
+        first = next((job for job in active if job.state == "running"), next(iter(active), None))
+        return None if first is None else self.record(first)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return how far each job is, the oldest first."""
+        return [self.record(job) for job in reversed(self._jobs.table.jobs(kind=KIND, limit=-1))]
+
+    def record(self, job: Job) -> dict[str, Any]:
+        """Return a job as a client knows it, with how many images or methods it has gone through."""
+        lines = [line for _, line in self._jobs.table.lines(job)]
+        counts = {"total": job.items, "scored": job.items_done, "failed": job.items_failed}
+        return {**monai_record(job, lines), **counts}
+
+    def results(self, job: Job) -> dict[str, Any]:
+        """Return what came of each method of a job: what it returned, by image where it was asked image by image."""
+        found: dict[str, Any] = {name: {} for name in job.spec["methods"]}
+        for item in self._jobs.table.settled_items(job):
+            name, _, image = item.item.partition("\t")
+            if image:
+                found[name][image] = item.result
+            else:
+                found[name] = item.result
+        return found
+
+    def submit(
+        self, method: str, params: Mapping[str, Any], images: list[str] | None = None, *, asked_by: str = ""
+    ) -> Job:
+        """Ask for one method to be run; background scoring goes on beside it.
+
+        Args:
+            method: a scoring method of the app.
+            params: options for it, cleaned.
+            images: ids of images; all unlabelled ones by default, or those the method chooses itself.
+            asked_by: who wants it.
+        """
+        told = self._host.scoring_methods[method].info()
+        about = self._method(method, told)
+        if told.get("per_image") is True:
+            tasks = [_Task(about, image) for image in (self._unlabelled() if images is None else images)]
+        else:
+            tasks, params = [_Task(about, "")], {**params, **({} if images is None else {"images": images})}
+        spec = {**_spec(tasks, {method: params}), "method": method, "methods": _about([about]), "asked": True}
+        return self._jobs.submit(KIND, spec, items=list(dict.fromkeys(task.item for task in tasks)), asked_by=asked_by)
 
     def look(self) -> None:
         """Begin a round if there are images, methods or served versions that the last one knew nothing of.
@@ -101,32 +151,51 @@ class BackgroundScoring:
                 logger.exception("what there is to score cannot be found out; it is tried again")
             self._complaint = str(failure)
 
-    def restart(self, *, asked_by: str = "") -> None:
-        """Begin a new round, over all images without a score; what is left of the old one is dropped."""
+    def restart(self, params: Mapping[str, Mapping[str, Any]] | None = None, *, asked_by: str = "") -> Job | None:
+        """Begin a new round: every method, over all images without a score where it goes image by image.
+
+        What is left of the old round is dropped.
+
+        Args:
+            params: options by method.
+            asked_by: who wants it.
+
+        Returns:
+            The job; None where there is nothing to do.
+        """
         with self._lock:
             methods, images = self._runnable(), self._unlabelled()
             self._tried.clear()
             self._methods, self._images = methods, set(images)
-            self._begin(self._work(methods, images), asked_by=asked_by)
+            whole = [
+                _Task(self._method(name, told), "")
+                for name, method in self._host.scoring_methods.items()
+                if (told := method.info()).get("per_image") is not True
+            ]
+            return self._begin([*self._work(methods, images), *whole], params or {}, asked_by=asked_by)
 
-    def stop(self) -> None:
-        """End the round; an image that is being scored is finished. The next begins when there is something new."""
-        with self._lock:
-            self._end()
+    def stop(self) -> dict[str, Any] | None:
+        """End all jobs; an image that is being scored is finished. A round begins when there is something new.
 
-    def _begin(self, work: list[_Task], *, asked_by: str = "") -> None:
-        """End the round and begin another; the caller holds the lock, and jobs of this kind go one after the other."""
-        self._end()
-        methods = {task.method.name: [task.method.model, task.method.version] for task in work}
-        spec = {"method": ", ".join(methods), "methods": methods}
-        self._jobs.submit(KIND, spec, items=[task.item for task in work], asked_by=asked_by)
+        Returns:
+            The record of the job that was stopped, or of the last one; None if there was none.
+        """
+        stopped = self._jobs.cancel_all(KIND)
+        return self.status() if stopped is None else self.record(stopped)
 
-    def _end(self) -> None:
+    def _begin(
+        self, work: list[_Task], params: Mapping[str, Mapping[str, Any]] | None = None, *, asked_by: str = ""
+    ) -> Job | None:
+        """End the round and begin another if there is work; the caller holds the lock."""
         for job in self._active():
-            self._jobs.cancel(job.id, wait_s=0)
+            if not job.spec.get("asked"):
+                self._jobs.cancel(job.id, wait_s=0)
+        if not work:
+            return None
+        return self._jobs.submit(KIND, _spec(work, params or {}), items=[t.item for t in work], asked_by=asked_by)
 
     def _active(self) -> list[Job]:
-        return [job for job in self._jobs.table.jobs(kind=KIND, states=("queued", "running")) if not job.cancel]
+        return [job for job in self._jobs.table.jobs(kind=KIND, states=_ACTIVE, limit=-1) if not job.cancel]
 
     def _is_under_way(self, work: list[_Task]) -> bool:
         """Whether a round that a server before this one began does all of this."""
@@ -138,19 +207,17 @@ class BackgroundScoring:
 
     def _runnable(self) -> list[_Method]:
         """Return the methods that score image by image and whose model is there."""
-        models = self._host.models
-        found = []
-        for name, method in self._host.scoring_methods.items():
-            told = method.info()
-            if told.get("per_image") is not True:
-                continue
-            model = told.get("model")
-            about = models[model].info() if model in models else {}
-            if "version" not in about:
-                found.append(_Method(name, None, None))
-            elif (version := about["version"]) is not None:
-                found.append(_Method(name, model, version if isinstance(version, int | str) else str(version)))
-        return found
+        told = {name: method.info() for name, method in self._host.scoring_methods.items()}
+        found = [self._method(name, info) for name, info in told.items() if info.get("per_image") is True]
+        return [method for method in found if method.model is None or method.version is not None]
+
+    def _method(self, name: str, told: Any) -> _Method:
+        models, model = self._host.models, told.get("model")
+        about = models[model].info() if model in models else {}
+        if "version" not in about:
+            return _Method(name, None, None)
+        version = about["version"]
+        return _Method(name, model, version if isinstance(version, int | str | None) else str(version))
 
     def _unlabelled(self) -> dict[str, Mapping[str, Any]]:
         """Return what is noted of each unlabelled image, by id."""
@@ -177,39 +244,50 @@ class BackgroundScoring:
         ]
 
     def _run(self, held: Held) -> dict[str, Any]:
-        """Do a round."""
-        tasks = {task.item: task for task in _tasks(held.job, held.table.waiting_items(held.job))}
+        """Do a job."""
+        job = held.job
+        tasks = {task.item: task for task in _tasks(job, held.table.waiting_items(job))}
+        params = job.spec.get("params", {})
 
         def ask(item: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-            return worker.score, ({"method": tasks[item].method.name, "images": [tasks[item].image]},)
+            method, image = tasks[item].method.name, tasks[item].image
+            return worker.score, (
+                {**params.get(method, {}), "method": method, **({"images": [image]} if image else {})},
+            )
 
+        is_whole = any(not task.image for task in tasks.values())
         try:
-            go_through(held, self._executor, ask, self._keep, window=1, timeout_s=_TIMEOUT_S)
+            with nullcontext() if job.spec.get("asked") else self._one_round:
+                go_through(
+                    held, self._executor, ask, self._keep, window=1, timeout_s=_TIMEOUT_S,
+                    **({"grace_s": 0.0} if is_whole else {}),
+                )  # fmt: skip
         finally:
-            left = set(held.table.waiting_items(held.job))
+            left = set(held.table.waiting_items(job))
             with self._lock:
                 self._tried |= {task for item, task in tasks.items() if item not in left}
-        now = held.table.get(held.job.id)
+        now = held.table.get(job.id)
+        if now.items and now.items_failed == now.items:
+            [first] = held.table.settled_items(job, limit=1)
+            raise JobFailedError(str(first.result["error"]))
         return {"total": now.items, "scored": now.items_done, "failed": now.items_failed}
 
-    def _keep(self, _item: str, scored: worker.Scored) -> None:
+    def _keep(self, _item: str, scored: worker.Scored) -> Any:
         with self._host.storing() as datastore:
             write(scored.notes, datastore)
+        return scored.result
+
+
+def _about(methods: Iterable[_Method]) -> dict[str, Any]:
+    return {method.name: [method.model, method.version] for method in methods}
+
+
+def _spec(tasks: list[_Task], params: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    methods = _about(task.method for task in tasks)
+    return {"method": ", ".join(methods), "methods": methods, "params": {name: dict(of) for name, of in params.items()}}
 
 
 def _tasks(job: Job, items: list[str]) -> list[_Task]:
     methods = {name: _Method(name, *about) for name, about in job.spec["methods"].items()}
     pairs = (item.partition("\t") for item in items)
     return [_Task(methods[name], image) for name, _, image in pairs if name in methods]
-
-
-def _told(job: Job) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "status": _TOLD[job.state],
-        "total": job.items,
-        "scored": job.items_done,
-        "failed": job.items_failed,
-        "start_ts": local_text(job.started or job.created),
-        "end_ts": None if job.ended is None else local_text(job.ended),
-    }

@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
 _GRACE_S = 10.0
-"""How long an item that runs may take to end when its job is stopped, before its worker is killed."""
 
 
 def go_through(
@@ -31,6 +30,7 @@ def go_through(
     *,
     window: int,
     timeout_s: float,
+    grace_s: float = _GRACE_S,
 ) -> None:
     """Do what is left of a job's items; one that fails is noted, and the others go on.
 
@@ -41,6 +41,7 @@ def go_through(
         keep: makes of what that returned what is kept of the item, fit for JSON.
         window: how many items are given to the executor at a time.
         timeout_s: for one item.
+        grace_s: how long an item that runs may take to end when the job is stopped, before its worker is killed.
 
     Raises:
         JobStoppedError: the job was stopped; what runs has been waited for.
@@ -65,7 +66,7 @@ def go_through(
             if future is not None:
                 _settle(held, live.pop(future), future, keep)
     finally:
-        _end(held, executor, live, keep)
+        _end(held, executor, live, keep, grace_s)
 
 
 def _submitted(
@@ -120,13 +121,15 @@ def _fail(held: Held, item: str, failure: Exception) -> None:
     held.settle(item, {"error": told}, ok=False)
 
 
-def _end(held: Held, executor: Executor, live: dict[Future[Any], str], keep: Callable[[str, Any], Any]) -> None:
+def _end(
+    held: Held, executor: Executor, live: dict[Future[Any], str], keep: Callable[[str, Any], Any], grace_s: float
+) -> None:
     """Drop what waits; wait for what runs, and keep it: it is done, after all."""
     if not live:
         return
     for future in live:
         executor.cancel(future, kill=held.reason == "closing")
-    deadline = time.monotonic() + _GRACE_S
+    deadline = time.monotonic() + grace_s
     for future, item in live.items():
         try:
             result = future.result(max(0.0, deadline - time.monotonic()))

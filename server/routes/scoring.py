@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException
 from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import NotFoundError
-from server import worker
 from server.access.user import UserDep
-from server.executor import Priority
-from server.notes import write
-from server.params import cleaned
-from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
+from server.executor import WorkCancelledError
+from server.jobs.job import Job
+from server.params import asker, cleaned
+from server.services import Services, ServicesDep
 
 router = APIRouter(prefix="/scoring", tags=["Scoring"])
 
-
-@router.get("/", summary="How far background scoring is")
-def status(services: ServicesDep, check_if_running: bool = False) -> dict[str, Any]:
-    """Answer 404 when there was no round yet, or with ``check_if_running`` when none runs."""
-    told = services.scoring.status()
-    if told is None or (check_if_running and told["status"] != "RUNNING"):
-        raise HTTPException(404, "No scoring is running.")
-    return told
+Params = Annotated[dict[str, Any] | None, Body()]
 
 
-@router.post("/", summary="Begin a new round of background scoring")
-def start(services: ServicesDep, user: UserDep) -> dict[str, Any]:
-    """Unlabelled images are scored one by one, behind everything interactive."""
-    services.scoring.restart(asked_by=user.name)
-    return services.scoring.status() or {}
+@router.get("/", summary="How far scoring is", response_model=None)
+def status(services: ServicesDep, all: bool = False, check_if_running: bool = False) -> Any:
+    """Answer 404 when there was none yet, or with ``check_if_running`` when none runs."""
+    scoring = services.scoring
+    found = scoring.records() if all else scoring.running() if check_if_running else scoring.status()
+    if not found:
+        raise HTTPException(404, "No scoring is running." if check_if_running else "There was no scoring yet.")
+    return found
 
 
-@router.post("/{method}", summary="Run one scoring method now", response_model=None)
-async def run(services: ServicesDep, method: str, params: Annotated[dict[str, Any] | None, Body()] = None) -> Any:
-    """Answer with what the method returned."""
+@router.post("/", summary="Run all scoring methods")
+async def start(services: ServicesDep, user: UserDep, params: Params = None, run_sync: bool = False) -> dict[str, Any]:
+    """Images without a score are scored one by one; methods that choose their images themselves run in one go.
+
+    The body holds options by method, ``{"method": {...}}``.
+    """
+    methods = services.host.scoring_methods
+    options = {
+        name: await _options(services, given)
+        for name, given in (params or {}).items()
+        if name in methods and isinstance(given, dict)
+    }
+    job = await run_in_threadpool(services.scoring.restart, options, asked_by=asker(user, params))
+    if job is None:
+        return {name: {"result": None, "detail": "There is nothing to score."} for name in methods}
+    told = await _result(services, job) if run_sync else None
+    record = await run_in_threadpool(services.scoring.record, job)
+    return {
+        name: {"result": record if told is None else told[name], "detail": None}
+        if name in job.spec["methods"]
+        else {"result": None, "detail": "There is nothing to score."}
+        for name in methods
+    }
+
+
+@router.post("/{method}", summary="Run one scoring method", response_model=None)
+async def run(services: ServicesDep, user: UserDep, method: str, params: Params = None, run_sync: bool = False) -> Any:
+    """Answer with its record, or with ``run_sync`` with what the method returned, by image where it goes by image."""
     if method not in services.host.scoring_methods:
         raise NotFoundError(
             "the scoring method",
@@ -45,23 +65,32 @@ async def run(services: ServicesDep, method: str, params: Annotated[dict[str, An
             came="a name that is not among them",
             fix="GET /info/ lists them.",
         )
-    asked = {**cleaned(params), "method": method}
-    named = (params or {}).get("images")
-    if isinstance(named, list):
-        asked["images"] = await run_in_threadpool(lambda: [services.host.image_id(str(image)) for image in named])
-    future = services.executor.submit(worker.score, asked, priority=Priority.BATCH, timeout_s=INFERENCE_TIMEOUT_S)
-    scored: worker.Scored = await asyncio.shield(asyncio.wrap_future(future))
-    await run_in_threadpool(_keep, services, scored)
-    return scored.result
+    options = await _options(services, params or {})
+    images = options.pop("images", None)
+    job = await run_in_threadpool(services.scoring.submit, method, options, images, asked_by=asker(user, params))
+    if run_sync:
+        return (await _result(services, job))[method]
+    return await run_in_threadpool(services.scoring.record, job)
 
 
-def _keep(services: Services, scored: worker.Scored) -> None:
-    with services.host.storing() as datastore:
-        write(scored.notes, datastore)
-
-
-@router.delete("/", summary="Stop background scoring")
+@router.delete("/", summary="Stop scoring")
 def stop(services: ServicesDep) -> dict[str, Any] | None:
-    """An image that is being scored is finished."""
-    services.scoring.stop()
-    return services.scoring.status()
+    """An image that is being scored is finished; a method that runs in one go is stopped where it is."""
+    return services.scoring.stop()
+
+
+async def _options(services: Services, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options for a method, with ``images`` if ids of images are named."""
+    options, named = cleaned(given), given.get("images")
+    if isinstance(named, list):
+        options["images"] = await run_in_threadpool(lambda: [services.host.image_id(str(image)) for image in named])
+    return options
+
+
+async def _result(services: Services, job: Job) -> dict[str, Any]:
+    ended = await services.jobs.ended(job.id)
+    if ended.state == "failed":
+        raise HTTPException(500, f"The scoring failed. {ended.error}")
+    if ended.state != "succeeded":
+        raise WorkCancelledError("The scoring was stopped.")
+    return await run_in_threadpool(services.scoring.results, ended)

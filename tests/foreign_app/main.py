@@ -95,6 +95,17 @@ class Size(ScoringMethod):
         return {"scored": [image for image in request["images"] if datastore.get_image_uri(image)]}
 
 
+class Count(ScoringMethod):
+    """Number of all images, plus ``add``, after ``sleep_s``."""
+
+    def __init__(self):
+        super().__init__("Count")
+
+    def __call__(self, request, datastore):
+        time.sleep(float(request.get("sleep_s", 0)))
+        return {"images": len(datastore.list_images()) + request.get("add", 0)}
+
+
 class ForeignApp(MONAILabelApp):
     """The app."""
 
@@ -108,4 +119,4 @@ class ForeignApp(MONAILabelApp):
         return {"slow": Slow(), "other": Slow()}
 
     def init_scoring_methods(self):
-        return {"size": Size()}
+        return {"size": Size(), "count": Count()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from hepatic.engine.weights import Registry
 from hepatic.errors import HepaticError
@@ -76,6 +77,9 @@ class FakeHost:
         assert self.running.acquire(blocking=False), "two images at once"
         try:
             time.sleep(self.delay_s)
+            if request["method"] == "whole":
+                self.calls.append(("whole", request.get("say", "")))
+                return {"dice": 0.5}
             [image] = request["images"]
             self.calls.append((request["method"], image))
             if image == "unreadable":
@@ -107,7 +111,7 @@ def scoring(host, tmp_path):
 
 def done(scoring):
     deadline = time.monotonic() + 60
-    while scoring.status() is None or scoring.status()["status"] == "RUNNING":
+    while scoring.status() is None or scoring.status()["status"] in ("SUBMITTED", "RUNNING"):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     return scoring.status()
@@ -156,10 +160,11 @@ def test_images_with_a_score_by_the_served_version_are_skipped(scoring, host):
     host.infos["i0"] = write_score(Score("served", "v1", 0.1))
     host.infos["i1"] = {**write_score(Score("served", "v0", 0.1)), **write_score(Score("other", "v1", 0.1))}
     scoring.restart()
-    assert done(scoring)["total"] == 2
-    assert [image for _, image in taken(host)] == ["i1", "i2"]
-    scoring.restart()
-    assert done(scoring)["total"] == 0
+    assert done(scoring)["total"] == 3
+    assert taken(host) == [("served_entropy", "i1"), ("served_entropy", "i2"), ("whole", "")]
+    del host.scoring_methods["whole"]
+    assert scoring.restart() is None, "no job without work"
+    assert done(scoring)["total"] == 3
 
 
 def test_an_image_that_cannot_be_scored_is_not_tried_again_until_that_is_asked_for(scoring, host):
@@ -173,7 +178,7 @@ def test_an_image_that_cannot_be_scored_is_not_tried_again_until_that_is_asked_f
     assert taken(host) == [("served_entropy", "new")]
     scoring.restart()
     done(scoring)
-    assert taken(host) == [("served_entropy", "unreadable")]
+    assert taken(host) == [("served_entropy", "unreadable"), ("whole", "")]
 
 
 def test_rounds_asked_for_at_once_never_run_side_by_side(scoring, host):
@@ -192,7 +197,7 @@ def test_rounds_asked_for_at_once_never_run_side_by_side(scoring, host):
     for thread in threads:
         thread.join()
     assert done(scoring)["status"] == "DONE"
-    images = [image for _, image in host.calls]
+    images = [image for method, image in host.calls if method != "whole"]
     assert set(images) == set(host.infos)
     assert len(images) <= len(host.infos) + 20  # the one that is being scored when a round is asked for may be repeated
 
@@ -233,6 +238,25 @@ def test_a_stopped_round_stays_stopped_until_there_is_something_new(scoring, hos
     assert done(scoring)["status"] == "DONE"
 
 
+def test_a_method_somebody_asks_for_does_not_wait_for_the_round(scoring, host, monkeypatch):
+    monkeypatch.setattr(host, "running", threading.Semaphore(2))
+    host.infos = {f"i{number}": {} for number in range(40)}
+    host.delay_s = 0.05
+    scoring.look()
+    job = scoring.submit("whole", {"say": "hello"}, asked_by="reader")
+    ended = scoring._jobs.wait(job.id, 10.0)
+    assert (ended.state, ended.asked_by) == ("succeeded", "reader")
+    assert scoring.results(ended) == {"whole": {"dice": 0.5}}
+    assert ("whole", "hello") in host.calls
+    assert scoring.running()["scored"] < 40
+
+
+def test_an_asked_for_job_whose_only_method_fails_says_why(scoring, host):
+    host.infos = {"unreadable": {}}
+    ended = scoring._jobs.wait(scoring.submit("served_entropy", {}).id, 10.0)
+    assert (ended.state, ended.error) == ("failed", "cannot be read")
+
+
 def test_looking_never_raises(scoring, host, caplog):
     host.models["served"].info = lambda: [][0]
     scoring.look()
@@ -269,6 +293,40 @@ def test_our_own_app_notices_a_promotion_in_another_process(tmp_path, monkeypatc
     assert calls == [{"method": "dsa_unet_entropy", "images": ["case0"]}]
     jobs.close()
     executor.close()
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """A server over an app with a method for single images, and a stock one that takes as long as it is told."""
+    for number in range(2):
+        write_image(tmp_path / f"case{number}.nrrd", number)
+    app = create_app(FOREIGN_APP, tmp_path, workers=1, score_in_background=False)
+    with running(app) as address:
+        yield f"{address}/scoring/"
+
+
+def test_methods_run_as_jobs_that_can_be_watched_and_stopped(slow):
+    assert requests.get(slow, timeout=10).status_code == 404
+    assert requests.post(f"{slow}count", params={"run_sync": True}, timeout=60).json() == {"images": 2}
+    by_image = requests.post(f"{slow}size", params={"run_sync": True}, json={"images": ["case1"]}, timeout=60).json()
+    assert by_image == {"case1": {"scored": ["case1"]}}
+    record = requests.post(f"{slow}count", json={"sleep_s": 60}, timeout=10).json()
+    assert record["status"] == "SUBMITTED"
+    now = requests.get(slow, params={"check_if_running": True}, timeout=10)
+    assert (now.status_code, now.json()["id"]) == (200, record["id"])
+    stopped = requests.delete(slow, timeout=20).json()
+    assert (stopped["id"], stopped["status"]) == (record["id"], "STOPPED")
+    assert requests.get(slow, params={"check_if_running": True}, timeout=10).status_code == 404
+    told = requests.get(slow, params={"all": True}, timeout=10).json()
+    assert [task["status"] for task in told] == ["DONE", "DONE", "STOPPED"]
+
+
+def test_all_methods_of_an_app_are_run_each_with_its_options(slow):
+    answer = requests.post(slow, params={"run_sync": True}, json={"count": {"add": 5}}, timeout=60).json()
+    assert answer["count"] == {"result": {"images": 7}, "detail": None}
+    assert answer["size"]["result"] == {f"case{number}": {"scored": [f"case{number}"]} for number in range(2)}
+    told = requests.post(slow, json={}, timeout=10).json()
+    assert told["count"]["result"]["id"] == told["size"]["result"]["id"]
 
 
 def test_a_server_notices_an_image_that_came_later(tmp_path, monkeypatch):
