@@ -1,10 +1,11 @@
 """What a log may hold."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from server.hiding import HIDING
+from server.hiding import HIDING, without_paths
 from server.observe.names import NAMES, Names
 from server.observe.scrub import scrubbed
 
@@ -22,6 +23,10 @@ from server.observe.scrub import scrubbed
         ('{"PatientBirthDate": "19450508"}', "19450508"),
         ("Mustermann^Hans^^Dr said", "Mustermann Hans"),
         ("van der Berg^Jan is here", "Berg Jan"),
+        ("Mustermann^Hans: not a volume", "Mustermann Hans"),
+        (f"{'x' * 300}Mustermann^Hans said", "Mustermann Hans"),
+        (f"/data/{'x' * 300} Hans/Mustermann.dcm is broken", "Mustermann Hans data"),
+        (f"bearer {'x' * 300}/Mustermann", "Mustermann"),
         ("GET http://pacs/studies?PatientName=Mustermann&x=1 failed", "Mustermann"),
         ("series 1.2.840.113619.2.55.3.604688 is odd", "604688"),
         ("Authorization: Bearer hep_abcdef0123", "abcdef0123"),
@@ -93,3 +98,18 @@ def test_only_so_many_names_are_kept() -> None:
     names.remember(*(f"image{number}" for number in range(5000)))
     assert names.without("image4999") != "image4999"
     assert names.without("image0") == "image0"
+
+
+@pytest.mark.parametrize("sent", ["a", "a.", "a ", "a^", ".", "\\\\", "1.2", "/a=", "eyJ-", "patient name ", " "])
+def test_what_a_client_sends_cannot_keep_the_log_busy(sent: str) -> None:
+    began = time.thread_time()
+    scrubbed(sent * (20_000 // len(sent)) + "!")
+    without_paths(sent * (20_000 // len(sent)) + "!")
+    assert time.thread_time() - began < 0.5
+
+
+def test_of_a_long_text_the_first_words_and_the_last_lines_are_kept() -> None:
+    clean = scrubbed("It failed: " + "word " * 5000 + "\n" + "line\n" * 1000 + "ValueError: no")
+    assert clean.startswith("It failed: word")
+    assert clean.endswith("line\nValueError: no")
+    assert len(clean) < 9000
