@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.engine.device import training_devices
-from hepatic.errors import ConflictError
 from hepatic.settings import settings
 from server.hiding import without_paths
 from server.host import Host
@@ -30,13 +29,8 @@ from server.training_told import Told
 logger = logging.getLogger(__name__)
 
 KIND = "train"
-_ACTIVE = ("queued", "running")
 _LOOK_S = 1.0
 """Between two looks at the numbers a trainer gives of its progress."""
-
-
-class TrainingRunningError(ConflictError):
-    """A training runs already, and this one was not to wait for it."""
 
 
 class Training:
@@ -62,16 +56,9 @@ class Training:
             asked_by: who wants it.
 
         Raises:
-            TrainingRunningError: as many run or wait as can run at a time, and ``enqueue`` is off.
+            JobRunningError: as many run or wait as can run at a time, and ``enqueue`` is off.
         """
-        if not enqueue and self._jobs.table.count(kind=KIND, states=_ACTIVE) >= self._jobs.slots(KIND):
-            raise TrainingRunningError(
-                "the training",
-                expected="no other to be running",
-                came="one that runs",
-                fix="Wait for it, stop it, or ask with enqueue=true.",
-            )
-        return self._jobs.submit(KIND, request, asked_by=asked_by)
+        return self._jobs.submit(KIND, request, asked_by=asked_by, enqueue=enqueue)
 
     def stop(self) -> Job | None:
         """Stop the trainings that run, with everything they started, and drop those that wait.
@@ -107,7 +94,8 @@ class Training:
         finished = folder / "result.json"
         if not finished.is_file():  # else it was killed between its end and the note of it
             self._train(held, folder)
-        held.check()
+            if not finished.is_file():  # what it has published by its end is published, also when it was to stop then
+                held.check()
         try:
             result = json.loads(finished.read_text("utf-8"))
         except (OSError, ValueError):

@@ -60,7 +60,15 @@ class BatchInference:
         self._window, self._timeout_s = window, timeout_s
         jobs.serve(KIND, self._run)
 
-    def submit(self, model: str, images: Images, params: Mapping[str, Any] | None = None, *, asked_by: str = "") -> Job:
+    def submit(
+        self,
+        model: str,
+        images: Images,
+        params: Mapping[str, Any] | None = None,
+        *,
+        enqueue: bool = True,
+        asked_by: str = "",
+    ) -> Job:
         """Ask for a model to be run on images; which ones is settled now.
 
         Args:
@@ -68,9 +76,11 @@ class BatchInference:
             images: which images.
             params: options for the model, and ``label_tag``, ``save_label``, ``max_batch_size`` (most images) and
                 ``images`` (a list of ids instead of all of a sort).
+            enqueue: wait for those that were asked for before.
             asked_by: who wants it.
 
         Raises:
+            JobRunningError: one runs or waits, and ``enqueue`` is off.
             NotFoundError: there is no such model or image.
             BadInputError: a parameter does not suit.
         """
@@ -96,7 +106,7 @@ class BatchInference:
             "label_tag": tag,
             "save_label": str(given.get("save_label", True)).lower() not in ("false", "0", "no", "off"),
         }
-        return self._jobs.submit(KIND, spec, items=ids[:most] if most else ids, asked_by=asked_by)
+        return self._jobs.submit(KIND, spec, items=ids[:most] if most else ids, asked_by=asked_by, enqueue=enqueue)
 
     def results(self, job: Job) -> dict[str, Any]:
         """Return what came of each image so far, by id: label, tag and params, or the error."""

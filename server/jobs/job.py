@@ -111,6 +111,13 @@ class Job:
         }
 
 
+def stopped(job: Job, what: str) -> str:
+    """Say to who waited for a job why nothing has come of it."""
+    if job.has_ended:
+        return f"The {what} was stopped."
+    return f"The server is stopping; the {what} goes on at its next start."
+
+
 def as_text(time: float | None) -> str | None:
     """Return a time as ISO 8601 in UTC."""
     return None if time is None else datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")

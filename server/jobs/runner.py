@@ -87,9 +87,18 @@ class Jobs:
         priority: int = 0,
         max_attempts: int = 3,
         asked_by: str = "",
+        enqueue: bool = True,
     ) -> Job:
-        """Ask for a job; see ``JobTable.add``."""
-        job = self.table.add(kind, spec, items=items, priority=priority, max_attempts=max_attempts, asked_by=asked_by)
+        """Ask for a job; see ``JobTable.add``. Unless it is to ``enqueue``, only if a slot of its kind is free."""
+        job = self.table.add(
+            kind,
+            spec,
+            items=items,
+            priority=priority,
+            max_attempts=max_attempts,
+            asked_by=asked_by,
+            at_most=None if enqueue else self.slots(kind),
+        )
         self._notify()
         return job
 

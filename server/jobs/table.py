@@ -39,6 +39,10 @@ class Item:
     result: Any
 
 
+class JobRunningError(ConflictError):
+    """As many jobs of a kind wait or run as may, and this one was not to wait for them."""
+
+
 class JobTable:
     """All jobs of one data folder.
 
@@ -64,6 +68,7 @@ class JobTable:
         priority: int = 0,
         max_attempts: int = 3,
         asked_by: str = "",
+        at_most: int | None = None,
     ) -> Job:
         """Put a job into the queue; it is there after a power cut once this returns.
 
@@ -74,9 +79,20 @@ class JobTable:
             priority: smaller goes first among those of its kind.
             max_attempts: how often it may be begun.
             asked_by: who wants it.
+            at_most: how many jobs of its kind may wait and run with it, where there is a limit.
+
+        Raises:
+            JobRunningError: so many do already.
         """
         id = str(uuid.uuid4())
         with self._database.write() as connection:
+            if at_most is not None and _count(connection, kind, ("queued", "running")) >= at_most:
+                raise JobRunningError(
+                    "the job",
+                    expected="no other of its kind to be running",
+                    came="one that runs",
+                    fix="Wait for it, stop it, or ask with enqueue=true.",
+                )
             cursor = connection.execute(
                 "INSERT INTO job (id, kind, spec, priority, max_attempts, items, asked_by, created, revision) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT ifnull(max(revision), 0) + 1 FROM job))",
@@ -315,10 +331,8 @@ class JobTable:
 
     def count(self, *, kind: str = "", states: Sequence[str] = ()) -> int:
         """Return how many jobs there are."""
-        where, values = _where(kind, states)
         with self._database.read() as connection:
-            (count,) = connection.execute(f"SELECT count(*) FROM job WHERE {where}", values).fetchone()
-        return int(count)
+            return _count(connection, kind, states)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Return how many jobs there are by kind and state, for the metrics."""
@@ -384,6 +398,12 @@ class JobTable:
     def close(self) -> None:
         """Close the connections."""
         self._database.close()
+
+
+def _count(connection: sqlite3.Connection, kind: str, states: Sequence[str]) -> int:
+    where, values = _where(kind, states)
+    (count,) = connection.execute(f"SELECT count(*) FROM job WHERE {where}", values).fetchone()
+    return int(count)
 
 
 def _where(kind: str, states: Sequence[str]) -> tuple[str, list[str]]:

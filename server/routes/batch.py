@@ -10,14 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from server.access.user import UserDep
 from server.executor import WorkCancelledError
 from server.jobs.batch import KIND, Images
-from server.jobs.job import Job
+from server.jobs.job import Job, stopped
+from server.jobs.table import JobRunningError
 from server.monai_record import monai_record
 from server.params import asker
 from server.services import Services, ServicesDep
 
 router = APIRouter(prefix="/batch", tags=["Infer"])
-
-_ACTIVE = ("queued", "running")
 
 
 @router.get("/infer", summary="The batch inference that runs, or the last one", response_model=None)
@@ -51,25 +50,27 @@ async def start(
     Answer with its record, or with ``run_sync`` with the result of each image; 429 while another runs, unless it is to
     ``enqueue``.
     """
-    active = await run_in_threadpool(services.jobs.table.count, kind=KIND, states=_ACTIVE)
-    if active and not enqueue:
-        raise HTTPException(429, "A batch inference runs already. Wait for it, stop it, or ask with enqueue=true.")
-    job = await run_in_threadpool(services.batch.submit, model, images, params, asked_by=asker(user, params))
+    try:
+        job = await run_in_threadpool(
+            services.batch.submit, model, images, params, enqueue=enqueue, asked_by=asker(user, params)
+        )
+    except JobRunningError as busy:
+        raise HTTPException(429, str(busy)) from busy
     if not run_sync:
         return await run_in_threadpool(_record, services, job)
     ended = await services.jobs.ended(job.id)
     if ended.state == "failed":
         raise HTTPException(500, f"The batch inference failed. {ended.error}")
     if ended.state != "succeeded":
-        raise WorkCancelledError("The batch inference was stopped.")
+        raise WorkCancelledError(stopped(ended, "batch inference"))
     return await run_in_threadpool(services.batch.results, ended)
 
 
 @router.delete("/infer", summary="Stop the batch inference that runs, and drop those that wait", response_model=None)
 def stop(services: ServicesDep) -> dict[str, Any] | None:
     """Answer with the record of the one that was stopped; null if there was none. What is done already stays."""
-    stopped = services.jobs.cancel_all(KIND)
-    return None if stopped is None else _record(services, stopped)
+    job = services.jobs.cancel_all(KIND)
+    return None if job is None else _record(services, job)
 
 
 def _record(services: Services, job: Job, *, with_results: bool = False) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from hepatic.errors import NotFoundError
 from server.access.user import User, UserDep
 from server.executor import WorkCancelledError
-from server.jobs.job import Job
+from server.jobs.job import Job, stopped
+from server.jobs.table import JobRunningError
 from server.params import asker, cleaned
 from server.services import Services, ServicesDep
-from server.training import TrainingRunningError
 
 router = APIRouter(prefix="/train", tags=["Train"])
 
@@ -48,7 +48,11 @@ async def start_several(
         answers[name] = {"result": await run_in_threadpool(services.training.record, jobs[name]), "detail": None}
     if run_sync:
         for name, job in jobs.items():
-            answers[name]["result"] = await _result(services, job)
+            try:
+                answers[name]["result"] = await _result(services, job)
+            except (HTTPException, WorkCancelledError) as failure:  # of this one; the others are told as well
+                told = failure.detail if isinstance(failure, HTTPException) else str(failure)
+                answers[name] = {"result": None, "detail": told}
     return answers
 
 
@@ -65,7 +69,7 @@ async def start(
     _checked(services, model)
     try:
         job = await _submitted(services, user, model, params, enqueue=enqueue)
-    except TrainingRunningError as busy:
+    except JobRunningError as busy:
         raise HTTPException(429, str(busy)) from busy
     return await _result(services, job) if run_sync else await run_in_threadpool(services.training.record, job)
 
@@ -73,8 +77,8 @@ async def start(
 @router.delete("/", summary="Stop the training that runs, and drop those that wait", response_model=None)
 def stop(services: ServicesDep) -> dict[str, Any] | None:
     """Answer with the record of the one that was stopped; null if there was none."""
-    stopped = services.training.stop()
-    return None if stopped is None else services.training.record(stopped)
+    job = services.training.stop()
+    return None if job is None else services.training.record(job)
 
 
 def _checked(services: Services, model: str) -> None:
@@ -99,5 +103,5 @@ async def _result(services: Services, job: Job) -> Any:
     if ended.state == "failed":
         raise HTTPException(500, "The training failed; GET /train/ shows its last lines.")
     if ended.state != "succeeded":
-        raise WorkCancelledError("The training was stopped.")
+        raise WorkCancelledError(stopped(ended, "training"))
     return ended.result

@@ -1,5 +1,6 @@
 """Trainings over HTTP, as 3D Slicer and OHIF ask for them."""
 
+import threading
 import time
 
 import psutil
@@ -8,9 +9,12 @@ import requests
 
 from hepatic.engine.device import training_devices
 from hepatic.errors import BadInputError
+from server.app import create_app
 from server.hiding import HIDING
 from server.host import AppSpec, Host
+from server.jobs.held import JobFailedError
 from server.jobs.runner import Jobs
+from server.running import running
 from server.training import Training, _environment
 from server.training_told import Told
 from tests.server.conftest import FOREIGN_APP
@@ -151,6 +155,54 @@ def test_one_that_cannot_resume_says_so_after_its_server_was_stopped_in_order(tm
     told = until(lambda: "cannot resume" in str(training.latest()) and training.latest()["details"])
     jobs.close()
     assert "This trainer cannot resume: it begins anew." in told
+
+
+def test_what_had_come_of_it_when_it_was_stopped_has_come_of_it(tmp_path, monkeypatch):
+    jobs = Jobs(tmp_path / "jobs.sqlite")
+    done = []
+    training = Training(Host(AppSpec(str(FOREIGN_APP), str(tmp_path / "studies"))), tmp_path, jobs, done.append)
+
+    def published_and_then_stopped(held, folder):
+        (folder / "result.json").write_text('{"version": "v1"}')
+        held.stop("cancelled")
+
+    monkeypatch.setattr(training, "_train", published_and_then_stopped)
+    jobs.start()
+    job = jobs.wait(training.submit({"model": "slow"}).id, 20)
+    jobs.close()
+    assert (job.state, job.result) == ("succeeded", {"version": "v1"})
+    assert [one.id for one in done] == [job.id]
+
+
+def test_who_waits_for_several_trainings_is_told_what_came_of_each(server, services, monkeypatch):
+    def train(held, folder):
+        if held.job.subject == "slow":
+            raise JobFailedError("It broke.")
+        (folder / "result.json").write_text('{"best_metric": 0.5}')
+
+    monkeypatch.setattr(services.training, "_train", train)
+    answer = requests.post(f"{server}/train/", params={"run_sync": True}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "slow": {"result": None, "detail": "The training failed; GET /train/ shows its last lines."},
+        "other": {"result": {"best_metric": 0.5}, "detail": None},
+    }
+
+
+def test_who_waits_for_a_training_when_the_server_stops_is_told_that_it_goes_on(tmp_path, flags):
+    app, answers = create_app(FOREIGN_APP, tmp_path, score_in_background=False), []
+    body = {"max_epochs": 100, "sleep_s": 1}
+
+    def wait_for_it():
+        answers.append(requests.post(f"{address}/train/slow", params={"run_sync": True}, json=body, timeout=60))
+
+    with running(app) as address:
+        thread = threading.Thread(target=wait_for_it)
+        thread.start()
+        until(app.state.services.training.running)
+    thread.join(20)
+    assert answers[0].status_code == 503
+    assert answers[0].json()["detail"] == "The server is stopping; the training goes on at its next start."
 
 
 def test_lines_of_tracebacks_are_not_told():

@@ -173,6 +173,25 @@ def test_one_batch_at_a_time_and_readers_are_served_in_between(server):
     assert ended(server, record["id"])["items"] == {"total": 4, "done": 4, "failed": 0}
 
 
+def test_of_two_batches_asked_for_at_once_one_is_taken(server):
+    for _ in range(5):
+        statuses = []
+        barrier = threading.Barrier(2)
+
+        def ask(barrier=barrier, statuses=statuses):
+            barrier.wait()
+            body = {"images": ["case0"], "sleep_s": 0.5, "label_tag": "twice"}
+            statuses.append(requests.post(f"{server}/batch/infer/threshold", json=body, timeout=30).status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses) == [200, 429]
+        told(server, "batch/infer", method="DELETE")
+
+
 # Trainings and the list
 
 

@@ -15,7 +15,7 @@ import pytest
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.disk import StorageError
 from server.jobs.rows import JOBS
-from server.jobs.table import TAIL_LINES, JobTable
+from server.jobs.table import TAIL_LINES, JobRunningError, JobTable
 
 ROOT = Path(__file__).parents[3]
 SUBMIT = """
@@ -255,6 +255,31 @@ def test_only_what_failed_or_was_cancelled_is_begun_again_and_keeps_what_it_has_
     table.finish(job, "succeeded")
     with pytest.raises(ConflictError, match="has succeeded"):
         table.retry(job.id)
+
+
+def test_of_those_that_ask_at_once_for_the_only_place_one_gets_it(table):
+    def ask(barrier, told):
+        barrier.wait()
+        try:
+            told.append(table.add("train", {}, at_most=1).id)
+        except JobRunningError as busy:
+            told.append(busy)
+
+    for _ in range(20):
+        barrier, told = threading.Barrier(2), []
+        threads = [threading.Thread(target=ask, args=(barrier, told)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(told) == 2
+        (job,) = table.jobs(states=["queued"])
+        table.cancel(job.id)
+    table.add("train", {})
+    table.add("train", {}, at_most=2)
+    table.add("scoring", {}, at_most=1)
+    with pytest.raises(match="enqueue=true"):
+        table.add("train", {}, at_most=2)
 
 
 def test_an_item_counts_once(table):
