@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +31,7 @@ from hepatic.store.header import HeaderReader, ImageHeader
 from hepatic.store.images import Images
 from hepatic.store.labels import Labels
 from hepatic.store.names import IMAGE_SUFFIXES, base_name, folder_key, safe_id, split_suffix
+from hepatic.store.removal import Removal
 from hepatic.store.scan import Scanner, ScanReport
 from hepatic.store.series_folder import content_name, make_series_folder
 from hepatic.store.waiting import Waiting
@@ -82,6 +82,8 @@ class Store:
         self.labels = Labels(self._database, self.data)
         self.waiting = Waiting(self._database)
         self._scanner = Scanner(self._database, self.root, skip=self.data, header=header, not_images=not_images)
+        self._removal = Removal(self._database, self.root, self.data)
+        self._removal.undo_unfinished()
         self.reconciled = self.labels.reconcile()
         remove_stale(self.data / "incoming", older_than_s=_STALE_SECONDS)
 
@@ -290,22 +292,16 @@ class Store:
         """Take an image and its labels out of use.
 
         Its files are moved to ``.hepatic/removed/``, where a person can bring them back or delete them for good; its
-        labels get tombstones, so their history stays.
+        labels get tombstones, so their history stays. All of this is done, or nothing.
 
         Raises:
             NotFoundError: no such image, or its files have gone.
             StorageError: its files cannot be moved.
         """
-        files = self.files(image_id)
-        bin_ = self.data / "removed" / folder_key(image_id) / f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
-        with storage("move the image away"):
-            for file in files:
-                target = bin_ / file.relative_to(self.root)
-                make_folder(target.parent)
-                file.rename(target)
-                sync_folder(target.parent)
-        self._scanner.forget(file.relative_to(self.root).as_posix() for file in files)
-        self.labels.remove_all(image_id, author=author)
+        files = [file.relative_to(self.root).as_posix() for file in self.files(image_id)]
+        with self._removal.of(image_id, files) as connection:
+            self._scanner.forget(files, connection)
+            self.labels.remove_all(image_id, connection, author=author)
         self._drop_cache(image_id)
 
     def counts(self) -> Counts:

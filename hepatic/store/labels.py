@@ -176,11 +176,10 @@ class Labels:
         with self._database.write() as connection:
             return self._bury(connection, _head(connection, image_id, tag), author)
 
-    def remove_all(self, image_id: str, *, author: str = "") -> list[Label]:
-        """Remove all labels of an image, in one step."""
-        with self._database.write() as connection:
-            rows = connection.execute(f"{_HEAD} WHERE image_id = ?", (as_text(image_id),)).fetchall()
-            return [self._bury(connection, _label(row), author) for row in rows]
+    def remove_all(self, image_id: str, connection: sqlite3.Connection, *, author: str = "") -> None:
+        """Remove all labels of an image, in the step whose connection is lent."""
+        for row in connection.execute(f"{_HEAD} WHERE image_id = ?", (as_text(image_id),)).fetchall():
+            self._bury(connection, _label(row), author)
 
     def update_info(self, image_id: str, tag: str, changes: Mapping[str, Any]) -> None:
         """Set some keys of the newest version's info; the others stay, whoever else is writing.

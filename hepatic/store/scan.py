@@ -138,9 +138,12 @@ class Scanner:
         self._forget([held[0]])
         return None
 
-    def forget(self, relative: Iterable[str]) -> None:
-        """Take files that were just removed out of the index."""
-        self._forget(list(relative))
+    def forget(self, relative: Iterable[str], connection: sqlite3.Connection | None = None) -> None:
+        """Take files that were just removed out of the index, in a step of its own unless a connection is lent."""
+        if connection is None:
+            self._forget(list(relative))
+        else:
+            _forget(connection, relative)
 
     def _known(self, breath: Breath) -> dict[str, tuple[int, int]]:
         known = {}
@@ -161,12 +164,7 @@ class Scanner:
         if not paths:
             return []
         with self._database.write() as connection:
-            affected = set()
-            for path in paths:
-                row = connection.execute("DELETE FROM file WHERE path = ? RETURNING image_id", (path,)).fetchone()
-                if row and row[0] is not None:
-                    affected.add(row[0])
-            return [image_id for image_id in sorted(affected) if not _count_files(connection, image_id)]
+            return _forget(connection, paths)
 
     def _read_all(
         self,
@@ -208,6 +206,16 @@ class Scanner:
 
 def _below(path: str, seen: Walk) -> bool:
     return any(path.startswith(f"{folder}/") for folder in seen.unread)
+
+
+def _forget(connection: sqlite3.Connection, paths: Iterable[str]) -> list[str]:
+    """Delete files from the index; return the images that have none left."""
+    affected = set()
+    for path in paths:
+        row = connection.execute("DELETE FROM file WHERE path = ? RETURNING image_id", (path,)).fetchone()
+        if row and row[0] is not None:
+            affected.add(row[0])
+    return [image_id for image_id in sorted(affected) if not _count_files(connection, image_id)]
 
 
 def _enter(connection: sqlite3.Connection, batch: list[_Read]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """What a scan makes of a folder."""
 
+import errno
 import os
 import shutil
 import time
@@ -312,6 +313,32 @@ def test_a_removed_image_can_be_brought_back_by_a_person(tmp_path: Path) -> None
     assert [label.removed for label in store.labels.history(uids["ct"], "final")] == [False, True]
     with pytest.raises(NotFoundError):
         store.remove_image("nobody")
+
+
+def test_an_image_that_cannot_be_moved_away_as_a_whole_stays_whole(tmp_path: Path, monkeypatch) -> None:
+    uids = write_pacs_export(tmp_path)
+    store = open_store(tmp_path)
+    store.labels.save(uids["ct"], "final", write_image(tmp_path / "l.nrrd"))
+    files = store.files(uids["ct"])
+    rename, calls = Path.rename, []
+
+    def fail_once(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == 3:
+            raise OSError(errno.EIO, "no such luck")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(StorageError):
+        store.remove_image(uids["ct"])
+    assert len(calls) == 5  # two there, two back
+    for later in (store, open_store(tmp_path)):
+        assert later.files(uids["ct"]) == files
+        assert all(file.is_file() for file in files)
+        assert later.images.get(uids["ct"]).size == (4, 4, 3)
+        assert later.labels.labelled("final") == [uids["ct"]]
+    store.remove_image(uids["ct"])
+    assert len([file for file in (store.data / "removed").rglob("IM*") if file.is_file()]) == 3
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,74 @@ class AddedSeries(_OfStudies):
         store.close()
 
 
+class RemovedSeries(AddedSeries):
+    """A series with its label, moved away: all of its files and the label, or nothing."""
+
+    def prepare(self, folder):
+        super().prepare(folder)
+        (folder.parent / "label.nrrd").write_bytes(_NRRD + bytes(10_000))
+        store = self.open(folder)
+        for number in range(2):
+            self.add(store, f"1.2.3.00000.{number:05d}")
+        store.close()
+
+    def add(self, store, series):
+        folder = store.root.parent
+        sources = [folder / f"sent-{series}-{k}.dcm" for k in range(3)]
+        for k, source in enumerate(sources):
+            source.write_bytes((folder / f"slice{k}").read_bytes().replace(b"1.2.3.00000.00000", series.encode()))
+        store.labels.save(store.add_series(sources), "final", folder / "label.nrrd")
+
+    def run(self, folder, seed, acknowledge):
+        store = self.open(folder)
+        for number in range(1000):
+            for image_id in store.labels.labelled("final"):
+                store.remove_image(image_id)
+                acknowledge({"removed": image_id})
+            self.add(store, f"1.2.3.{seed:05d}.{number:05d}")
+
+    def check(self, folder, acknowledged):
+        store = self.open(folder)
+        there = store.images.ids()
+        for told in acknowledged:
+            assert told["removed"] not in there
+        for image_id in set(there) - {"case"}:
+            assert len(store.files(image_id)) == 3, "a part of a series"
+            assert store.images.get(image_id).size == (4, 4, 3)
+        away = list((folder / ".hepatic" / "removed").glob("*/*"))
+        for image in away:  # one that was cut off is empty, another whole
+            assert len([file for file in image.rglob("*") if file.is_file()]) in (0, 3)
+        removed = {label.parts[-2] for label in (folder / ".hepatic" / "labels").glob("*/final")} - set(there)
+        for image_id in removed:
+            assert store.labels.history(image_id, "final")[-1].removed, "a label without its image"
+        assert store.labels.heads() == [store.labels.latest(i, "final") for i in store.labels.labelled("final")]
+        store.close()
+
+
+class RemovedLabel(_OfStudies):
+    """A label taken out of use: a tombstone after its versions, which stay."""
+
+    def run(self, folder, seed, acknowledge):
+        store = self.open(folder)
+        source = folder.parent / f"label{seed}.nrrd"
+        source.write_bytes(_NRRD + bytes(10_000))
+        for _ in range(1000):
+            saved = store.labels.save("case", "final", source)
+            removed = store.labels.remove("case", "final")
+            acknowledge({"saved": saved.version, "removed": removed.version})
+
+    def check(self, folder, acknowledged):
+        store = self.open(folder)
+        history = store.labels.history("case", "final")
+        assert [label.version for label in history] == list(range(1, len(history) + 1))
+        for told in acknowledged:
+            assert store.labels.path(history[told["saved"] - 1]).stat().st_size > 10_000
+            assert history[told["removed"] - 1].removed
+        counts = [label.image_id for label in store.labels.heads()]
+        assert counts == (["case"] if history and not history[-1].removed else [])
+        store.close()
+
+
 class NotedInfo(_OfStudies):
     """Notes about an image."""
 
@@ -226,6 +294,8 @@ BOUNDARIES = {
     "label": SavedLabel,
     "image": AddedImage,
     "series": AddedSeries,
+    "remove series": RemovedSeries,
+    "remove label": RemovedLabel,
     "info": NotedInfo,
     "session": OpenedSession,
     "publish": PublishedModel,
