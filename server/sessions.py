@@ -98,20 +98,22 @@ class Sessions:
         Raises:
             NotFoundError: there is none, or it has expired.
         """
-        session = self._read(session_id)
-        if session is None:
-            raise NotFoundError(
-                "the session", expected="one that is open", came="an unknown or expired id", fix="Upload again."
-            )
-        if touch:
-            session.last_access_ts = int(time.time())
-            self._write(session)
+        with self._lock:
+            session = self._read(session_id)
+            if session is None:
+                raise NotFoundError(
+                    "the session", expected="one that is open", came="an unknown or expired id", fix="Upload again."
+                )
+            if touch:
+                session.last_access_ts = int(time.time())
+                self._write(session)
         return session
 
     def remove(self, session_id: str) -> Session:
         """Delete a session with its image; raises as ``get`` does."""
         session = self.get(session_id)
-        shutil.rmtree(self._folder / session.name, ignore_errors=True)
+        with self._lock:
+            shutil.rmtree(self._folder / session.name, ignore_errors=True)
         return session
 
     def expire(self) -> int:
@@ -119,11 +121,12 @@ class Sessions:
         count = 0
         now = time.time()
         for folder in self._folder.glob("*"):
-            session = self._read(folder.name)
-            stale = session is None and now - folder.stat().st_mtime > self._life_s
-            if stale or (session is not None and session.last_access_ts + session.expiry < now):
-                shutil.rmtree(folder, ignore_errors=True)
-                count += 1
+            with self._lock:
+                session = self._read(folder.name)
+                stale = session is None and folder.exists() and now - folder.stat().st_mtime > self._life_s
+                if stale or (session is not None and session.last_access_ts + session.expiry < now):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    count += 1
         return count
 
     def _read(self, session_id: str) -> Session | None:
@@ -141,9 +144,8 @@ class Sessions:
 
     def _write(self, session: Session) -> None:
         target = self._folder / session.name / "session.json"
-        with self._lock:
-            write_atomically(target, json.dumps(asdict(session)).encode())
-            sync_folder(target.parent)
+        write_atomically(target, json.dumps(asdict(session)).encode())
+        sync_folder(target.parent)
 
 
 def _move(file: Path, target: Path) -> None:
