@@ -145,16 +145,21 @@ class Executor:
         """
         future = Pending()
         with self._changed:
-            if not self._open:
-                raise WorkCancelledError("The server is shutting down.")
-            if self._waiting() >= self.queue_limit:
-                raise QueueFullError(f"{self._waiting()} requests are waiting already; try again in a moment.")
+            self.check_room()
             work, args = carried(work, args)
             item = _Item(int(priority), next(self._turns), work, args, future, retries, timeout_s)
             self._items[future] = item
             heapq.heappush(self._heap, item)
             self._changed.notify_all()  # one alone might be a slot that pauses before it is opened again
         return future
+
+    def check_room(self) -> None:
+        """Raise what ``submit`` would raise now: worth asking before what is costly to prepare."""
+        with self._changed:
+            if not self._open:
+                raise WorkCancelledError("The server is shutting down.")
+            if self._waiting() >= self.queue_limit:
+                raise QueueFullError(f"{self._waiting()} requests are waiting already; try again in a moment.")
 
     def cancel(self, future: Future[Any], *, kill: bool = True) -> bool:
         """Cancel work that waits, or stop work that runs.

@@ -106,6 +106,7 @@ def _prepare(
         )
     asked = cleaned(parsed(params))
     asked["model"] = model
+    services.executor.check_room()  # before an upload is stored and read
     if session_id:
         session = services.sessions.get(session_id, touch=True)
         asked |= {"image": session.image, "session": session.for_app()}

@@ -70,6 +70,8 @@ def test_a_full_queue_says_come_back_later(server, services):
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
         assert "4 requests" in refused.json()["detail"]
+        unread = requests.post(f"{server}/infer/threshold", files={"file": ("a.nrrd", b"no image")}, timeout=10)
+        assert unread.status_code == 503
         assert [answer.result().status_code for answer in (blocker, *waiting)] == [200] * 5
 
 
@@ -126,7 +128,7 @@ def test_interactive_requests_pass_background_scoring(tmp_path, monkeypatch):
     monkeypatch.setenv("FOREIGN_SCORING_S", "0.2")
     for number in range(12):
         write_image(tmp_path / f"case{number}.nrrd", number)
-    app = create_app(FOREIGN_APP, tmp_path, score_in_background=True)
+    app, others = create_app(FOREIGN_APP, tmp_path, score_in_background=True), set(threading.enumerate())
     with running(app) as address:
         services = app.state.services
         until(lambda: services.scoring.status()["scored"] >= 1)
@@ -142,10 +144,12 @@ def test_interactive_requests_pass_background_scoring(tmp_path, monkeypatch):
         assert max(times) < 1.0
         until(lambda: services.scoring.status()["status"] == "DONE")
         assert services.scoring.status()["scored"] == 12
+        until(lambda: not services.executor.running)
         processes = psutil.Process().children(recursive=True)
-        threads = {thread.name for thread in threading.enumerate()}
-        assert "scoring" not in threads
+        threads = [one for one in set(threading.enumerate()) - others if one.name in ("scoring", "jobs", "slot-0")]
+        assert len(threads) >= 3
         assert processes
+    assert [thread.name for thread in threads if thread.is_alive()] == []
     left = [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     own = [process for process in left if str(tmp_path) in " ".join(process.environ().values())]
     assert own == []
