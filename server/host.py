@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,11 +168,15 @@ class Host:
     Args:
         spec: which app.
         role: what this process is.
+        attach: called with the app's datastore before anything is asked of it: now, and at each reload.
     """
 
-    def __init__(self, spec: AppSpec, role: Role = "server") -> None:
-        self.spec = spec
+    def __init__(
+        self, spec: AppSpec, role: Role = "server", *, attach: Callable[[Any], None] = lambda datastore: None
+    ) -> None:
+        self.spec, self._attach = spec, attach
         self.app = load_app(spec, role)
+        attach(self.datastore)
         self._lock: AbstractContextManager[Any] = threading.RLock()
         if is_shared(self.datastore):
             self._lock = nullcontext()
@@ -195,6 +199,7 @@ class Host:
             Exception: whatever kept it from being built.
         """
         app = load_app(self.spec, "server")
+        self._attach(app.datastore())
         before = self.datastore
         self.app = app
         self._lock = nullcontext() if is_shared(self.datastore) else threading.RLock()

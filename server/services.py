@@ -83,19 +83,15 @@ class Services:
         )
         self.inspector = Inspector()
         self.uploads = Uploads(self.scratch, self.inspector)
+        self._known: Known | None = None
         try:
-            self.host = Host(spec)
+            self.host = Host(spec, attach=self._attach)
         except BaseException:
             self.executor.close()
             self.inspector.close()
             self.scratch.close()
             self.log.close()
             raise
-        self._known: Known | None = None
-        if is_shared(self.host.datastore):
-            self._known = self.host.datastore.store.images.known
-            NAMES.ask(self._known)
-            self.host.datastore.check_label = self.inspector.label
         self.sessions = Sessions(spec.data_dir / "sessions")
         self.jobs = Jobs(spec.data_dir / "jobs.sqlite")
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs)
@@ -144,12 +140,14 @@ class Services:
             self._reloading.release()
 
     def missing(self) -> list[str]:
-        """Return what keeps work from being taken; nothing while a worker is warm or is being started."""
+        """Return what keeps work from being taken; nothing while a worker is warm or is being replaced."""
         if self._ended.is_set():
             return ["the server: it is stopping"]
-        if self._opening.failed and not self.executor.ready:
+        if self.executor.ready or self._opening.failed is False:
+            return []
+        if self._opening.failed:
             return ["a worker: none could be started, it is tried again; the server's log says why"]
-        return []
+        return ["a worker: it is starting"]
 
     def close(self) -> None:
         """Stop every process and thread, and delete temporary files."""
@@ -161,9 +159,21 @@ class Services:
         self.executor.close()
         self.inspector.close()
         self.scratch.close()
+        self._forget_names()
+        self.log.close()
+
+    def _attach(self, datastore: Any) -> None:
+        """Let a datastore of ours have labels read where they can do no harm, and tell the log which words are ids."""
+        self._forget_names()
+        if is_shared(datastore):
+            datastore.check_label = self.inspector.label
+            self._known = datastore.store.images.known
+            NAMES.ask(self._known)
+
+    def _forget_names(self) -> None:
         if self._known is not None:
             NAMES.ask_no_more(self._known)
-        self.log.close()
+            self._known = None
 
     def _heard(self, pid: int, what: Mapping[str, Any]) -> None:
         """Take in what a worker tells besides its answers."""
@@ -218,9 +228,9 @@ class Services:
 
 
 class _Opening:
-    """How the latest start of a worker went."""
+    """How the latest start of a worker went; None before the first."""
 
-    failed = False
+    failed: bool | None = None
 
 
 class _Watched:

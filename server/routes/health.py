@@ -48,7 +48,7 @@ async def health() -> Alive:
     responses={503: {"model": Readiness, "description": "Not now; ``missing`` says why"}},
 )
 def ready(services: Annotated[Services | None, Depends(_services_if_any)], response: Response) -> Readiness:
-    """The app is loaded, and a worker is warm or can be started."""
+    """The app is loaded, and a worker is warm; one that was lost and is being replaced keeps no work away."""
     missing = services.missing() if services else ["the app: it is not loaded"]
     if missing:
         response.status_code = 503

@@ -9,6 +9,7 @@ import requests
 from server.app import create_app
 from server.executor import Priority
 from server.running import running
+from server.slot import WorkerLostError
 
 from .conftest import FOREIGN_APP
 
@@ -63,14 +64,28 @@ def test_a_server_without_a_worker_is_alive_but_not_ready_until_there_is_one(tmp
         assert ready(address, 200).json() == {"status": "ready", "missing": []}
 
 
-def test_a_worker_that_is_being_started_does_not_keep_work_away(tmp_path, flags):
-    class Slow(Switched):
-        def open(self):
-            self.switch.wait(30)
+class Slow(Switched):
+    """A slot that takes as long to open as a switch is off, and is lost by its first work."""
 
+    def open(self):
+        self.switch.wait(30)
+
+    def call(self, work, args, timeout_s):
+        self.switch.clear()
+        raise WorkerLostError("it is gone")
+
+
+def test_a_server_is_ready_once_a_worker_is_warm_and_stays_so_while_that_is_replaced(tmp_path, flags):
     switch = threading.Event()
     app = create_app(FOREIGN_APP, tmp_path, score_in_background=False, make_slot=lambda: Slow(switch))
     with running(app) as address:
+        assert ready(address, 503).json() == {"status": "not ready", "missing": ["a worker: it is starting"]}
+        switch.set()
+        assert ready(address, 200).json() == {"status": "ready", "missing": []}
+        executor = app.state.services.executor
+        lost = executor.submit(time.sleep, 0.0, priority=Priority.INTERACTIVE, retries=0)
+        assert isinstance(lost.exception(30), WorkerLostError)
+        assert not executor.ready
         assert requests.get(f"{address}/ready", timeout=10).status_code == 200
         switch.set()
 
@@ -90,4 +105,5 @@ def test_alive_needs_no_app_and_ready_says_that_there_is_none(server, app):
 def test_both_are_in_the_schema(server, path):
     about = requests.get(f"{server}/openapi.json", timeout=10).json()["paths"][path]["get"]
     assert about["summary"]
-    assert ("503" in about["responses"]) == (path == "/ready")
+    not_now = about["responses"]["503"]["content"]["application/json"]["schema"]["$ref"]
+    assert not_now.endswith("/Readiness") == (path == "/ready")

@@ -4,13 +4,18 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
+import SimpleITK
 
 from server.app import create_app
+from server.observe.names import NAMES
 from server.running import running
 from tests.server.conftest import write_image
+
+APPS = Path(__file__).parents[2] / "apps"
 
 MAIN = """
 import os
@@ -132,3 +137,33 @@ def test_one_reload_at_a_time(server, app):
     services = app.state.services
     with services._reloading:
         assert requests.post(f"{server}/reload", timeout=60).status_code == 409
+
+
+class Idle:
+    """A slot whose work nobody asks for."""
+
+    def open(self):
+        pass
+
+    def kill(self):
+        pass
+
+
+def test_labels_are_read_apart_and_ids_kept_out_of_the_log_after_a_reload(tmp_path, monkeypatch):
+    image = write_image(tmp_path / "case0.nrrd")
+    label = tmp_path.parent / "label.nrrd"
+    SimpleITK.WriteImage(SimpleITK.ReadImage(str(image)) > 50, str(label))
+    app = create_app(APPS / "hepatic", tmp_path, score_in_background=False, make_slot=Idle)
+    with running(app) as server:
+        services = app.state.services
+        asked, before = len(NAMES._asked), services.host.datastore
+        assert requests.post(f"{server}/reload", timeout=60).status_code == 200
+        assert services.host.datastore is not before
+        assert len(NAMES._asked) == asked
+        assert services.host.datastore.store.images.known in NAMES._asked
+
+        monkeypatch.setattr("hepatic.adapters.datastore.read_labelmap", None)  # in the server's own process, that is
+        with label.open("rb") as file:
+            query, form = {"image": "case0"}, {"label": ("label.nrrd", file)}
+            saved = requests.put(f"{server}/datastore/label", params=query, files=form, timeout=60)
+        assert saved.status_code == 200, saved.text
