@@ -23,7 +23,9 @@ class Settings(BaseSettings):
 
     device: str = Field("auto", description="Where networks run: auto, cpu, cuda, cuda:1 ...")
     threads: int = Field(0, ge=0, description="CPU threads of one inference worker; 0 lets torch choose.")
-    cache_mib: int = Field(1024, ge=0, description="Memory for decoded images and prepared tensors in each worker.")
+    cache_mib: int = Field(
+        1024, ge=0, description="Memory for decoded images and prepared tensors together, in each worker."
+    )
     max_pixels: int = Field(
         2_000_000_000, gt=0, description="Largest image that is decoded, in pixels over all frames."
     )

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hepatic.engine.cache import BoundedCache
+from hepatic.engine.cache import BoundedCache, Budget
 from hepatic.engine.card import ModelCard
 from hepatic.engine.device import LAYOUTS, choose_device, place
 from hepatic.engine.weights import ModelVersion, Registry
@@ -76,15 +76,15 @@ class Predictor:
     Args:
         registry: where the models are.
         device: ``auto``, ``cpu``, ``cuda``...; the setting unless given.
-        cache_mib: memory for decoded images and, as much again, for prepared tensors; the setting unless given.
+        cache_mib: memory for decoded images and prepared tensors together; the setting unless given.
     """
 
     def __init__(self, registry: Registry, *, device: str | None = None, cache_mib: int | None = None) -> None:
         self.registry = registry
         self.device = choose_device(settings().device if device is None else device)
-        limit = (settings().cache_mib if cache_mib is None else cache_mib) * MIB // 2
-        self._sources: BoundedCache[Volume | Cine] = BoundedCache(limit, _source_bytes)
-        self._prepared: BoundedCache[Sample] = BoundedCache(limit, lambda sample: int(sample["image"].nbytes))
+        budget = Budget((settings().cache_mib if cache_mib is None else cache_mib) * MIB)
+        self._sources: BoundedCache[Volume | Cine] = BoundedCache(budget, _source_bytes)
+        self._prepared: BoundedCache[Sample] = BoundedCache(budget, lambda sample: int(sample["image"].nbytes))
         self._models: dict[str, LoadedModel] = {}
         self._loading = threading.Lock()
         if settings().threads:

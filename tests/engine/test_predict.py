@@ -160,8 +160,18 @@ def test_the_cache_stays_within_its_bound(registry, tmp_path):
     predictor = Predictor(registry, device="cpu", cache_mib=1)
     for seed in range(8):
         predictor.predict(TOY, write_run(tmp_path / f"{seed}.dcm", seed=seed, size=(160, 120)))
-    assert predictor._sources.bytes <= 1 << 19
+    assert predictor._sources.bytes + predictor._prepared.bytes <= 1 << 20
     assert predictor._sources.misses == 8
+
+
+def test_an_image_larger_than_half_the_cache_is_kept(registry, tmp_path):
+    publish(registry, 5)
+    predictor = Predictor(registry, device="cpu", cache_mib=1)
+    run = write_run(tmp_path / "run.dcm", seed=0, size=(160, 120), frames=32)
+    for _ in range(2):
+        predictor.predict(TOY, run)
+    assert predictor._sources.bytes > 1 << 19
+    assert (predictor._sources.misses, predictor._sources.hits) == (1, 1)
 
 
 class Bright(torch.nn.Module):
