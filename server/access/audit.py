@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from hepatic.errors import HepaticError
-from hepatic.store.disk import StorageError, storage, sync_folder
+from hepatic.store.disk import make_folder, storage, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ class Entry:
     """What happened. Never a secret, never what a file holds.
 
     Args:
-        event: ``request``, ``login``, ``login failed``, ``logout``, ``refused`` or ``command``.
+        event: ``request``, ``login``, ``login failed``, ``logout``, ``refused`` or ``command``; where the log itself has
+            a gap, ``damaged`` or ``lost``.
         who: name of the token or account; empty if nobody had to log in, or nobody did.
         by: how they were known; see ``User.by``.
         address: where the request came from.
@@ -77,10 +78,10 @@ class AuditLog:
         self._lock = FileLock(folder / ".lock", timeout=20, mode=0o600, thread_local=False)
         self._queue: queue.SimpleQueue[tuple[dict[str, Any], Future[None]] | None] = queue.SimpleQueue()
         self._unwritten: list[dict[str, Any]] = []
-        self._failed = False
+        self._failed, self._lost = False, 0
         self._thread: threading.Thread | None = None
         self._place: tuple[Path, int] | None = None
-        self._number, self._hash = 0, FIRST
+        self._number, self._hash, self._damaged = 0, FIRST, False
 
     @property
     def works(self) -> bool:
@@ -94,7 +95,9 @@ class AuditLog:
             StorageError: the folder cannot be written.
         """
         with storage("keep the audit log"):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder.parent)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(self._folder.parent)
             with self._lock:
                 self._find_end()
         self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
@@ -130,17 +133,21 @@ class AuditLog:
                 batch.append(self._queue.get())
             ended = None in batch
             taken = [one for one in batch if one is not None]
-            self._unwritten = [*self._unwritten, *(entry for entry, _ in taken if entry)][-_WAITING:]
+            waiting = [*self._unwritten, *(entry for entry, _ in taken if entry)]
+            self._lost += max(0, len(waiting) - _WAITING)
+            self._unwritten = waiting[-_WAITING:]
             failure: Exception | None = None
             try:
                 if self._unwritten:
                     self._write(self._unwritten)
-                self._unwritten = []
-            except (OSError, StorageError) as failed:
+                self._unwritten, self._lost = [], 0
+            except Exception as failed:  # whatever it is, those who wait are told, and the next are served
                 logger.exception("the audit log cannot be written; its entries are kept and tried again")
                 failure = AuditFailedError(f"The audit log cannot be written: {failed}")
             self._failed = failure is not None
             for _, written in taken:
+                if not written.set_running_or_notify_cancel():
+                    continue  # whoever asked is gone
                 if failure is None:
                     written.set_result(None)
                 else:
@@ -150,7 +157,7 @@ class AuditLog:
         with storage("write the audit log"), self._lock:
             file, size = self._find_end()
             number, chained, lines = self._number, self._hash, []
-            for entry in entries:
+            for entry in [*self._gaps(file), *entries]:
                 number += 1
                 line = {"number": number, **entry, "previous": chained}
                 chained = hash_of(line)
@@ -170,20 +177,27 @@ class AuditLog:
                 self._place = None
                 raise
             self._number, self._hash, self._place = number, chained, (file, size + len(data))
+            self._damaged = False
+
+    def _gaps(self, newest: Path) -> list[dict[str, Any]]:
+        """Return entries that say what is missing before the next."""
+        damaged = [Entry("damaged", f"the end of {newest.name}")] if self._damaged else []
+        lost = [Entry("lost", f"{self._lost} entries that could not be written")] if self._lost else []
+        return [_dated(entry) for entry in damaged + lost]
 
     def _with_room(self, file: Path, size: int) -> tuple[Path, int]:
         newest = file.name[:7] if size else ""
         month = max(f"{datetime.now(UTC):%Y-%m}", newest)  # a clock that was put back must not put files out of order
-        if newest == month and size < self._file_bytes:
+        if newest == month and size < self._file_bytes and not self._damaged:
             return file, size
         count = int(file.stem[8:]) if newest == month else 0
         return self._folder / f"{month}-{count + 1:04}{SUFFIX}", 0
 
     def _find_end(self) -> tuple[Path, int]:
-        """Return the newest file and its size; number and hash are those of its last entry."""
+        """Return the newest file and its size; number and hash are those of the last entry that can be read."""
         files = files_of(self._folder)
         if not files:
-            self._number, self._hash = 0, FIRST
+            self._number, self._hash, self._damaged = 0, FIRST, False
             return self._folder / "none", 0
         newest, size = files[-1], files[-1].stat().st_size
         if self._place == (newest, size):
@@ -197,9 +211,25 @@ class AuditLog:
         if not lines:
             newest.unlink()
             return self._find_end()
-        last = json.loads(lines[-1])
-        self._number, self._hash, self._place = last["number"], last["hash"], (newest, whole)
+        last = _end(lines[-1])
+        self._damaged = last is None
+        if last is None:
+            logger.error("the end of the audit log, %s, is damaged; it goes on in another file", newest.name)
+            before = (line for file in reversed(files) for line in reversed(file.read_bytes().splitlines()))
+            last = next(filter(None, map(_end, before)), (0, FIRST))
+        else:
+            self._place = (newest, whole)
+        self._number, self._hash = last
         return newest, whole
+
+
+def _end(line: bytes) -> tuple[int, str] | None:
+    """Return the number and hash of an entry; ``None`` if that is none."""
+    try:
+        entry = json.loads(line)
+        return int(entry["number"]), str(entry["hash"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -28,6 +30,8 @@ from server.access.token import PREFIX
 from server.access.user import NOBODY, OPEN, User
 from server.observe.request import request_id
 
+logger = logging.getLogger(__name__)
+
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNCHANGING = frozenset({"POST /infer/{model}", "POST /auth/token", "POST /login", "POST /logout"})
 """Not changes: an inference changes nothing unless it says so; logins are noted as such."""
@@ -37,6 +41,8 @@ _IMAGE = "/datastore/image"
 _OPEN_BODY_BYTES = 64 << 10
 _LONGEST_ID = 200
 _SECRET = re.compile(rf"{PREFIX}[\w-]+")
+_PATIENCE_S = 60.0
+"""How long a change waits for its entry: longer than the log itself waits for another process."""
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -187,7 +193,7 @@ class Guard:
 
     async def _repaired(self) -> None:
         try:
-            await asyncio.wrap_future(self._access.audit.retry())
+            await _on_disk(self._access.audit.retry())
         except AuditFailedError:
             told = "The audit log cannot be written, so nothing may be changed. Free some space and try again."
             raise _RefusedError(JSONResponse({"detail": told}, 507), "") from None
@@ -222,7 +228,7 @@ class _Noting:
             request=request_id(),
         )
         try:
-            await asyncio.shield(asyncio.wrap_future(self._access.audit.add(entry)))
+            await _on_disk(self._access.audit.add(entry))
         except AuditFailedError:
             return
 
@@ -252,6 +258,14 @@ class _Noting:
         params = dict(self._place.params) if self._place else {}
         ids = {**params, **{name: query[name] for name in _IDS if query.get(name)}}
         return {key: _SECRET.sub(f"{PREFIX}...", value)[:_LONGEST_ID] for key, value in ids.items()}
+
+
+async def _on_disk(written: Future[None]) -> None:
+    try:
+        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(written)), _PATIENCE_S)
+    except TimeoutError:
+        logger.error("the audit log takes longer than %.0f s", _PATIENCE_S)
+        raise AuditFailedError("The audit log does not answer.") from None
 
 
 def note(state: Any, event: str, user: User | None = None) -> None:

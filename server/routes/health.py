@@ -47,9 +47,18 @@ async def health() -> Alive:
     summary="Can it take work?",
     responses={503: {"model": Readiness, "description": "Not now; ``missing`` says why"}},
 )
-def ready(services: Annotated[Services | None, Depends(_services_if_any)], response: Response) -> Readiness:
-    """The app is loaded, and a worker is warm; one that was lost and is being replaced keeps no work away."""
+def ready(
+    request: Request, services: Annotated[Services | None, Depends(_services_if_any)], response: Response
+) -> Readiness:
+    """The app is loaded, a worker is warm, and the audit log can be written.
+
+    A worker that was lost and is being replaced keeps no work away.
+    """
     missing = services.missing() if services else ["the app: it is not loaded"]
+    audit = request.app.state.access.audit
+    if not audit.works:
+        audit.retry()
+        missing = [*missing, "the audit log: it cannot be written, so nothing may be changed"]
     if missing:
         response.status_code = 503
     return Readiness(status="not ready" if missing else "ready", missing=missing)

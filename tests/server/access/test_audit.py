@@ -117,6 +117,58 @@ def test_the_unfinished_line_of_a_crash_is_dropped_and_the_chain_goes_on(folder)
     assert verify(folder).problems == ()
 
 
+@pytest.mark.parametrize("damage", ["\n", "{}\n", "[1]\n", '{"number": "x", "hash": 1}\n', "\0\xff\n"])
+def test_behind_a_damaged_end_it_goes_on_in_another_file_and_says_so(folder, damage):
+    log = opened(folder)
+    log.add(Entry("request", "x", who="a")).result(10)
+    with files_of(folder)[0].open("a", encoding="latin-1") as stream:
+        stream.write(damage)
+    log.add(Entry("request", "x", who="b")).result(10)
+    log.close()
+    write(folder, "c")
+    assert [(entry["event"], entry["who"]) for entry in entries(folder)] == [
+        ("request", "a"), ("damaged", ""), ("request", "b"), ("request", "c")
+    ]  # fmt: skip
+    assert len(files_of(folder)) == 2
+    assert "this is no entry" in verify(folder).problems[0]
+
+
+def test_a_log_whose_end_was_damaged_while_nothing_ran_can_be_opened(folder):
+    write(folder, "a")
+    with files_of(folder)[0].open("a") as stream:
+        stream.write("\n")
+    write(folder, "b")
+    assert whos(folder) == ["a", "", "b"]
+
+
+def test_whatever_goes_wrong_is_told_and_the_next_are_served(folder, monkeypatch):
+    log = opened(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditLog, "_find_end", lambda _: 1 / 0)
+        with pytest.raises(AuditFailedError):
+            log.add(Entry("request", "x", who="a")).result(10)
+    given_up = log.add(Entry("request", "x", who="b"))
+    given_up.cancel()
+    log.add(Entry("request", "x", who="c")).result(10)
+    log.close()
+    assert whos(folder) == ["a", "b", "c"]
+
+
+def test_entries_that_were_lost_are_counted(folder, monkeypatch):
+    monkeypatch.setattr(audit, "_WAITING", 2)
+    log = opened(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        for name in "abcde":
+            with pytest.raises(AuditFailedError):
+                log.add(Entry("request", "x", who=name)).result(10)
+    log.retry().result(10)
+    log.close()
+    told = [(entry["event"], entry["who"], entry["what"]) for entry in entries(folder)]
+    assert told[0] == ("lost", "", "3 entries that could not be written")
+    assert [who for _, who, _ in told[1:]] == ["d", "e"]
+
+
 def test_many_threads_and_another_process_make_one_chain(folder):
     first, second = opened(folder), opened(folder)
 
@@ -246,6 +298,8 @@ def test_nothing_is_changed_while_nothing_can_be_noted(served, tmp_path, monkeyp
         assert refused.status_code == 507
         assert "audit log" in refused.json()["detail"]
         assert asked("GET", address, "/info/").status_code == 200
+        waits = asked("GET", address, "/ready")
+        assert (waits.status_code, "audit log" in str(waits.json()["missing"])) == (503, True)
     assert asked("DELETE", address, "/scoring/").status_code == 200
     whats = [entry["what"] for entry in entries(audit_dir(tmp_path / ".hepatic"))]
     assert whats == ["DELETE /train/", "DELETE /scoring/"]
