@@ -37,7 +37,7 @@ class Entry:
     """What happened. Never a secret, never what a file holds.
 
     Args:
-        event: ``request``, ``login``, ``login failed``, ``logout``, ``refused`` or ``command``; where the log itself has
+        event: ``request``, ``login``, ``login failed``, ``logout``, ``refused`` or ``command``; where the log has
             a gap, ``damaged`` or ``lost``.
         who: name of the token or account; empty if nobody had to log in, or nobody did.
         by: how they were known; see ``User.by``.
