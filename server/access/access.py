@@ -12,7 +12,7 @@ from pathlib import Path
 from hepatic.errors import BadInputError, HepaticError
 from hepatic.settings import Settings
 from server.access.audit import AuditLog
-from server.access.errors import NoRoleError, TooManyLoginsError, WrongLoginError
+from server.access.errors import IssuerDownError, NoRoleError, TooManyLoginsError, WrongLoginError
 from server.access.limits import Limits
 from server.access.oidc import Issuer
 from server.access.roles import Role
@@ -89,7 +89,20 @@ class Access:
         Raises:
             LoginError: as above.
         """
-        return await self._counted(self._log_in(username, password, address), address)
+        if self.issuer is None or password.startswith(PREFIX) or not username:
+            return await self._counted(self._by_bearer(password), address)
+        wait_s = self.limits.try_login(
+            address
+        )  # passwords can be guessed; API tokens cannot, and are never kept waiting
+        if wait_s:
+            raise TooManyLoginsError(wait_s)
+        try:
+            login = await self._log_in(self.issuer, username, password)
+        except (IssuerDownError, NoRoleError):  # nothing was guessed wrongly
+            self.limits.succeeded(address)
+            raise
+        self.limits.succeeded(address)
+        return login
 
     def begin_session(self, login: Login) -> tuple[str, int]:
         """Return the id of a new browser session, and its length in seconds."""
@@ -105,13 +118,8 @@ class Access:
                 raise TooManyLoginsError(wait_s) from None
             raise
 
-    async def _log_in(self, username: str, password: str, address: str) -> Login:
-        if self.issuer is None or password.startswith(PREFIX) or not username:
-            return await self._by_bearer(password)
-        wait_s = self.limits.blocked(address)  # passwords can be guessed; API tokens cannot, and are never kept waiting
-        if wait_s:
-            raise TooManyLoginsError(wait_s)
-        told = await self.issuer.log_in(username, password)
+    async def _log_in(self, issuer: Issuer, username: str, password: str) -> Login:
+        told = await issuer.log_in(username, password)
         login = await self._by_bearer(told["access_token"])
         return Login(login.user, login.bearer, lasts_s=told.get("expires_in"))
 

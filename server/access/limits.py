@@ -27,7 +27,8 @@ class Limits:
     """
 
     def __init__(self, *, requests: str, logins: str) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._storage)
         self._requests = _read(requests, "HEPATIC_REQUEST_LIMIT")
         self._logins = _read(logins, "HEPATIC_LOGIN_LIMIT")
         self._noted = parse_many(_REFUSALS_NOTED)
@@ -39,6 +40,15 @@ class Limits:
     def failed(self, address: str) -> int:
         """Count a login that failed; return 0, or how many seconds to wait before the next."""
         return self._hit(self._logins, "login", address)
+
+    def try_login(self, address: str) -> int:
+        """Count an attempt before it is known how it ends; return 0, or after how many seconds to come again."""
+        return self.blocked(address) or self.failed(address)
+
+    def succeeded(self, address: str) -> None:
+        """Take an attempt back: it was no wrong login."""
+        for limit in self._logins:
+            self._storage.decr(limit.key_for("login", address))
 
     def blocked(self, address: str) -> int:
         """Return how many seconds an address must still wait before it may try to log in; 0 if it may now."""

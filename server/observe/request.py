@@ -12,7 +12,8 @@ from asgi_correlation_id.context import correlation_id
 from starlette.types import ASGIApp
 
 HEADER = "X-Request-ID"
-_WELL_FORMED = re.compile(r"[0-9A-Fa-f-]{8,64}")  # a UUID or a trace id; no name of a person is one
+_WELL_FORMED = re.compile(r"(?=.*[A-Fa-f])(?:[0-9A-Fa-f]-?){16,64}")
+"""A UUID or a trace id. No name of a person is one, and no number of a patient."""
 
 
 def identified(app: ASGIApp) -> ASGIApp:

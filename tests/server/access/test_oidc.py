@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hepatic.errors import BadInputError
-from hepatic.settings import Settings
-from server.access.errors import IssuerDownError, WrongLoginError
+from hepatic.settings import Settings, settings
+from server.access.access import Access
+from server.access.errors import IssuerDownError, TooManyLoginsError, WrongLoginError
 from server.access.oidc import Issuer
 from server.access.roles import Role
 
@@ -259,6 +260,23 @@ def test_a_server_with_an_issuer_lets_its_people_in(idp, set_up, served):
     assert 1 <= int(waits.headers["retry-after"]) <= 60
     assert idp.asked == []  # nobody guesses passwords through this server
     assert asked("GET", address, "/info/", secret=idp.token()).status_code == 200  # who is in, stays in
+
+
+def test_many_guesses_at_once_are_counted_before_the_issuer_is_asked(idp, set_up, tmp_path):
+    set_up(oidc_issuer=idp.url, login_limit="3/minute")
+    access = Access(tmp_path, settings(), required=True)
+
+    async def guess(password, address="10.0.0.1"):
+        return await access.log_in("k", password, address)
+
+    async def all_at_once():
+        return await asyncio.gather(*(guess("wrong") for _ in range(20)), return_exceptions=True)
+
+    kinds = [type(outcome) for outcome in asyncio.run(all_at_once())]
+    assert (kinds.count(WrongLoginError), kinds.count(TooManyLoginsError)) == (3, 17)
+    assert idp.asked.count("POST /token") == 3
+    for _ in range(5):
+        assert asyncio.run(guess("right", "10.0.0.2")).user.name == "k"  # who is right is not counted
 
 
 def test_a_server_whose_issuer_is_down_says_so_and_does_not_hang(idp, set_up, served):

@@ -107,8 +107,8 @@ def test_people_read_text(served):
 def test_probes_are_not_in_the_log(served):
     address, services, _ = served
     for path in ("health", "ready", "metrics"):
-        requests.get(f"{address}/{path}", headers={"X-Request-ID": "0" * 30}, timeout=10)
-    assert not [e for e in entries(services) if e["request_id"] == "0" * 30]
+        requests.get(f"{address}/{path}", headers={"X-Request-ID": "0f" * 15}, timeout=10)
+    assert not [e for e in entries(services) if e["request_id"] == "0f" * 15]
 
 
 def test_no_log_holds_a_patient_s_name_or_a_token(served, tmp_path):

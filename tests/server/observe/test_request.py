@@ -26,7 +26,19 @@ def test_an_id_that_came_with_the_request_is_kept(server, sent):
     assert requests.get(f"{server}/health", headers={"X-Request-ID": sent}, timeout=10).headers["x-request-id"] == sent
 
 
-@pytest.mark.parametrize("sent", ["Mustermann", "0" * 65, "short", "12345678\tx", "../../12345678"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "Mustermann",
+        "0" * 65,
+        "short",
+        "12345678\tx",
+        "4711081519450508",
+        "19450508-4711-0815-4711",
+        "abcdef01",
+        "../../12345678",
+    ],
+)
 def test_an_id_that_is_none_is_replaced_and_not_logged(server, services, sent):
     given = requests.get(f"{server}/health", headers={"X-Request-ID": sent}, timeout=10).headers["x-request-id"]
     assert given != sent
