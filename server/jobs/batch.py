@@ -92,7 +92,7 @@ class BatchInference:
                 fix="GET /info/ lists the models.",
             )
         given = dict(params or {})
-        tag = _tag(given.get("label_tag"))
+        tag = result_tag(given.get("label_tag"))
         most = given.pop("max_batch_size", 0) or 0
         if isinstance(most, bool) or not isinstance(most, int) or most < 0:
             raise BadInputError(
@@ -175,7 +175,8 @@ class BatchInference:
                     held.settle(image, {"label": label, "tag": tag, "params": info.get("params") or {}})
 
 
-def _tag(asked: Any) -> str:
+def result_tag(asked: Any) -> str:
+    """Return the tag for a model's result: what was asked for, else ``original``; BadInputError if it may not be."""
     if asked is not None and not isinstance(asked, str):
         raise BadInputError("label_tag", expected="a name", came=ascii(asked)[:40], fix="Leave it out.")
     tag = check_tag(asked or ORIGINAL)

@@ -23,6 +23,7 @@ from server.access.user import User, UserDep, signed
 from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
 from server.intake.spool import SpoolingRoute
+from server.jobs.batch import result_tag
 from server.observe.served import observed
 from server.observe.stages import stages_ms
 from server.params import cleaned, parsed
@@ -30,9 +31,6 @@ from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
 
 logger = logging.getLogger(__name__)
 router = APIRouter(route_class=SpoolingRoute, prefix="/infer", tags=["Infer"])
-
-ORIGINAL = "original"
-"""The tag of labels that a model made."""
 
 _POLL_S = 0.25
 _RETRIES = 2  # a request that kills every worker it is given to must not keep the others waiting for long
@@ -68,7 +66,8 @@ async def infer(
     uploads: list[Path] = []
     try:
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
-        save = _is_on(parsed(params).get("save_label")) and "image_id" in asked
+        given = parsed(params)
+        save = result_tag(given.get("label_tag")) if _is_on(given.get("save_label")) and "image_id" in asked else ""
         work = worker.infer_dicom_seg if output is Output.DICOM_SEG else worker.infer
         if save:
             user.require(Role.ANNOTATOR, "save_label")
@@ -142,7 +141,7 @@ async def _finished(request: Request, services: Services, future: Future[Any]) -
 
 
 def _answer(
-    services: Services, user: User, result: dict[str, Any], output: Output, asked: dict[str, Any], save: bool
+    services: Services, user: User, result: dict[str, Any], output: Output, asked: dict[str, Any], save: str
 ) -> Response:
     file = Path(result["file"]) if result["file"] else None
     if file is not None and not file.is_file():
@@ -151,7 +150,7 @@ def _answer(
     if save and file is not None:
         with services.host.storing() as datastore:
             made_by = signed(user, {"model": asked["model"], "params": params})
-            datastore.save_label(asked["image_id"], str(file), ORIGINAL, made_by)
+            datastore.save_label(asked["image_id"], str(file), save, made_by)
 
     def cleanup() -> None:
         services.scratch.discard(file)

@@ -1,5 +1,6 @@
 """A MONAI Label app that knows nothing of hepatic: stock base classes, stock datastore."""
 
+import json
 import logging
 import os
 import tempfile
@@ -61,6 +62,24 @@ class Grade(InferTask):
         return None, {"prediction": {"HCC": 0.93}}
 
 
+class Boxes(InferTask):
+    """A detector: two boxes for 3D Slicer, each with its score."""
+
+    def __init__(self):
+        super().__init__(InferType.DETECTION, ["liver"], 3, "Boxes")
+
+    def is_valid(self):
+        return True
+
+    def __call__(self, request):
+        scores = [0.75, 0.5]
+        boxes = [{"type": "ROI", "controlPoints": [{"label": "liver", "description": str(one)}]} for one in scores]
+        handle, file = tempfile.mkstemp(suffix=".json")
+        os.close(handle)
+        Path(file).write_text(json.dumps({"markups": boxes}))
+        return file, {"label": ["liver"] * 2, "score": scores}
+
+
 class Slow(TrainTask):
     """Prints and sleeps."""
 
@@ -113,7 +132,7 @@ class ForeignApp(MONAILabelApp):
         super().__init__(app_dir, studies, conf, name="foreign", description="Somebody else's app")
 
     def init_infers(self):
-        return {"threshold": Threshold(), "grade": Grade()}
+        return {"threshold": Threshold(), "grade": Grade(), "boxes": Boxes()}
 
     def init_trainers(self):
         return {"slow": Slow(), "other": Slow()}

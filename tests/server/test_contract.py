@@ -5,10 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
+import torch
+from monai.transforms import Flipd
 from starlette.routing import Match
+
+from hepatic.adapters import compat
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = [
@@ -54,3 +59,20 @@ def test_every_operation_says_what_it_does(server):
         for method, operation in operations.items():
             assert operation.get("summary"), f"{method} {path}"
             assert len(operation["summary"]) < 80
+
+
+def test_the_faults_of_stock_classes_that_the_page_tells_of_are_still_there():
+    compat.install()
+    from monailabel.tasks.infer.basic_infer import BasicInferTask
+    from monailabel.transform.writer import DetectionWriter
+
+    flip, data = Flipd(keys="image"), {"image": torch.zeros(1, 2, 2), "pred": torch.zeros(1, 2, 2)}
+    for names in (["Flipd"], [Flipd]):
+        with pytest.raises(TypeError):
+            BasicInferTask.run_invert_transforms(SimpleNamespace(input_key="image"), data, [flip], names)
+    found = {"box": torch.zeros(1, 6), "label": torch.zeros(1), "score": torch.ones(1), "image_path": "a.nrrd"}
+    file, params = DetectionWriter()(found)
+    written = Path(file).read_text()
+    Path(file).unlink()
+    assert "score" not in params
+    assert "score" not in written

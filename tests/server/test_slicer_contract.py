@@ -137,6 +137,22 @@ def test_a_result_is_kept_as_original_when_that_is_asked_for(slicer, tmp_path):
     assert Path(slicer.download_label("case1", "original")).read_bytes() == Path(file).read_bytes()
 
 
+def test_a_result_is_kept_under_the_tag_that_is_asked_for_but_never_as_final(slicer, server):
+    file, _ = slicer.infer("threshold", "case1", dict(SLICER_PARAMS, save_label=True, label_tag="draft"))
+    assert slicer.datastore()["objects"]["case1"]["labels"]["draft"]["info"]["model"] == "threshold"
+    assert Path(slicer.download_label("case1", "draft")).read_bytes() == Path(file).read_bytes()
+    form = {"params": (None, '{"save_label": true, "label_tag": "final"}')}
+    refused = requests.post(f"{server}/infer/threshold", params={"image": "case1"}, files=form, timeout=30)
+    assert refused.status_code == 422
+
+
+def test_the_scores_of_what_was_detected_come_with_it(slicer):
+    file, params = slicer.infer("boxes", "case1", {})
+    assert params["score"] == [0.75, 0.5]
+    shown = json.loads(Path(file).read_text())["markups"]
+    assert [box["controlPoints"][0]["description"] for box in shown] == ["0.75", "0.5"]
+
+
 def test_ohif_gets_the_raw_file(server):
     form = {"params": (None, json.dumps({"result_extension": ".nrrd", "result_compress": False}))}
     url = f"{server}/infer/threshold"
