@@ -175,14 +175,15 @@ class Executor:
             item = self._items.get(future)
             if item is None or item.dropped:
                 return item is not None
-            if item.slot is not None:
-                if kill:
-                    item.dropped = True
-                    item.slot.kill()  # under the lock: the slot cannot have gone on to other work
-                return kill
+            if item.slot is not None and not kill:
+                return False
             item.dropped = True
-            del self._items[future]
-        if not future.cancel():  # it ran once, its worker died, and it waits for another
+            slot = item.slot
+            if slot is None:
+                del self._items[future]
+        if slot is not None:  # it takes no other work any more: its thread replaces a slot whose work was dropped
+            slot.kill()
+        elif not future.cancel():  # it ran once, its worker died, and it waits for another
             future.set_exception(WorkCancelledError("The work was cancelled."))
         return True
 
@@ -258,10 +259,10 @@ class Executor:
                 with self._changed:
                     if not self._open:
                         return None
-                    logger.error("slot %d could not be opened (attempt %d): %s", number, failures, failure)
-                    logger.debug("why slot %d could not be opened", number, exc_info=failure)
                     refused = self._refuse_waiting() if failures >= BUILD_ATTEMPTS and not self._ready else []
                     delay_s = self._retry_delay_s * min(60, 2 ** (failures - 1))
+                logger.error("slot %d could not be opened (attempt %d): %s", number, failures, failure)
+                logger.debug("why slot %d could not be opened", number, exc_info=failure)
                 for item in refused:
                     _resolve(item, failure=NoWorkerError("No worker could be started; the server's log says why."))
                 with self._changed:

@@ -9,6 +9,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,6 +86,7 @@ class LocalSlot:
         self._heard = heard
         self._setup, self._setup_args, self._open_timeout_s = setup, setup_args, open_timeout_s
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._root: psutil.Process | None = None
         self._pipe: Connection | None = None
         self._killed = False
         self._lock = threading.Lock()
@@ -103,6 +105,8 @@ class LocalSlot:
                 raise WorkerLostError("the slot was closed before it was opened")
             process.start()
             self._process, self._pipe = process, ours
+            with suppress(psutil.NoSuchProcess):
+                self._root = psutil.Process(process.pid)
         theirs.close()
         if told is not None and telling is not None and self._heard is not None:
             from server.observe import relay
@@ -134,17 +138,16 @@ class LocalSlot:
         """Kill the process and everything it started."""
         with self._lock:
             self._killed = True
-            process = self._process
-        if process is None or process.pid is None:
-            return
-        kill_tree(process.pid)
-        process.join(timeout=1.0)
+            process, root = self._process, self._root
+        if root is not None:
+            kill_tree(root)
+        if process is not None:
+            process.join(timeout=1.0)
 
 
-def kill_tree(pid: int) -> None:
-    """Kill a process and all its descendants; quiet if they are gone already."""
+def kill_tree(root: psutil.Process) -> None:
+    """Kill a process and all its descendants; quiet if they are gone already, and whoever has its number by now."""
     try:
-        root = psutil.Process(pid)
         family = [*root.children(recursive=True), root]
     except psutil.NoSuchProcess:
         return

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from hepatic.engine.device import training_devices
 from hepatic.settings import settings
 from server.hiding import without_paths
@@ -142,8 +144,9 @@ class Training:
             env=environment,
             start_new_session=True,
         )
+        root = psutil.Process(process.pid)  # not its number: that may be another's once it has ended
         held.line("Starting.")
-        held.on_stop(lambda: kill_tree(process.pid))
+        held.on_stop(lambda: kill_tree(root))
         last, looked = "", time.monotonic()
         before = _stats(trainer)
         try:
@@ -160,7 +163,7 @@ class Training:
                         _advance(held, before, _stats(trainer))
             return process.wait(), last
         finally:
-            kill_tree(process.pid)
+            kill_tree(root)
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     stream.close()

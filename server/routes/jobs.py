@@ -126,10 +126,11 @@ async def _all_changes(jobs: Jobs, revision: int) -> AsyncIterator[bytes]:
     with jobs.changes.listen() as changed:
         while not jobs.changes.closed:
             changed.clear()
-            for job in await run_in_threadpool(jobs.table.changed_since, revision):
+            page = await run_in_threadpool(jobs.table.changed_since, revision)
+            for job in page:
                 revision = job.revision
                 yield _event("job", job.as_json(), str(revision))
-            if not await _woken(changed):
+            if not page and not await _woken(changed):  # else there may be another page
                 yield format_sse_event(comment="still here")
 
 

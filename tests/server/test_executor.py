@@ -111,6 +111,32 @@ def test_running_work_can_be_killed_and_the_next_runs_in_a_new_slot(executor):
     assert following.result(5) == "next"
 
 
+def test_a_slot_that_takes_long_to_kill_keeps_nobody_from_asking():
+    killing = threading.Event()
+
+    class Tough(ThreadSlot):
+        def kill(self):
+            killing.set()
+            time.sleep(0.6)
+            super().kill()
+
+    executor = Executor(Tough, slots=2)
+    try:
+        future, go_on = hold(executor)
+        killer = threading.Thread(target=executor.cancel, args=[future])
+        killer.start()
+        assert killing.wait(5)
+        asked = time.monotonic()
+        assert executor.submit(lambda: "other").result(5) == "other"
+        assert time.monotonic() - asked < 0.3
+        killer.join()
+        with pytest.raises(WorkCancelledError):
+            future.result(5)
+        go_on.set()
+    finally:
+        executor.close()
+
+
 def test_cancelling_what_just_ended_never_hits_the_next(executor):
     for number in range(200):
         future = executor.submit(lambda: None)
@@ -239,6 +265,21 @@ def test_work_that_ends_its_process_every_time_is_given_up(processes):
 def test_a_real_process_is_stopped_when_it_takes_too_long(processes):
     with pytest.raises(WorkTimeoutError):
         processes.submit(time.sleep, 30, timeout_s=0.2).result(20)
+
+
+def test_a_process_that_was_given_the_number_of_a_worker_that_is_gone_is_left_alone(monkeypatch):
+    slot = LocalSlot(os.getpid)
+    slot.open()
+    slot.kill()
+    stranger = psutil.Popen(["sleep", "30"])
+    try:
+        monkeypatch.setattr(slot._process._popen, "pid", stranger.pid)
+        slot.kill()
+        with pytest.raises(psutil.TimeoutExpired):
+            stranger.wait(0.2)
+    finally:
+        stranger.kill()
+        stranger.wait(5)
 
 
 def test_an_interpreter_that_exits_without_closing_does_not_hang():

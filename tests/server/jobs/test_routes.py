@@ -1,5 +1,6 @@
 """Jobs over HTTP: the contract's batch inference, several trainings, the list, the events, the page, the command."""
 
+import asyncio
 import json
 import threading
 import time
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from server.app import create_app
 from server.cli import app as command
 from server.commands.jobs import FAILED
+from server.jobs.runner import Jobs
+from server.routes.jobs import _all_changes
 from server.running import running
 from tests.server.conftest import FOREIGN_APP, write_image
 
@@ -279,6 +282,22 @@ def test_the_events_of_all_jobs_begin_with_what_runs_and_go_on_with_what_changes
     queued = next(number for number, *what in seen if what == [job["id"], "queued"])
     after = next(iter(events(server, "jobs/events", last=queued)))
     assert int(after[1]) > int(queued)
+
+
+def test_however_much_has_changed_is_told_at_once(tmp_path):
+    jobs = Jobs(tmp_path / "jobs.sqlite")
+    for _ in range(450):
+        jobs.table.add("nobody's", {})
+
+    async def told():
+        seen = []
+        async for event in _all_changes(jobs, 1):
+            seen += [event] if b"event: job" in event else []
+            if len(seen) == 449:
+                return seen
+
+    assert len(asyncio.run(asyncio.wait_for(told(), 5))) == 449
+    jobs.close()
 
 
 def test_a_stream_is_forgotten_when_its_client_goes_and_ends_when_the_server_does(tmp_path, flags):
