@@ -19,6 +19,7 @@ from hepatic.adapters import compat
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.settings import settings
 from hepatic.store.names import safe_id
+from server import stock_datastore
 from server.names import is_path_like
 from server.observe.names import NAMES
 
@@ -75,6 +76,7 @@ def load_app(spec: AppSpec, role: Role) -> Any:
         BadInputError: there is no ``main.py``, or no app in it.
     """
     compat.install()
+    stock_datastore.install()
     from monailabel.config import settings as stock
 
     stock.MONAI_LABEL_APP_DIR = spec.app_dir
@@ -90,7 +92,9 @@ def load_app(spec: AppSpec, role: Role) -> Any:
     if not spec.is_remote:
         Path(spec.studies).mkdir(parents=True, exist_ok=True)
     app_class = _app_class(_import_main(Path(spec.app_dir)))
-    return app_class(app_dir=spec.app_dir, studies=spec.studies, conf=dict(spec.conf))
+    app = app_class(app_dir=spec.app_dir, studies=spec.studies, conf=dict(spec.conf))
+    stock_datastore.watch(app.datastore())
+    return app
 
 
 def check_app_dir(app_dir: Path) -> None:
