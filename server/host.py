@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import logging
 import os
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -22,8 +24,13 @@ from hepatic.store.names import safe_id
 from server import stock_datastore
 from server.names import is_path_like
 from server.observe.names import NAMES
+from server.plain import plain
 
 logger = logging.getLogger(__name__)
+
+_INFO_WAIT_S = 0.02
+_DOWNLOADS = 64
+"""Locks that images of a remote datastore share while they are downloaded."""
 
 Role = Literal["server", "worker", "training"]
 """The server watches the studies for changes; a worker leaves it to the server to write down what it finds."""
@@ -181,9 +188,9 @@ class Host:
         self.spec, self._attach = spec, attach
         self.app = load_app(spec, role)
         attach(self.datastore)
-        self._lock: AbstractContextManager[Any] = threading.RLock()
-        if is_shared(self.datastore):
-            self._lock = nullcontext()
+        self._lock = _lock_for(self.datastore)
+        self._downloads = tuple(threading.Lock() for _ in range(_DOWNLOADS))
+        self._told: dict[str, Any] | None = None
 
     def start(self) -> None:
         """Tell the app that it is being served."""
@@ -206,7 +213,7 @@ class Host:
         self._attach(app.datastore())
         before = self.datastore
         self.app = app
-        self._lock = nullcontext() if is_shared(self.datastore) else threading.RLock()
+        self._lock, self._told = _lock_for(self.datastore), None
         self.start()
         watching = getattr(before, "_observer", None)  # of the stock datastore, which never ends it
         if watching is not None:
@@ -218,10 +225,29 @@ class Host:
         return self.app.datastore()
 
     @contextmanager
+    def _locating(self, image_id: str) -> Iterator[Any]:
+        """Hold one image of the datastore: a remote one downloads it when asked where it lies, and only once."""
+        with self._downloads[zlib.crc32(image_id.encode()) % _DOWNLOADS] if self.spec.is_remote else self._lock:
+            yield self.datastore
+
+    @contextmanager
     def storing(self) -> Iterator[Any]:
         """Hold the datastore: the stock one is not made for threads; our own needs no lock."""
         with self._lock:
             yield self.datastore
+
+    def info(self) -> dict[str, Any]:
+        """Return the app's own info, fit for JSON; what it last was while the datastore is busy with something slow."""
+        lock = self._lock
+        if isinstance(lock, nullcontext):
+            return dict(plain(self.app.info()))
+        if not lock.acquire(timeout=-1 if self._told is None else _INFO_WAIT_S):
+            return copy.deepcopy(self._told or {})
+        try:
+            self._told = dict(plain(self.app.info()))
+        finally:
+            lock.release()
+        return copy.deepcopy(self._told)
 
     @property
     def models(self) -> Mapping[str, Any]:
@@ -303,7 +329,7 @@ class Host:
         )
 
     def _image_uri(self, image_id: str) -> str:
-        with self.storing() as datastore:
+        with self._locating(image_id) as datastore:
             try:
                 uri = datastore.get_image_uri(image_id)
             except Exception as missing:
@@ -311,6 +337,10 @@ class Host:
                     raise
                 return ""
         return str(uri) if uri and Path(uri).exists() else ""
+
+
+def _lock_for(datastore: Any) -> threading.RLock | nullcontext[None]:
+    return nullcontext() if is_shared(datastore) else threading.RLock()
 
 
 def is_shared(datastore: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from server.host import Host
-from server.plain import number, plain
+from server.plain import number
 from server.services import ServicesDep
 
 router = APIRouter(prefix="/info", tags=["App"])
@@ -26,8 +26,7 @@ def described(host: Host) -> dict[str, Any]:
     * Every model has a type, a description and labels; the app's labels are a list (OHIF).
     * Training progress is made of numbers (3D Slicer calculates with them).
     """
-    with host.storing():
-        told: dict[str, Any] = plain(host.app.info())
+    told = host.info()
     told.pop("config", None)
     told["labels"] = _names(told.get("labels"))
     for section in ("models", "trainers", "strategies", "scoring", "train_stats", "datastore"):

@@ -1,11 +1,15 @@
 """An app with MONAI Label's own datastore in the server's process: what is slow or damaged there holds up nobody."""
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from server.host import AppSpec, Host
+from server.routes.info import described
 
 from .conftest import FOREIGN_APP, write_image
 
@@ -50,3 +54,42 @@ def test_what_another_process_writes_to_the_datastore_file_is_noticed(host, stud
     while "voxels" not in host.datastore.get_image_info("case0"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_info_answers_with_what_it_last_was_while_the_datastore_is_busy(host):
+    before = described(host)
+    busy, over = threading.Event(), threading.Event()
+
+    def download():
+        with host.storing():
+            busy.set()
+            over.wait(10)
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(download)
+        busy.wait()
+        started = time.monotonic()
+        try:
+            assert described(host) == before
+            assert time.monotonic() - started < 5
+        finally:
+            over.set()
+    host.datastore.save_label("case0", str(host.image_path("case1")), "final", {})
+    assert described(host)["datastore"]["completed"] == 1
+
+
+def test_images_of_a_remote_datastore_are_downloaded_side_by_side_and_each_once(host, monkeypatch):
+    host.spec = SimpleNamespace(is_remote=True)
+    locate, both, downloading = host.datastore.get_image_uri, threading.Barrier(2, timeout=10), []
+
+    def slow(image):
+        if image not in downloading:
+            downloading.append(image)
+            both.wait()
+        return locate(image)
+
+    monkeypatch.setattr(host.datastore, "get_image_uri", slow)
+    with ThreadPoolExecutor() as threads:
+        paths = list(threads.map(host.image_path, ["case0", "case1", "case0"]))
+    assert [path.name for path in paths] == ["case0.nrrd", "case1.nrrd", "case0.nrrd"]
+    assert sorted(downloading) == ["case0", "case1"]
