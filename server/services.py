@@ -212,19 +212,20 @@ class Services:
         while True:
             if time.monotonic() - tidied > _HOUSEKEEPING_S:
                 tidied = time.monotonic()
-                self._tidy()
+                for step in (self.sessions.expire, self.scratch.sweep, self.jobs.prune):
+                    _tried(step)
             if self._ended.wait(_LOOK_S * (12 if self.spec.is_remote else 1)):
                 return
             if self._score:
-                self.scoring.look()
+                _tried(self.scoring.look)
 
-    def _tidy(self) -> None:
-        try:
-            self.sessions.expire()
-            self.scratch.sweep()
-            self.jobs.prune()
-        except OSError:
-            logger.exception("housekeeping failed; it is tried again later")
+
+def _tried(step: Callable[[], object]) -> None:
+    """Do one thing of the house; whatever it fails by must not end the thread that does them all."""
+    try:
+        step()
+    except Exception:
+        logger.exception("housekeeping failed; it is tried again later")
 
 
 class _Opening:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,7 @@ class Training:
 
     def __init__(self, host: Host, folder: Path, jobs: Jobs, on_done: Callable[[Job], None]) -> None:
         self._host, self._folder, self._jobs, self._on_done = host, folder, jobs, on_done
-        jobs.serve(KIND, self._run, slots=_devices())
+        jobs.serve(KIND, self._run, slots=_devices(), forget=self._forget)
 
     def submit(self, request: Mapping[str, Any], *, enqueue: bool = False, asked_by: str = "") -> Job:
         """Ask for a training.
@@ -87,6 +89,10 @@ class Training:
         """Return the training that runs, or else the one asked for last."""
         last = self._jobs.table.jobs(kind=KIND, limit=1)
         return self.running() or (self.record(last[0]) if last else None)
+
+    def _forget(self, id: str) -> None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._folder / id)
 
     def _run(self, held: Held) -> Any:
         """Train; the work of a job."""

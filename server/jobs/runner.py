@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,18 +49,24 @@ class Jobs:
         self._held: dict[int, Held] = {}
         self._slots: list[tuple[str, Work, str]] = []
         self._threads: list[threading.Thread] = []
+        self._forget: dict[str, Callable[[str], None]] = {}
         self._open = True
         if alone and (left := self.table.end_leases()):
             logger.info("%d jobs were running when their server ended; they go on", left)
 
-    def serve(self, kind: str, work: Work, *, slots: Sequence[str] = ("",)) -> None:
+    def serve(
+        self, kind: str, work: Work, *, slots: Sequence[str] = ("",), forget: Callable[[str], None] | None = None
+    ) -> None:
         """Say who does jobs of a kind; before ``start``.
 
         Args:
             kind: of job.
             work: does one.
             slots: the device of each slot; so many run at a time.
+            forget: removes what is left of an old job besides its rows, by its id.
         """
+        if forget is not None:
+            self._forget[kind] = forget
         self._slots += [(kind, work, device) for device in slots]
 
     def slots(self, kind: str) -> int:
@@ -166,7 +172,7 @@ class Jobs:
     def prune(self, *, keep: int = 1000) -> None:
         """Forget the oldest jobs of each kind that have ended."""
         for kind in {kind for kind, _ in self.table.counts()}:
-            self.table.prune(kind, keep=keep)
+            self.table.prune(kind, keep=keep, forget=self._forget.get(kind))
 
     def close(self, timeout_s: float = 15.0) -> None:
         """Stop; what runs is given back to the table and goes on at the next start."""

@@ -384,13 +384,22 @@ class JobTable:
 
     # Housekeeping
 
-    def prune(self, kind: str, *, keep: int) -> int:
-        """Forget all but the newest jobs of a kind that have ended; return how many were forgotten."""
+    def prune(self, kind: str, *, keep: int, forget: Callable[[str], None] | None = None) -> int:
+        """Forget all but the newest jobs of a kind that have ended; return how many were forgotten.
+
+        Args:
+            kind: of job.
+            keep: how many to keep.
+            forget: removes what else there is of a job, by its id; if it fails, the rows stay too.
+        """
         with self._database.write() as connection:
             old = (
                 "SELECT number FROM job WHERE kind = ? AND state IN ('succeeded', 'failed', 'cancelled') "
                 "ORDER BY number DESC LIMIT -1 OFFSET ?"
             )
+            if forget is not None:
+                for (id,) in connection.execute(f"SELECT id FROM job WHERE number IN ({old})", (kind, keep)).fetchall():
+                    forget(id)
             for table, column in (("job_item", "job"), ("job_line", "job"), ("job", "number")):
                 gone = connection.execute(f"DELETE FROM {table} WHERE {column} IN ({old})", (kind, keep)).rowcount
         return gone

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -9,12 +10,14 @@ import requests
 
 from hepatic.engine.device import training_devices
 from hepatic.errors import BadInputError
+from hepatic.store.disk import StorageError
 from server.app import create_app
 from server.hiding import HIDING
 from server.host import AppSpec, Host
 from server.jobs.held import JobFailedError
 from server.jobs.runner import Jobs
 from server.running import running
+from server.services import Services
 from server.training import Training, _environment
 from server.training_told import Told
 from tests.server.conftest import FOREIGN_APP
@@ -203,6 +206,38 @@ def test_who_waits_for_a_training_when_the_server_stops_is_told_that_it_goes_on(
     thread.join(20)
     assert answers[0].status_code == 503
     assert answers[0].json()["detail"] == "The server is stopping; the training goes on at its next start."
+
+
+def test_the_folder_of_a_training_goes_with_its_row(tmp_path, monkeypatch):
+    jobs = Jobs(tmp_path / "jobs.sqlite")
+    host = Host(AppSpec(str(FOREIGN_APP), str(tmp_path / "studies")))
+    training = Training(host, tmp_path / "trainings", jobs, lambda job: None)
+    monkeypatch.setattr(training, "_train", lambda held, folder: (folder / "result.json").write_text("{}"))
+    jobs.start()
+    ids = [jobs.wait(training.submit({"model": "slow"}, enqueue=True).id, 20).id for _ in range(3)]
+    jobs.prune(keep=1)
+    jobs.close()
+    assert [folder.name for folder in (tmp_path / "trainings").iterdir()] == ids[-1:]
+    assert [job.id for job in jobs.table.jobs()] == ids[-1:]
+
+
+def test_housekeeping_goes_on_after_whatever_failed():
+    done, ended = [], threading.Event()
+    ended.set()
+
+    def broken():
+        done.append("broken")
+        raise StorageError("locked")
+
+    house = SimpleNamespace(
+        sessions=SimpleNamespace(expire=broken),
+        scratch=SimpleNamespace(sweep=lambda: done.append("swept")),
+        jobs=SimpleNamespace(prune=lambda: done.append("pruned")),
+        spec=SimpleNamespace(is_remote=False),
+        _ended=ended,
+    )
+    Services._keep_house(house)
+    assert done == ["broken", "swept", "pruned"]
 
 
 def test_lines_of_tracebacks_are_not_told():
