@@ -77,7 +77,7 @@ def test_a_route_that_is_not_in_the_table_is_for_admins():
 @pytest.mark.parametrize("path", ["/health", "/ready", "/auth/", "/login", "/favicon.ico"])
 def test_what_is_asked_before_a_login_is_open_and_tells_nothing_of_studies(locked, path):
     answer = asked("GET", locked, path)
-    assert answer.status_code == 200
+    assert answer.status_code in ((200, 503) if path == "/ready" else (200,))  # 503 while the first worker starts
     assert "case0" not in answer.text
 
 
