@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -129,6 +129,14 @@ class Settings(BaseSettings):
     login_limit: str = Field(
         "5/minute; 20/hour; 100/day", description="Logins that may fail from one address before it has to wait."
     )
+
+    @field_validator("data_dir_name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        path = PureWindowsPath(name)  # knows both separators, and drives
+        if path.anchor or not path.parts or ".." in path.parts:
+            raise ValueError("must lead to a folder below the studies: files move between the two, on one disk")
+        return name
 
     def data_dir(self, studies: Path) -> Path:
         """Return the folder that holds everything hepatic writes about these studies."""

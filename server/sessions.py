@@ -16,7 +16,7 @@ from typing import Any
 from hepatic.errors import NotFoundError
 from hepatic.io.labelmap import write_atomically
 from hepatic.settings import settings
-from hepatic.store.disk import storage, sync_folder
+from hepatic.store.disk import make_folder, storage, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ class Sessions:
         session = Session(session_id, str(folder), str(image), now, now, life_s)
         with storage("keep the session"):
             try:
-                folder.mkdir(parents=True, mode=0o700)
+                make_folder(self._folder)
+                folder.mkdir(mode=0o700)
                 if len(files) == 1:
                     _move(files[0], image)
                 else:

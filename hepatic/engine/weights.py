@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from hepatic.engine.card import ModelCard, State
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.store.disk import make_folder
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class Registry:
     def publish(self, state: Mapping[str, torch.Tensor], card: ModelCard) -> ModelVersion:
         """Write a new version, a candidate; number, time and hash of the card are filled in here."""
         folder = self._task_folder(card.task)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
         try:
             weights = temporary / WEIGHTS
@@ -232,12 +233,12 @@ class Registry:
 
     def _changing(self, task: str) -> FileLock:
         folder = self._task_folder(task)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return FileLock(folder / ".served.lock", timeout=30)
 
     def _write_history(self, task: str, history: list[str]) -> None:
         folder = self._task_folder(task)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _write(folder / SERVED, json.dumps({"history": history}, indent=2))
 
 

@@ -86,7 +86,7 @@ def write_temporary(source: Path, folder: Path, *, suffix: str = "") -> Written:
 
 
 def put_in_place(temporary: Path, target: Path) -> None:
-    """Rename a temporary file in its own folder, and make the new name durable."""
+    """Rename a file in its own folder, and make the new name durable."""
     temporary.replace(target)
     sync_folder(target.parent)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from pathlib import Path, PureWindowsPath
 
-from hepatic.store.disk import storage
+from hepatic.store.disk import make_folder, put_in_place, storage
 from hepatic.store.names import safe_id, stem_of
 
 _SHORTEST = 3
@@ -34,11 +36,15 @@ class Names:
     def use_key(self, file: Path) -> None:
         """Take the key from a file, made if it is not there: then a name has one hash as long as the file is kept."""
         with storage("keep the key of the log's names"):
-            if not file.is_file():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.touch(mode=0o600)
-                file.write_bytes(secrets.token_bytes(16))
-            self._key = file.read_bytes() or self._key
+            if not file.is_file() or not file.stat().st_size:
+                make_folder(file.parent)
+                handle, temporary = tempfile.mkstemp(dir=file.parent)  # readable for this user only
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(secrets.token_bytes(16))
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                put_in_place(Path(temporary), file)
+            self._key = file.read_bytes()
 
     def remember(self, *names: str) -> None:
         """Hide these from now on: ids, file names and paths, with and without suffix, as they came and made safe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 
 from hepatic.errors import NotFoundError
+from server.executor import QueueFullError
 from server.plain import plain
 from server.services import ServicesDep
 
 router = APIRouter(prefix="/datastore", tags=["Datastore"])
+_writing = threading.Lock()
 
 
 class Extent(StrEnum):
@@ -38,9 +41,14 @@ def read(services: ServicesDep, output: Extent = Extent.STATS) -> Any:
 
 @router.get("/dataset", summary="Images and finished labels as one ZIP file")
 def dataset(services: ServicesDep, limit_cases: int | None = None) -> FileResponse:
-    """Answer 404 while nothing is labelled."""
-    with services.host.storing() as datastore:
-        archive = Path(datastore.get_dataset_archive(limit_cases)) if datastore.datalist() else None
+    """Answer 404 while nothing is labelled, and 503 while another one is written: each may fill the disk."""
+    if not _writing.acquire(blocking=False):
+        raise QueueFullError("Another archive of the dataset is being written. Try again in a moment.")
+    try:
+        with services.host.storing() as datastore:
+            archive = Path(datastore.get_dataset_archive(limit_cases)) if datastore.datalist() else None
+    finally:
+        _writing.release()
     if archive is None or not archive.is_file():
         raise NotFoundError("the dataset", expected="labelled images", came="none", fix="Label some images first.")
     return FileResponse(

@@ -71,7 +71,8 @@ def remove(services: ServicesDep, model: str) -> dict[str, Any]:
     """The file is kept under another name beside the old one."""
     file = _present(services, model)
     _refuse_version(file)
-    file.rename(file.with_name(f"{file.name}.{datetime.now().astimezone():%Y%m%d_%H%M%S}.deleted"))
+    with storage("take the weights away"):
+        put_in_place(file, file.with_name(f"{file.name}.{datetime.now().astimezone():%Y%m%d_%H%M%S}.deleted"))
     return {}
 
 

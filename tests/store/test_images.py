@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydantic import ValidationError
 from pydicom.uid import generate_uid
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.io.header import header
 from hepatic.io.refusal import NotAnImageError
+from hepatic.settings import Settings
 from hepatic.store.disk import StorageError
 from hepatic.store.folder import Store
 from hepatic.store.scan import Scanner
@@ -339,6 +341,13 @@ def test_an_image_that_cannot_be_moved_away_as_a_whole_stays_whole(tmp_path: Pat
         assert later.labels.labelled("final") == [uids["ct"]]
     store.remove_image(uids["ct"])
     assert len([file for file in (store.data / "removed").rglob("IM*") if file.is_file()]) == 3
+
+
+@pytest.mark.parametrize("name", ["/mnt/x", "../x", "a/../../x", "C:\\x", "", "."])
+def test_the_data_folder_lies_below_the_studies(name: str) -> None:
+    with pytest.raises(ValidationError, match="below the studies"):
+        Settings(data_dir_name=name)
+    assert Settings(data_dir_name=".data").data_dir(Path("/studies")) == Path("/studies/.data")
 
 
 @dataclass(frozen=True)

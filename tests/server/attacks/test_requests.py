@@ -11,6 +11,7 @@ import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from hepatic.store.archive import write_archive
 from tests.server.attacks.conftest import image, raw
 
 MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
@@ -179,6 +180,33 @@ def test_whatever_object_is_said_nothing_fails(attacked, base, said):
     if saved.ok:
         assert requests.get(f"{label}/info?label=case&tag=odd", timeout=10).ok
         assert requests.delete(f"{label}?id=case&tag=odd", timeout=10).ok
+
+
+def test_one_archive_of_the_dataset_is_written_at_a_time(attacked, base, monkeypatch):
+    sent, label = (base / "studies" / "case.nrrd").read_bytes(), f"{attacked}/datastore/label"
+    assert requests.put(f"{label}?image=case&tag=final", files={"label": ("l.nrrd", sent)}, timeout=20).ok
+    going_on, answers = threading.Event(), []
+
+    def write_slowly(*given, **options):
+        going_on.wait(20)
+        return write_archive(*given, **options)
+
+    def fetch():
+        answers.append(requests.get(f"{attacked}/datastore/dataset", timeout=30))
+
+    monkeypatch.setattr("hepatic.adapters.datastore.write_archive", write_slowly)
+    threads = [threading.Thread(target=fetch) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 15
+    while len(answers) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    going_on.set()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [503] * 4 + [200]
+    assert all("Retry-After" in answer.headers for answer in answers[:4])
+    assert requests.delete(f"{label}?id=case&tag=final", timeout=10).ok
 
 
 def test_slow_uploads_keep_nobody_waiting(attacked, base):

@@ -93,6 +93,15 @@ def test_the_hash_of_a_name_needs_a_key_that_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "log.key").stat().st_mode & 0o077 == 0
 
 
+def test_a_key_that_a_crash_left_empty_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "log.key").touch()
+    one, again = Names(), Names()
+    one.use_key(tmp_path / "log.key")
+    again.use_key(tmp_path / "log.key")
+    assert one.hidden("Anna") == again.hidden("Anna")
+    assert [path.name for path in tmp_path.iterdir()] == ["log.key"]
+
+
 def test_only_so_many_names_are_kept() -> None:
     names = Names()
     names.remember(*(f"image{number}" for number in range(5000)))
