@@ -27,7 +27,7 @@ from server.jobs.runner import Jobs
 from server.observe import relay
 from server.observe.log import ServerLog
 from server.observe.metrics import Metrics
-from server.observe.names import NAMES, Known
+from server.observe.names import NAMES, Known, Listed
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
 from server.slot import LocalSlot, RemoteError, Slot, Work
@@ -84,6 +84,7 @@ class Services:
         self.inspector = Inspector()
         self.uploads = Uploads(self.scratch, self.inspector)
         self._known: Known | None = None
+        self._listed = Listed()
         try:
             self.host = Host(spec, attach=self._attach)
         except BaseException:
@@ -168,7 +169,16 @@ class Services:
         if is_shared(datastore):
             datastore.check_label = self.inspector.label
             self._known = datastore.store.images.known
-            NAMES.ask(self._known)
+        else:
+            self._known = self._listed.known
+            self._list_names(datastore)
+        NAMES.ask(self._known)
+
+    def _list_names(self, datastore: Any) -> None:
+        try:
+            self._listed.take([str(id) for id in datastore.list_images()])
+        except Exception as failure:  # of a datastore elsewhere
+            logger.warning("the images could not be listed (%s); the log hides those it knows", type(failure).__name__)
 
     def _forget_names(self) -> None:
         if self._known is not None:
@@ -216,6 +226,9 @@ class Services:
                     _tried(step)
             if self._ended.wait(_LOOK_S * (12 if self.spec.is_remote else 1)):
                 return
+            if not is_shared(self.host.datastore):
+                with self.host.storing() as datastore:
+                    self._list_names(datastore)
             if self._score:
                 _tried(self.scoring.look)
 

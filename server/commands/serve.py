@@ -81,12 +81,20 @@ def serve(
     stock = stock_environment()
     for sentence in without_effect(os.environ):
         logger.warning("%s", sentence)
+    origins = tuple(address.rstrip("/") for address in origin or stock.origins)
+    if "*" in origins and not required:
+        raise BadInputError(
+            "--origin",
+            expected="the origins of viewers by name, where no login is needed",
+            came="*: any web page could read the images through a browser on this machine",
+            fix="Name them, such as http://localhost:3000, or add --auth.",
+        )
     application = create_app(
         folder,
         studies,
         conf={**stock.conf, **pairs(conf, "--conf")},
         hosts=("*",) if required and (proxies or not local) else (host,),
-        origins=tuple(address.rstrip("/") for address in origin or stock.origins),
+        origins=origins,
         auth=required,
         behind_proxy=bool(proxies),
     )

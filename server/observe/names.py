@@ -93,5 +93,27 @@ class Names:
         return text
 
 
+class Listed:
+    """The ids of a datastore that can only list all of them; asked for seldom, and never while something is logged."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._by_word: dict[str, list[str]] = {}
+
+    def take(self, ids: Collection[str]) -> None:
+        """Know these from now on, and no others."""
+        if list(ids) == self._ids:
+            return
+        by_word: dict[str, list[str]] = {}
+        for id in ids:
+            if word := _WORD.search(id):
+                by_word.setdefault(word[0], []).append(id)
+        self._ids, self._by_word = list(ids), by_word
+
+    def known(self, words: Collection[str]) -> list[str]:
+        """Return the ids that begin with one of the words; an id may have spaces in it."""
+        return [id for word in words for id in self._by_word.get(word, ())]
+
+
 NAMES = Names()
 """One for the process, as ``server.hiding.HIDING`` is."""

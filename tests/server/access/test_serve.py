@@ -94,6 +94,12 @@ def test_monai_labels_own_switch_asks_for_a_login(serve, set_up, monkeypatch):
     assert serve()["access"].required
 
 
+def test_pages_of_any_origin_are_served_only_to_who_logs_in(serve):
+    with pytest.raises(BadInputError, match="--origin"):
+        serve("--origin", "*", token=False)
+    assert serve("--origin", "*", "--auth")["access"].required
+
+
 def test_a_trusted_proxy_is_believed_and_asks_for_a_login(serve):
     handed = serve("--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.0.0.0/8")
     assert handed["access"].required

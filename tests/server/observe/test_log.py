@@ -104,6 +104,17 @@ def test_people_read_text(served):
     assert len(requests.get(f"{address}/logs/?text=true&lines=2", timeout=10).text.splitlines()) == 2
 
 
+def test_the_images_of_any_datastore_are_known_from_the_start(tmp_path, flags):
+    write_image(tmp_path / "Kowalski_Jan.nrrd")
+    write_image(tmp_path / "Nowak Ewa.nrrd")
+    app = create_app(FOREIGN_APP, tmp_path, score_in_background=False)
+    with running(app):
+        logging.getLogger("foreign").info("Random: Selected Image: Kowalski_Jan, then Nowak Ewa.")
+        told = app.state.services.log.tail(500)
+    assert "Selected Image: #" in told
+    assert not [name for name in ("Kowalski", "Nowak", "Ewa") if name in told]
+
+
 def test_probes_are_not_in_the_log(served):
     address, services, _ = served
     for path in ("health", "ready", "metrics"):
