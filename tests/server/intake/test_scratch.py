@@ -20,7 +20,7 @@ time.sleep(60)
 
 def started(parent):
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(parent)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", HOLD, str(parent)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
     )
     return process, Path(process.stdout.readline().strip())
 
