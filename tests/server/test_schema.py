@@ -4,10 +4,12 @@
 """
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import schemathesis
 import SimpleITK
 from hypothesis import HealthCheck, Phase, given, settings
@@ -33,6 +35,8 @@ def declared(tmp_path_factory):
     studies = tmp_path_factory.mktemp("studies")
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.zeros((4, 8, 8), np.uint8)), str(studies / "case.nrrd"))
     with running(create_app(TINY_APP, studies, score_in_background=False, max_upload_mib=2)) as address:
+        while requests.get(f"{address}/ready", timeout=10).status_code != 200:  # a worker that starts is no fault
+            time.sleep(0.1)
         yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
