@@ -1,5 +1,6 @@
 """A running server over the foreign app, and the client that 3D Slicer uses."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -87,4 +88,6 @@ def handed_over(monkeypatch):
         server.started = True
 
     monkeypatch.setattr(Server, "run", run)
-    return configs
+    handlers = logging.root.handlers[:]
+    yield configs
+    logging.root.handlers[:] = handlers  # the terminal's: it would write into what later commands say

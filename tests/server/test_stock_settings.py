@@ -208,4 +208,4 @@ def test_what_the_app_reads_reaches_it(tmp_path):
     environment = {**os.environ, **off, "MONAI_LABEL_DATASTORE_FILE_EXT": '["*.png"]'}
     command = [sys.executable, "-c", code, str(FOREIGN_APP), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
-    assert done.stdout.strip() == "2 {} {} {} ['a']", done.stderr[-2000:]
+    assert done.stdout.strip() == "3 {} {} {} ['a']", done.stderr[-2000:]

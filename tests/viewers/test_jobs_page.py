@@ -1,8 +1,6 @@
 """The page of jobs in a real browser: its script runs under its own policy, and shows what there is."""
 
-import os
 import re
-import subprocess
 
 import pytest
 import requests
@@ -10,14 +8,10 @@ import requests
 from server.app import create_app
 from server.running import running
 
+from .browser import browsing
 from .conftest import ROOT
 
 pytestmark = pytest.mark.viewer
-
-QUIET = (
-    "--no-sandbox", "--headless", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +25,10 @@ def test_it_shows_what_runs_waits_and_failed_with_bars_and_buttons(foreign, tool
     requests.post(f"{foreign}/train/slow?run_sync=true", json={"fail": "<b>odd</b>"}, timeout=60)
     requests.post(f"{foreign}/train/slow", json={"max_epochs": 200, "sleep_s": 0.3}, timeout=10)
     requests.post(f"{foreign}/train/other?enqueue=true", json={}, timeout=10)
-    browser = tool("chromium", "chromium")
-    command = [str(browser), *QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--timeout=4000", "--dump-dom"]
-    shown = subprocess.run(
-        [*command, f"{foreign}/jobs"],
-        capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "HOME": str(tmp_path)},
-    ).stdout  # fmt: skip
+    with browsing(tool("chromium", "chromium"), tmp_path) as browser:
+        browser.open(f"{foreign}/jobs")
+        browser.until("document.querySelectorAll('h2').length >= 3 && document.body.innerText.includes('broke')")
+        shown = browser.run("document.documentElement.outerHTML")
     assert re.findall(r"<h2>(.*?)</h2><span class=\"state (\w+)\">", shown) == [
         ("Training other", "queued"),
         ("Training slow", "running"),
