@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from hepatic.errors import BadInputError, NotFoundError
+from hepatic.errors import BadInputError
 from hepatic.store.names import check_tag
 from server import worker
 from server.executor import Executor
@@ -18,6 +18,7 @@ from server.jobs.held import Held, JobFailedError
 from server.jobs.items import go_through
 from server.jobs.job import Job
 from server.jobs.runner import Jobs
+from server.names import check_listed
 from server.params import cleaned
 
 logger = logging.getLogger(__name__)
@@ -84,13 +85,7 @@ class BatchInference:
             NotFoundError: there is no such model or image.
             BadInputError: a parameter does not suit.
         """
-        if model not in self._host.models:
-            raise NotFoundError(
-                "the model",
-                expected=", ".join(sorted(self._host.models)) or "a model",
-                came="a name that is not among them",
-                fix="GET /info/ lists the models.",
-            )
+        check_listed("the model", model, self._host.models, fix="GET /info/ lists the models.")
         given = dict(params or {})
         tag = result_tag(given.get("label_tag"))
         most = given.pop("max_batch_size", 0) or 0

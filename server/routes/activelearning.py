@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 
-from hepatic.errors import NotFoundError
 from server.access.guard import give_pass
 from server.access.user import UserDep
+from server.names import check_listed
 from server.params import for_strategy
 from server.plain import plain
 from server.services import ServicesDep
@@ -29,13 +29,7 @@ def next_sample(
 ) -> dict[str, Any]:
     """Answer with the image's id, path and what is known of it; with ``{}`` when nothing is left."""
     host = services.host
-    if strategy not in host.strategies:
-        raise NotFoundError(
-            "the strategy",
-            expected=", ".join(sorted(host.strategies)) or "a strategy",
-            came="a name that is not among them",
-            fix="GET /info/ lists them.",
-        )
+    check_listed("the strategy", strategy, host.strategies, fix="GET /info/ lists them.")
     asked = for_strategy(params)
     with host.storing() as datastore:
         sample = host.app.next_sample({**asked, "strategy": strategy})

@@ -24,6 +24,7 @@ from server.answer import MultipartResponse, media_type_of, sent_name
 from server.executor import Priority
 from server.intake.spool import SpoolingRoute
 from server.jobs.batch import result_tag
+from server.names import check_listed
 from server.observe.served import observed
 from server.observe.stages import stages_ms
 from server.params import cleaned, parsed
@@ -96,13 +97,7 @@ def _prepare(
     uploads: list[Path],
 ) -> dict[str, Any]:
     """Return the request for the app; files it needs are written and noted in ``uploads``."""
-    if model not in services.host.models:
-        raise NotFoundError(
-            "the model",
-            expected=", ".join(sorted(services.host.models)) or "a model",
-            came="a name that is not among them",
-            fix="GET /info/ lists the models.",
-        )
+    check_listed("the model", model, services.host.models, fix="GET /info/ lists the models.")
     asked = cleaned(parsed(params))
     asked["model"] = model
     services.executor.check_room()  # before an upload is stored and read

@@ -14,7 +14,7 @@ from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.disk import make_folder, put_in_place, storage, write_temporary
 from server.intake.spool import SpoolingRoute
 from server.intake.uploads import WEIGHTS_SUFFIXES
-from server.names import suffix_of
+from server.names import check_listed, suffix_of
 from server.plain import plain
 from server.services import Services, ServicesDep
 
@@ -78,13 +78,7 @@ def remove(services: ServicesDep, model: str) -> dict[str, Any]:
 
 def _file(services: Services, model: str) -> Path | None:
     host = services.host
-    if model not in host.models:
-        raise NotFoundError(
-            "the model",
-            expected=", ".join(sorted(host.models)) or "a model",
-            came="a name that is not among them",
-            fix="GET /info/ lists the models.",
-        )
+    check_listed("the model", model, host.models, fix="GET /info/ lists the models.")
     file = host.app.model_file(model, validate=False)
     return Path(file) if file else None
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, HTTPException
 from starlette.concurrency import run_in_threadpool
 
-from hepatic.errors import NotFoundError
 from server.access.user import UserDep
 from server.executor import WorkCancelledError
 from server.jobs.job import Job
+from server.names import check_listed
 from server.params import asker, cleaned
 from server.services import Services, ServicesDep
 
@@ -58,13 +58,7 @@ async def start(services: ServicesDep, user: UserDep, params: Params = None, run
 @router.post("/{method}", summary="Run one scoring method", response_model=None)
 async def run(services: ServicesDep, user: UserDep, method: str, params: Params = None, run_sync: bool = False) -> Any:
     """Answer with its record, or with ``run_sync`` with what the method returned, by image where it goes by image."""
-    if method not in services.host.scoring_methods:
-        raise NotFoundError(
-            "the scoring method",
-            expected=", ".join(sorted(services.host.scoring_methods)) or "a method",
-            came="a name that is not among them",
-            fix="GET /info/ lists them.",
-        )
+    check_listed("the scoring method", method, services.host.scoring_methods, fix="GET /info/ lists them.")
     options = await _options(services, params or {})
     images = options.pop("images", None)
     job = await run_in_threadpool(services.scoring.submit, method, options, images, asked_by=asker(user, params))

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, HTTPException
 from starlette.concurrency import run_in_threadpool
 
-from hepatic.errors import NotFoundError
 from server.access.user import User, UserDep
 from server.executor import WorkCancelledError
 from server.jobs.job import Job, stopped
 from server.jobs.table import JobRunningError
+from server.names import check_listed
 from server.params import asker, cleaned
 from server.services import Services, ServicesDep
 
@@ -39,7 +39,7 @@ async def start_several(
     trainers = services.host.trainers
     named = {name: options for name, options in (params or {}).items() if isinstance(options, dict)}
     for name in named:
-        _checked(services, name)
+        _check(services, name)
     common = {key: value for key, value in (params or {}).items() if key not in named}
     answers: dict[str, Any] = {}
     jobs: dict[str, Job] = {}
@@ -66,7 +66,7 @@ async def start(
     enqueue: bool = False,
 ) -> Any:
     """Answer with its record, or with ``run_sync`` with what the trainer returned; 429 while another runs."""
-    _checked(services, model)
+    _check(services, model)
     try:
         job = await _submitted(services, user, model, params, enqueue=enqueue)
     except JobRunningError as busy:
@@ -81,14 +81,8 @@ def stop(services: ServicesDep) -> dict[str, Any] | None:
     return None if job is None else services.training.record(job)
 
 
-def _checked(services: Services, model: str) -> None:
-    if model not in services.host.trainers:
-        raise NotFoundError(
-            "the trainer",
-            expected=", ".join(sorted(services.host.trainers)) or "a trainer",
-            came="a name that is not among them",
-            fix="GET /info/ lists the trainers.",
-        )
+def _check(services: Services, model: str) -> None:
+    check_listed("the trainer", model, services.host.trainers, fix="GET /info/ lists the trainers.")
 
 
 async def _submitted(
