@@ -93,9 +93,11 @@ class LocalSlot:
 
     def open(self) -> None:
         """Start the process and run ``setup`` in it."""
-        # Threads of torch that wait for each other sleep instead of spinning: where other processes want the cores too
-        # (the server's own among them), spinning made an inference take ten times as long.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        # Threads of torch that wait for each other spin for some microseconds and then sleep. Left to itself, libgomp
+        # spins for milliseconds: where other processes want the cores too (the server's own among them), an inference
+        # took ten times as long; asleep at once, a small network takes half as long again (docs/adr/0011).
+        if "OMP_WAIT_POLICY" not in os.environ:
+            os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         told, telling = context.Pipe(duplex=False) if self._heard else (None, None)

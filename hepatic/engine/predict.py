@@ -18,6 +18,7 @@ from torch import nn
 from hepatic.engine.cache import BoundedCache, Budget
 from hepatic.engine.card import ModelCard
 from hepatic.engine.device import LAYOUTS, choose_device, place
+from hepatic.engine.fold import fold_batch_norms
 from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import NotFoundError
 from hepatic.geometry import Grid
@@ -111,6 +112,7 @@ class Predictor:
                 loaded = self._models.get(task.name)
                 if loaded is None or loaded.card.version != served.version:
                     loaded = load_model(task, served, self.device)
+                    fold_batch_norms(loaded.network)
                     self._models[task.name] = loaded
         return loaded
 
