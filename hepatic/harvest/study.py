@@ -1,0 +1,129 @@
+"""A multi-phase CT study, ready for detection and for being looked at: every phase on one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatic.geometry import Grid
+
+
+class Phase(StrEnum):
+    """Contrast phases, in the order in which they are scanned and shown."""
+
+    NC = "nc"
+    ARTERIAL = "arterial"
+    VENOUS = "venous"
+    DELAYED = "delayed"
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseVolume:
+    """One phase of a study in the study's frame.
+
+    Attributes:
+        phase: which.
+        image_id: of the series, in the datastore.
+        hu: (K, J, I) int16, carried onto the study's grid along ``warp``; -1024 where nothing was scanned.
+        told_by: how the phase is known: ``picture``, ``tags`` or both, such as ``picture+tags``.
+        registered: how it was brought into place: ``reference``, ``convexadam``, ``bspline`` or ``none`` (a fall-back).
+    """
+
+    phase: Phase
+    image_id: str
+    hu: NDArray[np.int16]
+    told_by: str
+    registered: str
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedStudy:
+    """A study whose phases lie on the grid of one of them, the reference: the venous one where there is one.
+
+    Attributes:
+        study_uid: StudyInstanceUID.
+        patient_id: PatientID.
+        reference: phase whose grid all share.
+        grid: that grid; index to LPS millimetres.
+        phases: those that are there; a missing one is missing.
+        liver: (K, J, I) bool on the grid, lesions not cut out of it.
+        warnings: in words for the reader, such as a registration that was given up.
+        content: hash of the series and settings it was made from; names it in caches.
+    """
+
+    study_uid: str
+    patient_id: str
+    reference: Phase
+    grid: Grid
+    phases: Mapping[Phase, PhaseVolume]
+    liver: NDArray[np.bool_]
+    warnings: tuple[str, ...] = ()
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A box that a detector proposed in one phase.
+
+    Attributes:
+        phase: in which.
+        box: (x, y, z, x, y, z), LPS millimetres in the study's frame.
+        score: in [0, 1].
+    """
+
+    phase: Phase
+    box: tuple[float, float, float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A possible lesion of a study, merged from what the phases proposed.
+
+    Attributes:
+        uid: DICOM UID (2.25...), its tracking UID; the same whenever the same model proposes the same box.
+        box: (x, y, z, x, y, z), LPS millimetres in the study's frame.
+        score: of its best proposal, in [0, 1].
+        lineage: the proposals it was merged from, the best first.
+        model: name of the task.
+        model_hash: SHA-256 of the weights.
+        key_slice: index k on the study's grid.
+    """
+
+    uid: str
+    box: tuple[float, float, float, float, float, float]
+    score: float
+    lineage: tuple[Proposal, ...]
+    model: str
+    model_hash: str
+    key_slice: int
+
+
+@dataclass(frozen=True)
+class ProposedStudy:
+    """What is known of a study once a detector has seen it.
+
+    Attributes:
+        study_uid, patient_id: DICOM's.
+        reference: phase whose frame the boxes lie in.
+        image_ids: series by phase.
+        candidates: up to ten, the best score first.
+        warnings: as ``PreparedStudy``.
+        size: (i, j, k) of the study's grid.
+        affine: 4 x 4 of the study's grid, rows.
+        content: as ``PreparedStudy``.
+    """
+
+    study_uid: str
+    patient_id: str
+    reference: Phase
+    image_ids: Mapping[Phase, str]
+    candidates: tuple[Candidate, ...]
+    size: tuple[int, int, int]
+    affine: tuple[tuple[float, ...], ...]
+    warnings: tuple[str, ...] = ()
+    content: str = field(default="")
