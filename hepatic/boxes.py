@@ -30,8 +30,10 @@ def from_voxels(corners: NDArray[np.floating] | Sequence[Sequence[float]], grid:
             is the first voxel, whose centre lies at index 0.
         grid: what they are voxels of.
     """
-    given = np.asarray(corners, np.float64).reshape(-1, 2, 3)[..., ::-1] - 0.5  # to continuous (i, j, k) of the edges
-    return _around(np.asarray(given, np.float64), grid.affine)
+    given: NDArray[np.float64] = (
+        np.asarray(corners, np.float64).reshape(-1, 2, 3)[..., ::-1] - 0.5
+    )  # to continuous (i, j, k) of the edges
+    return _around(given, grid.affine)
 
 
 def to_voxels(boxes: Boxes, grid: Grid) -> Annotated[NDArray[np.float64], "(N, 6)"]:
