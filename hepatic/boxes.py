@@ -30,10 +30,8 @@ def from_voxels(corners: NDArray[np.floating] | Sequence[Sequence[float]], grid:
             is the first voxel, whose centre lies at index 0.
         grid: what they are voxels of.
     """
-    given: NDArray[np.float64] = (
-        np.asarray(corners, np.float64).reshape(-1, 2, 3)[..., ::-1] - 0.5
-    )  # to continuous (i, j, k) of the edges
-    return _around(given, grid.affine)
+    edges = np.asarray(corners, np.float64).reshape(-1, 2, 3)[..., ::-1] - 0.5  # in continuous (i, j, k)
+    return _around(edges, grid.affine)
 
 
 def to_voxels(boxes: Boxes, grid: Grid) -> Annotated[NDArray[np.float64], "(N, 6)"]:
@@ -79,8 +77,8 @@ def kept_by_nms(boxes: Boxes, scores: NDArray[np.floating], *, max_iou: float, m
     return [int(index) for index in kept]
 
 
-def _around(corners: NDArray[np.float64], affine: NDArray[np.float64]) -> NDArray[np.float64]:
+def _around(corners: NDArray[np.floating], affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Carry boxes (N, 2, 3) along an affine map and return the axis-aligned boxes around them, (N, 6)."""
     half = (corners[:, 1] - corners[:, 0]) / 2 @ np.abs(affine[:3, :3]).T
     middle = corners.mean(axis=1) @ affine[:3, :3].T + affine[:3, 3]
-    return np.concatenate([middle - np.abs(half), middle + np.abs(half)], axis=1)
+    return np.asarray(np.concatenate([middle - np.abs(half), middle + np.abs(half)], axis=1), np.float64)
