@@ -77,7 +77,7 @@ def kept_by_nms(boxes: Boxes, scores: NDArray[np.floating], *, max_iou: float, m
     return [int(index) for index in kept]
 
 
-def _around(corners: NDArray[np.floating], affine: NDArray[np.float64]) -> NDArray[np.float64]:
+def _around(corners: NDArray[np.floating], affine: NDArray[np.floating]) -> NDArray[np.float64]:
     """Carry boxes (N, 2, 3) along an affine map and return the axis-aligned boxes around them, (N, 6)."""
     half = (corners[:, 1] - corners[:, 0]) / 2 @ np.abs(affine[:3, :3]).T
     middle = corners.mean(axis=1) @ affine[:3, :3].T + affine[:3, 3]
