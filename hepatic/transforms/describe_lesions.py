@@ -8,6 +8,8 @@ from typing import Any
 
 from skimage.measure import label, regionprops
 
+from hepatic.transforms.key_frame_labelmap import extent
+
 
 @dataclass(frozen=True)
 class DescribeLesions:
@@ -27,8 +29,10 @@ class DescribeLesions:
         """Add ``facts["lesions"]``."""
         frame = sample["facts"]["key_frame"]
         spacing_mm = sample["source"].pixel_spacing_mm
-        components = label(sample["labelmap"][frame] == self.value)
-        regions = regionprops(components, intensity_image=sample["confidence"][self.value - 1])
+        mask = sample["labelmap"][frame] == self.value
+        filled = extent(mask)
+        y, x = filled[0].start, filled[1].start
+        regions = regionprops(label(mask[filled]), intensity_image=sample["confidence"][self.value - 1][filled])
         lesions = []
         for region in sorted(regions, key=lambda r: -r.area):
             top, left, bottom, right = region.bbox
@@ -38,8 +42,8 @@ class DescribeLesions:
                     "frame": frame,
                     "size_px": round(float(region.equivalent_diameter_area), 1),
                     "size_mm": None if area_mm2 is None else round(math.sqrt(4 * area_mm2 / math.pi), 1),
-                    "box_px": [left, top, right - 1, bottom - 1],
-                    "centre_px": [round(float(region.centroid[1]), 1), round(float(region.centroid[0]), 1)],
+                    "box_px": [x + left, y + top, x + right - 1, y + bottom - 1],
+                    "centre_px": [round(x + float(region.centroid[1]), 1), round(y + float(region.centroid[0]), 1)],
                     "score": round(float(region.intensity_mean), 3),
                 }
             )

@@ -39,10 +39,22 @@ class KeyFrameLabelmap:
         return {**sample, "labelmap": labelmap, "confidence": confidence}
 
 
+def extent(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[slice, slice]:
+    """Return the rows and columns between which a mask (H, W) holds anything; empty slices if it holds nothing.
+
+    Components of a tumour are found in what it fills instead of in the whole picture: several times as fast.
+    """
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    if not spans[0].size:
+        return slice(0, 0), slice(0, 0)
+    (top, bottom), (left, right) = ((int(span[0]), int(span[-1]) + 1) for span in spans)
+    return slice(top, bottom), slice(left, right)
+
+
 def _without_specks(mask: np.ndarray[Any, np.dtype[np.bool_]], area: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    components, count = ndimage.label(mask)
-    if not count:
-        return mask
+    kept, filled = np.zeros_like(mask), extent(mask)
+    components, count = ndimage.label(mask[filled])
     keep = np.bincount(components.ravel(), minlength=count + 1) >= area
     keep[0] = False
-    return np.asarray(keep[components])
+    kept[filled] = keep[components]
+    return kept
