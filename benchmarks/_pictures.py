@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import infer_tasks
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.io.image import Cine, Labelmap
@@ -20,20 +19,19 @@ from hepatic.io.labelmap import read_labelmap
 from hepatic.io.read import read
 from hepatic.labels import STRUCTURES
 from hepatic.metrics import dice
-from hepatic.tasks.discover import discover_tasks
+from infer_tasks.dsa_ltdnet import TASK
 from sample_data.write import write_dsa
 
 FIRST_SEED, RUNS = 0, 3
 
 
 def main() -> None:
-    task = discover_tasks(infer_tasks)["dsa_ltdnet"]
     figure = Figure(figsize=(12, 3.2 * RUNS), layout="constrained")
     rows = figure.subplots(RUNS, 3)
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor(Registry(Path(folder) / "models", shipped=Path("apps/hepatic/models")), device="cpu")
         for axes, run in zip(rows, write_dsa(Path(folder), RUNS, seed=FIRST_SEED), strict=True):
-            found = predictor.predict(task, run.image)
+            found = predictor.predict(TASK, run.image)
             cine, truth = read(run.image), read_labelmap(run.segmentation)
             if not isinstance(cine, Cine):
                 raise TypeError(f"{run.image.name} is no cine")

@@ -37,7 +37,7 @@ def from_voxels(corners: NDArray[np.floating] | Sequence[Sequence[float]], grid:
 def to_voxels(boxes: Boxes, grid: Grid) -> Annotated[NDArray[np.float64], "(N, 6)"]:
     """Return boxes as (k, j, i, k, j, i) on a grid, not rounded and not cut off at its edges; see ``from_voxels``."""
     given = np.asarray(boxes, np.float64).reshape(-1, 2, 3)
-    edges = _around(given, np.linalg.inv(grid.affine)).reshape(-1, 2, 3)
+    edges = _around(given, np.asarray(np.linalg.inv(grid.affine), np.float64)).reshape(-1, 2, 3)
     return (edges[..., ::-1] + 0.5).reshape(-1, 6)
 
 

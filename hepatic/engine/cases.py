@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hepatic.engine.kind import segmentation
 from hepatic.errors import BadInputError
 from hepatic.io.content import content_hash
 from hepatic.io.image import Labelmap
@@ -82,7 +83,7 @@ def prepare_cases(recipe: Recipe, cases: Iterable[Case]) -> PreparedCases:
     prepared = PreparedCases([], [], {})
     for case in cases:
         try:
-            expanded = [recipe.task.prepare(sample) for sample in recipe.expand(case.sample(recipe.task))]
+            expanded = [recipe.task.prepare(sample) for sample in recipe.expand(case.sample(segmentation(recipe.task)))]
         except BadInputError as error:
             prepared.left_out[case.image_id] = str(error)
             logger.warning("Image %s is left out of training: %s", case.image_id, error)

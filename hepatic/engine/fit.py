@@ -19,6 +19,7 @@ from hepatic.engine.cases import Case, PreparedCases, data_hash, prepare_cases
 from hepatic.engine.curves import draw_curves
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate
+from hepatic.engine.kind import segmentation
 from hepatic.engine.predict import LoadedModel, load_model
 from hepatic.engine.split import FrozenSplit
 from hepatic.engine.train_network import Progress, drop_checkpoints, train_network
@@ -195,7 +196,7 @@ def _fit(
         software=software(),
         notes=settings.notes or _inherited(parent),
     )
-    metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging.cases, device=device)
+    metrics = evaluate(recipe, LoadedModel(segmentation(recipe.task), card, network), judging.cases, device=device)
     if (run / PUBLISHED).is_file():  # it was cut off after that
         version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])
     else:
@@ -204,7 +205,7 @@ def _fit(
     served = registry.served(recipe.name)  # it may have changed meanwhile
     before = {}
     if served is not None:
-        before = evaluate(recipe, load_model(recipe.task, served, device), judging.cases, device=device)
+        before = evaluate(recipe, load_model(segmentation(recipe.task), served, device), judging.cases, device=device)
 
     new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
     promoted = old is None or (new >= old and new > 0)  # a tie at nothing found is no reason to change

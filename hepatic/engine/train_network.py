@@ -25,6 +25,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
 from hepatic.engine.device import place
+from hepatic.engine.kind import segmentation
 from hepatic.tasks.recipe import Recipe, Stage, Tensors
 
 CHECKPOINT, FINISHED = "checkpoint.pt", "finished_stages.pt"
@@ -177,7 +178,7 @@ def _evaluator(
 ) -> SupervisedEvaluator:
     def step(output: dict[str, Any]) -> torch.Tensor:
         reference = output["label"]["target"][:, 0] > 0.5
-        predicted = recipe.task.probabilities(output["pred"])[:, 0] >= 0.5
+        predicted = segmentation(recipe.task).probabilities(output["pred"])[:, 0] >= 0.5
         both = (predicted & reference).flatten(1).sum(1)
         total = predicted.flatten(1).sum(1) + reference.flatten(1).sum(1)
         dice = torch.where(total > 0, 2 * both / total.clamp(min=1), 1.0)

@@ -9,34 +9,35 @@ from typing import TypeVar
 
 from hepatic.errors import HepaticError
 from hepatic.tasks.recipe import Recipe
-from hepatic.tasks.spec import SegmentationTask
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask, Task
 
-Kind = TypeVar("Kind", SegmentationTask, Recipe)
+Thing = TypeVar("Thing", Task, Recipe)
 
 
 class TaskFileError(HepaticError):
     """A file in infer_tasks/ or train_tasks/ does not define what it must."""
 
 
-def discover_tasks(package: ModuleType) -> dict[str, SegmentationTask]:
-    """Import every module of ``infer_tasks`` and collect its ``TASK`` by name."""
-    return _discover(package, "TASK", SegmentationTask)
+def discover_tasks(package: ModuleType) -> dict[str, Task]:
+    """Import every module of ``infer_tasks`` and collect its ``TASK``, of whichever kind, by name."""
+    return _discover(package, "TASK", Task, (SegmentationTask, DetectionTask, ClassificationTask))
 
 
 def discover_recipes(package: ModuleType) -> dict[str, Recipe]:
     """Import every module of ``train_tasks`` and collect its ``RECIPE`` by name."""
-    return _discover(package, "RECIPE", Recipe)
+    return _discover(package, "RECIPE", Recipe, (Recipe,))
 
 
-def _discover(package: ModuleType, attribute: str, kind: type[Kind]) -> dict[str, Kind]:
-    found: dict[str, Kind] = {}
+def _discover(
+    package: ModuleType, attribute: str, kind: type[Thing], choices: tuple[type[Thing], ...]
+) -> dict[str, Thing]:
+    found: dict[str, Thing] = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
         thing = getattr(importlib.import_module(f"{package.__name__}.{module}"), attribute, None)
         place = f"{package.__name__}/{module}.py"
         if not isinstance(thing, kind):
-            raise TaskFileError(
-                f"{place}: expected {attribute} = {kind.__name__}(...), but found {thing!r}. Define it."
-            )
+            wanted = " or ".join(f"{choice.__name__}(...)" for choice in choices)
+            raise TaskFileError(f"{place}: expected {attribute} = {wanted}, but found {thing!r}. Define it.")
         if thing.name != module:
             raise TaskFileError(
                 f"{place}: expected {attribute} to be named '{module}', like the file, but found '{thing.name}'. "

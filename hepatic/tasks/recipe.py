@@ -13,10 +13,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from hepatic.errors import BadInputError
-from hepatic.tasks.spec import Sample, SegmentationTask
+from hepatic.tasks.spec import Sample, Task
 
 Tensors = dict[str, torch.Tensor]
-"""One prepared training sample: ``image`` (C, spatial...), ``target`` (labels, spatial...), ``known`` (labels,)."""
+"""One training sample as the network and the loss get it, batched by ``default_collate``: ``image`` (C, spatial...) and
+what the loss reads beside it.
+
+Segmentation: ``target`` (labels, spatial...) and ``known`` (labels,). Classification: ``target``, a long without axes.
+Detection: whatever ``Recipe.encode`` makes of the boxes, such as a heatmap.
+"""
 
 Loss = Callable[[Any, Mapping[str, torch.Tensor]], torch.Tensor]
 """Network output and collated batch -> scalar."""
@@ -41,6 +46,11 @@ class Stage:
     parameters: Callable[[nn.Module], Iterable[nn.Parameter]] = lambda network: network.parameters()
 
 
+def one_sample(sample: Sample) -> Iterable[Sample]:
+    """Expand a case to itself."""
+    return (sample,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a task is trained.
@@ -48,29 +58,34 @@ class Recipe:
     Attributes:
         task: what is trained; brings the pre-processing.
         stages: run in order, each with its own optimiser.
-        expand: one labelled sample -> the training samples it stands for, before ``pre``.
-        augment: random transforms after ``pre``, in training only; empty where anatomy forbids them.
+        expand: one labelled sample -> the training samples it stands for, before ``pre``; itself unless said.
+        augment: random transforms after ``pre``, in training only; empty where anatomy forbids them. Those of a
+            detector act on ``image``, ``boxes`` and ``negatives`` alike.
+        encode: an augmented sample -> the tensors of a batch. A detector needs it: its boxes differ in number, so they
+            become dense targets here. None takes the sample's tensors as they are.
         optimiser: parameters -> optimiser.
         fine_tune_optimiser: the same when training goes on from a served model, usually gentler.
         fine_tune_epochs: of the last stage, likewise; warm-up stages are left out then.
         scheduler: optimiser and number of steps -> schedule, stepped once per batch.
         batch_size: samples per step.
         key_metric: name in the validation metrics by which versions are compared, larger is better. Within a run the
-            epoch with the best mean Dice of the first label on the network's grid is kept.
+            epoch is kept that judges best on the network's grid: by mean Dice of the first label, by mean average
+            precision of the boxes, or by accuracy.
         bf16: forward in bfloat16.
         presets: by name, the fields that differ (``task`` follows by the same name).
     """
 
-    task: SegmentationTask
+    task: Task
     stages: tuple[Stage, ...]
-    expand: Callable[[Sample], Iterable[Sample]]
     optimiser: Callable[[Iterable[nn.Parameter]], Optimizer]
     fine_tune_optimiser: Callable[[Iterable[nn.Parameter]], Optimizer]
     fine_tune_epochs: int
     scheduler: Callable[[Optimizer, int], LRScheduler]
     batch_size: int
     key_metric: str
+    expand: Callable[[Sample], Iterable[Sample]] = one_sample
     augment: tuple[Callable[[Sample, torch.Generator], Sample], ...] = ()
+    encode: Callable[[Sample], Tensors] | None = None
     bf16: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -82,6 +97,13 @@ class Recipe:
                 expected="at least one stage and a batch size of 1 or more",
                 came=f"{len(self.stages)} stages, batch size {self.batch_size}",
                 fix="Correct the recipe.",
+            )
+        if self.task.type == "detection" and self.encode is None:
+            raise BadInputError(
+                f"recipe of task '{self.task.name}'",
+                expected="encode, which makes targets of one size out of boxes",
+                came="none",
+                fix="Add it.",
             )
 
     @property

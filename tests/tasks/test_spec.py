@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 import types
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.tasks.discover import TaskFileError, discover_tasks
-from hepatic.tasks.spec import Option
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, Option
 from infer_tasks.dsa_unet import TASK
 from train_tasks.dsa_ltdnet import RECIPE
 
@@ -100,3 +101,75 @@ def test_importing_a_task_builds_no_network(monkeypatch):
     import infer_tasks.dsa_ltdnet
 
     assert importlib.reload(infer_tasks.dsa_ltdnet).TASK.name == "dsa_ltdnet"
+
+
+def peaks(output):
+    return output[0], output[1]
+
+
+def likely(output):
+    return output.softmax(dim=1)
+
+
+DETECTOR = DetectionTask(
+    name="toy",
+    description="Toy",
+    modality="CT",
+    dimension=3,
+    labels=("lesion",),
+    network=torch.nn.Identity,
+    pre=(dict,),
+    decode=peaks,
+)
+CLASSIFIER = ClassificationTask(
+    name="toy",
+    description="Toy",
+    modality="CT",
+    dimension=3,
+    labels=("a", "b"),
+    network=torch.nn.Identity,
+    pre=(dict,),
+    probabilities=likely,
+    note="phase",
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"), [(TASK, "segmentation"), (DETECTOR, "detection"), (CLASSIFIER, "classification")]
+)
+def test_each_kind_of_task_survives_pickling_and_says_its_kind(task, kind):
+    again = pickle.loads(pickle.dumps(task))  # noqa: S301 - our own bytes
+    assert (again.type, again.pre_fingerprint) == (kind, task.pre_fingerprint)
+
+
+def test_a_detector_lets_a_client_choose_how_many_candidates_it_sees():
+    read = DETECTOR.parse_options({"min_score": "0.3", "most": 3})
+    assert read == {"min_score": 0.3, "max_iou": 0.2, "most": 3}
+
+
+@pytest.mark.parametrize(
+    ("task", "wrong"),
+    [
+        (DETECTOR, {"options": ()}),
+        (DETECTOR, {"labels": ("cyst", "tumour")}),
+        (CLASSIFIER, {"labels": ("alone",)}),
+        (TASK, {"post": ()}),
+    ],
+)
+def test_what_a_kind_of_task_needs_is_asked_for(task, wrong):
+    with pytest.raises(BadInputError, match=next(iter(wrong))):
+        dataclasses.replace(task, **wrong)
+
+
+def test_a_detector_cannot_be_trained_without_making_targets_of_its_boxes():
+    with pytest.raises(BadInputError, match="encode"):
+        dataclasses.replace(RECIPE, task=DETECTOR)
+
+
+@pytest.mark.parametrize(("name", "task"), [("boxes", DETECTOR), ("classes", CLASSIFIER), ("masks", TASK)])
+def test_tasks_of_every_kind_are_found(name, task, tmp_path, monkeypatch):
+    named = dataclasses.replace(task, name=name)
+    monkeypatch.setitem(__import__("sys").modules, "made_elsewhere", types.SimpleNamespace(TASK=named))
+    made = package(tmp_path, monkeypatch, **{name: f"from made_elsewhere import TASK  # {name}\n"})
+    monkeypatch.delitem(__import__("sys").modules, f"made_tasks.{name}", raising=False)
+    assert discover_tasks(made) == {name: named}
