@@ -1,0 +1,211 @@
+"""Pictures of proposed studies, drawn when they are asked for; the last few studies are kept in memory for it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from hepatic.errors import NotFoundError
+from hepatic.geometry import Grid
+from hepatic.harvest.layout import CardLayout, View, lay_out
+from hepatic.harvest.render import draw_card, draw_stack
+from hepatic.harvest.study import Phase, PreparedStudy, ProposedStudy
+from hepatic.harvest.window import WINDOWS, find_window, liver_levels
+
+STACK_SLICES = 16
+"""Slices on one picture of a stack."""
+STACK_PX = 448
+"""Longer side of a slice of a stack."""
+_KEPT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class StackLayout:
+    """How whole slices of a study are drawn, and where their pixels lie in the patient.
+
+    Attributes:
+        size_px: width and height of a slice.
+        mm_per_px: in both directions.
+        per_picture: slices on one picture, below each other.
+        slices: how many there are; the first is index k = 0 of the grid.
+        to_lps: 4 x 4, from (x, y, k, 1) to LPS millimetres: x and y in pixels from the left and upper edge of a slice,
+            k in slices from the lower edge of the first.
+        headwards: whether slices run towards the head.
+        left, top: letters, see ``View``.
+    """
+
+    size_px: tuple[int, int]
+    mm_per_px: float
+    per_picture: int
+    slices: int
+    to_lps: tuple[tuple[float, ...], ...]
+    headwards: bool
+    left: str
+    top: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    prepared: PreparedStudy
+    levels: dict[Phase, float]
+
+    @property
+    def bytes(self) -> int:
+        return sum(volume.hu.nbytes for volume in self.prepared.phases.values()) + self.prepared.liver.nbytes
+
+
+class Pictures:
+    """Draws studies. Safe to use from several threads.
+
+    Args:
+        find: returns the proposed study of a StudyInstanceUID; raises NotFoundError where there is none.
+        load: returns the prepared study that a proposed one was made from; raises NotFoundError where it is gone.
+        kept_bytes: of prepared studies in memory; the last one is kept whatever its size.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str], ProposedStudy],
+        load: Callable[[ProposedStudy], PreparedStudy],
+        *,
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
+        self._find, self._load, self._most = find, load, kept_bytes
+        self._kept: OrderedDict[str, _Ready] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
+
+    def layout(self, study: str) -> dict[str, Any]:
+        """Return, as JSON, where everything is on every picture of a study; neither scores nor models are in it.
+
+        Raises:
+            NotFoundError: there is no such study, or it must be prepared again.
+        """
+        proposed = self._find(study)
+        ready = self._ready(proposed)
+        return {
+            "study": study,
+            "content": proposed.content,
+            "phases": [
+                {
+                    "phase": phase.value,
+                    "scanned": phase in ready.prepared.phases,
+                    "told_by": ready.prepared.phases[phase].told_by if phase in ready.prepared.phases else "",
+                    "registered": ready.prepared.phases[phase].registered if phase in ready.prepared.phases else "",
+                }
+                for phase in Phase
+            ],
+            "reference": proposed.reference.value,
+            "windows": [
+                {
+                    "name": window.name,
+                    "label": window.label,
+                    "width": window.width_hu,
+                    "levels": {phase.value: round(window.level(level)) for phase, level in ready.levels.items()},
+                }
+                for window in WINDOWS.values()
+            ],
+            "cards": {candidate.uid: _json(lay_out(ready.prepared, candidate)) for candidate in proposed.candidates},
+            "stack": asdict(lay_out_stack(ready.prepared.grid)),
+        }
+
+    def card(self, study: str, candidate: str, window: str) -> bytes:
+        """Return the picture of a candidate, a PNG; see ``CardLayout``.
+
+        Raises:
+            NotFoundError: there is no such study, candidate or window.
+        """
+        proposed = self._find(study)
+        preset = find_window(window)
+        for known in proposed.candidates:
+            if known.uid == candidate:
+                ready = self._ready(proposed)
+                return draw_card(ready.prepared, lay_out(ready.prepared, known), preset, ready.levels)
+        raise NotFoundError("the candidate", expected="one of the study", came="another", fix="Reload the page.")
+
+    def stack(self, study: str, phase: str, window: str, first: int) -> bytes:
+        """Return whole slices of a phase from an index k on, below each other, a PNG; see ``StackLayout``.
+
+        Raises:
+            NotFoundError: there is no such study, phase, window or slice.
+        """
+        proposed = self._find(study)
+        preset = find_window(window)
+        ready = self._ready(proposed)
+        wanted = next((known for known in ready.prepared.phases if known.value == phase), None)
+        if wanted is None:
+            there = " or ".join(ready.prepared.phases)
+            raise NotFoundError("the phase", expected=there, came=phase[:40], fix="Choose one that was scanned.")
+        layout = lay_out_stack(ready.prepared.grid)
+        if not 0 <= first < layout.slices:
+            raise NotFoundError(
+                "the slice", expected=f"0 to {layout.slices - 1}", came=str(first), fix="Choose one of them."
+            )
+        return draw_stack(
+            ready.prepared,
+            wanted,
+            slices=range(first, min(first + STACK_SLICES, layout.slices)),
+            size_px=layout.size_px,
+            level_hu=preset.level(ready.levels[wanted]),
+            width_hu=preset.width_hu,
+        )
+
+    def _ready(self, proposed: ProposedStudy) -> _Ready:
+        """Return a study from memory or disk; loaded once, however many ask at the same time."""
+        key = f"{proposed.study_uid} {proposed.content}"
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            try:
+                prepared = self._load(proposed)
+                ready = _Ready(prepared, liver_levels(prepared))
+                with self._lock:
+                    self._kept[key] = ready
+                    while len(self._kept) > 1 and sum(kept.bytes for kept in self._kept.values()) > self._most:
+                        self._kept.popitem(last=False)
+            finally:
+                with self._lock:
+                    self._loading.pop(key, None)
+            return ready
+
+
+def lay_out_stack(grid: Grid) -> StackLayout:
+    """Return how whole slices of a grid are drawn."""
+    view = View.of(grid)
+    columns, rows, depth = grid.size
+    step_i, step_j, _ = grid.spacing
+    mm_per_px = max(columns * step_i, rows * step_j) / STACK_PX
+    size = max(1, round(columns * step_i / mm_per_px)), max(1, round(rows * step_j / mm_per_px))
+    to_voxels = np.diag([columns / size[0], rows / size[1], 1.0, 1.0])
+    if view.mirrored:
+        to_voxels[0] = [-to_voxels[0, 0], 0, 0, columns]
+    if view.flipped:
+        to_voxels[1] = [0, -to_voxels[1, 1], 0, rows]
+    to_voxels[:3, 3] -= 0.5  # edges of voxels to indices, whose whole numbers are middles
+    to_lps = grid.affine @ to_voxels
+    return StackLayout(
+        size_px=size,
+        mm_per_px=mm_per_px,
+        per_picture=STACK_SLICES,
+        slices=depth,
+        to_lps=tuple(tuple(float(value) for value in row) for row in to_lps),
+        headwards=view.headwards,
+        left=view.left,
+        top=view.top,
+    )
+
+
+def _json(layout: CardLayout) -> dict[str, Any]:
+    told = asdict(layout)
+    return {**told, "phases": list(layout.phases), "missing": list(layout.missing)}
