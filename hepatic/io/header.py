@@ -15,6 +15,7 @@ from hepatic.io.image import Modality
 from hepatic.io.nifti import read_nifti_header
 from hepatic.io.nrrd import read_nrrd_header
 from hepatic.io.refusal import NotAnImageError, Source, name_of
+from hepatic.io.sidecar import read_sidecar
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ImageHeader:
         modality: as the image's own.
         size: columns, rows, slices or frames.
         sop_instance_uids: one per file, in the order of the files given; empty where it is not DICOM.
-        patient_id: and what follows: None where the file does not say or is not DICOM.
+        patient_id: and what follows: None where neither the file says it nor, where it is not DICOM, its sidecar.
         study_date: DICOM DA, YYYYMMDD.
     """
 
@@ -118,10 +119,22 @@ def _file_header(path: Path) -> ImageHeader:
         case "dicom":
             return _dicom(read_header(path))
         case "nifti":
-            return ImageHeader("volume", "OT", read_nifti_header(path).grid.size)
+            return _beside(path, "volume", read_nifti_header(path).grid.size)
         case "nrrd":
             found = read_nrrd_header(path)
-            return ImageHeader("cine" if found.colour else "volume", "OT", found.grid.size)
+            return _beside(path, "cine" if found.colour else "volume", found.grid.size)
+
+
+def _beside(path: Path, kind: Literal["volume", "cine"], size: tuple[int, int, int]) -> ImageHeader:
+    said = read_sidecar(path)
+    return ImageHeader(
+        kind,
+        said.modality or "OT",
+        size,
+        patient_id=said.patient_id,
+        study_uid=said.study_uid,
+        series_description=said.series_description,
+    )
 
 
 def _dicom(found: DicomHeader) -> ImageHeader:

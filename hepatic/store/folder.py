@@ -299,6 +299,8 @@ class Store:
             StorageError: its files cannot be moved.
         """
         files = [file.relative_to(self.root).as_posix() for file in self.files(image_id)]
+        if len(files) == 1:  # what is said beside it goes with it, lest it be said of the next file of that name
+            files.append(split_suffix(files[0])[0] + ".json")
         with self._removal.of(image_id, files) as connection:
             self._scanner.forget(files, connection)
             self.labels.remove_all(image_id, connection, author=author)

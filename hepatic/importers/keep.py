@@ -1,0 +1,134 @@
+"""Keep what an importer found in a studies folder: nothing twice, nothing overwritten, nothing lost half-way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from hepatic.boxes import Boxes
+from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
+from hepatic.importers.case import Case, DataSet
+from hepatic.importers.labels import boxes_of
+from hepatic.io.grid import grid_of
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import write_labelmap
+from hepatic.io.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
+from hepatic.store.folder import Store
+from hepatic.store.names import safe_id, split_suffix
+
+TAG = "final"
+Done = Literal["added", "there", "none", "refused"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case.
+
+    Attributes:
+        image: whether it was added or was there; ``none`` where it could not be read and so was not looked for.
+        label: likewise; ``none`` where nothing is marked.
+        boxes: how many lesions the label marks.
+        why: the reason of a refusal.
+    """
+
+    image: Done
+    label: Done = "none"
+    boxes: int = 0
+    why: str = ""
+
+
+def keep(store: Store, data_set: DataSet, case: Case) -> Outcome:
+    """Copy an image and what is marked in it into the studies folder.
+
+    An image that is there is left as it is, and so is one whose final label somebody saved or removed. A label that
+    cannot be used does not keep the image out.
+
+    Raises:
+        StorageError: the disk is full or cannot be written.
+    """
+    with TemporaryDirectory(prefix="hepatic-import-") as scratch:
+        try:
+            image_id, is_new = _keep_image(store, data_set, case, Path(scratch))
+        except BadInputError as refused:
+            return Outcome("refused", why=str(refused))
+        done: Done = "added" if is_new else "there"
+        if case.label is None and case.boxes is None:
+            return Outcome(done)
+        if store.labels.history(image_id, TAG):
+            return Outcome(done, "there")
+        try:
+            return Outcome(done, "added", _keep_label(store, data_set, case, image_id, Path(scratch)))
+        except BadInputError as refused:
+            return Outcome(done, "refused", why=str(refused))
+
+
+def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> tuple[str, bool]:
+    """Return the id of the image, and whether it was added."""
+    image_id = safe_id(case.name)
+    if store.images.known([image_id]):
+        there = store.images.get(image_id)
+        came_from = there.info.get("source", {})
+        if there.present and came_from == _source(data_set, case):
+            return image_id, False
+    files = list(case.image(scratch))
+    info = {"source": _source(data_set, case), **({"facts": dict(case.facts)} if case.facts else {})}
+    suffix = split_suffix(files[0].name)[1].lower()
+    if suffix not in (".nii.gz", ".nii", ".nrrd"):
+        return _keep_dicom(store, files, info)
+    target = store.root / (image_id + suffix)
+    said = Sidecar(case.patient_id or None, case.study_uid or None, case.description or None, case.modality)
+    is_said = sidecar_path(target).exists()
+    if is_said and read_sidecar(target) != said:
+        raise ConflictError(
+            sidecar_path(target).name,
+            expected="a name that is free in the studies folder",
+            came="a file that says other things of an image of that name",
+            fix="Rename or remove the other image, or import into another folder.",
+        )
+    write_sidecar(target, said)
+    try:
+        return store.add_image(files[0], name=target.name, image_id=image_id, info=info), True
+    except HepaticError:
+        if not is_said:
+            sidecar_path(target).unlink(missing_ok=True)
+        raise
+
+
+def _keep_dicom(store: Store, files: list[Path], info: dict[str, Any]) -> tuple[str, bool]:
+    before = set(store.images.ids())
+    added = store.add_series(files, info=info) if len(files) > 1 else store.add_image(files[0], info=info)
+    return added, added not in before
+
+
+def _keep_label(store: Store, data_set: DataSet, case: Case, image_id: str, scratch: Path) -> int:
+    """Return how many lesions were marked."""
+    try:
+        grid = grid_of(store.source(image_id))
+    except NotFoundError as gone:
+        raise BadInputError(image_id, expected="its files", came="none", fix="Import it again.") from gone
+    if case.label is None:
+        raise BadInputError(
+            case.origin, expected="a segmentation", came="boxes only", fix="Import a data set with masks."
+        )
+    labelmap = case.label(grid)
+    boxes: Boxes = case.boxes(grid) if case.boxes is not None else boxes_of(labelmap)
+    path = scratch / "label.seg.nrrd"
+    write_labelmap(path, labelmap)
+    store.labels.save(image_id, TAG, path, author=data_set.name, info=_label_info(data_set, case, labelmap, boxes))
+    return len(boxes)
+
+
+def _label_info(data_set: DataSet, case: Case, labelmap: Labelmap, boxes: Boxes) -> dict[str, Any]:
+    named = sorted(labelmap.names.items(), key=lambda entry: entry[1])
+    return {
+        "label_info": [{"name": name, "idx": value} for name, value in named],
+        "source": _source(data_set, case),
+        "boxes_known": case.known,
+        "boxes_lps_mm": [[round(float(value), 4) for value in box] for box in boxes],
+    }
+
+
+def _source(data_set: DataSet, case: Case) -> dict[str, str]:
+    return {**asdict(data_set), "case": case.origin}

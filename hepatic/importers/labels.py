@@ -1,0 +1,85 @@
+"""Masks of data sets as labelmaps on the grids of their images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+from scipy.ndimage import label as components
+
+from hepatic.boxes import Boxes, from_voxels
+from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
+from hepatic.importers.case import TUMOUR, VALUES
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import read_labelmap
+
+_TOUCHING = np.ones((3, 3, 3), int)
+
+
+def by_voxel(path: Path, names: Mapping[int, str]) -> Callable[[Grid], Labelmap]:
+    """Return ``Case.label`` for a mask that has a value for each voxel of its image, in the image's order.
+
+    So LiTS, the Decathlon and nnU-Net define theirs. Some masks of LiTS have another header than their image: where
+    both are of one size, the voxels count.
+
+    Args:
+        path: the mask.
+        names: structure by value; values left out are background.
+    """
+
+    def read(grid: Grid) -> Labelmap:
+        mask = read_labelmap(path)
+        if mask.grid.size != grid.size:
+            raise BadInputError(
+                path.name,
+                expected=f"a mask of the image's size, {_words(grid)}",
+                came=_words(mask.grid),
+                fix="Check that mask and image belong together.",
+            )
+        return _numbered(mask.array, grid, names)
+
+    return read
+
+
+def in_space(masks: Sequence[tuple[Path, str]]) -> Callable[[Grid], Labelmap]:
+    """Return ``Case.label`` for masks of one structure each that lie where their headers say; later ones on top."""
+
+    def read(grid: Grid) -> Labelmap:
+        array = np.zeros(grid.shape, np.uint8)
+        for path, name in masks:
+            array[read_labelmap(path, like=grid).array > 0] = VALUES[name]
+        return Labelmap(array, grid, {name: VALUES[name] for _, name in masks})
+
+    return read
+
+
+def boxes_of(labelmap: Labelmap, name: str = TUMOUR) -> Boxes:
+    """Return a box around each lesion: the connected parts of a structure, touching at a corner or more.
+
+    Returns:
+        (N, 6), LPS millimetres; none where the structure is not named.
+    """
+    if name not in labelmap.names:
+        return np.zeros((0, 6))
+    parts, _ = components(labelmap.array == labelmap.names[name], structure=_TOUCHING)
+    corners = [[*(s.start for s in part), *(s.stop for s in part)] for part in find_objects(parts)]
+    return from_voxels(np.array(corners, np.float64).reshape(-1, 6), labelmap.grid)
+
+
+def _numbered(array: NDArray[np.unsignedinteger], grid: Grid, names: Mapping[int, str]) -> Labelmap:
+    """Return a labelmap with the values of ``VALUES``; structures it does not have get the next ones."""
+    numbers = dict(VALUES)
+    for name in names.values():
+        numbers.setdefault(name, max(numbers.values()) + 1)
+    table = np.zeros(max(int(array.max(initial=0)), *names, 0) + 1, np.uint8)
+    for value, name in names.items():
+        table[value] = numbers[name]
+    return Labelmap(table[array], grid, {name: numbers[name] for name in dict.fromkeys(names.values())})
+
+
+def _words(grid: Grid) -> str:
+    return " x ".join(map(str, grid.size))

@@ -1,0 +1,84 @@
+"""``hepatic import``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hepatic.errors import BadInputError, NotFoundError
+
+KINDS = ("lits", "msd-liver")
+
+
+def import_data(
+    kind: Annotated[str, typer.Argument(help=f"What it is: {', '.join(KINDS)}.", metavar="KIND")],
+    source: Annotated[Path, typer.Argument(help="Folder of the data set, unpacked.", metavar="PATH")],
+    studies: Annotated[Path, typer.Option("--studies", "-s", help="Folder of the studies to import into.")],
+    first: Annotated[int | None, typer.Option(min=1, help="Take only so many images, in the order of names.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence to record, where you know better.")] = "",
+    url: Annotated[str, typer.Option(help="Source to record, likewise.")] = "",
+) -> None:
+    """Copy a public data set, with patients, masks, boxes and licence, into the studies.
+
+    Nothing is downloaded: get the data set from its publisher, under its licence. What is there already is left as it
+    is, so an import that was cut off goes on when it is called again. Masks and boxes become final labels, which
+    models are trained on.
+
+    [bold]Examples[/]
+
+    hepatic import lits "LITS/Training Batch 1" --studies studies
+
+    hepatic import msd-liver Task03_Liver --studies studies --first 20
+    """
+    from hepatic.importers.keep import keep
+    from hepatic.importers.kinds import IMPORTERS
+    from hepatic.io.header import header
+    from hepatic.io.refusal import NotAnImageError
+    from hepatic.store.folder import Store
+
+    if kind not in IMPORTERS:
+        raise BadInputError("KIND", expected=f"one of {', '.join(IMPORTERS)}", came=ascii(kind), fix="See --help.")
+    if not source.exists():
+        raise NotFoundError("PATH", expected="a folder", came=str(source), fix="Correct the path.")
+    importer = IMPORTERS[kind]
+    data_set = replace(
+        importer.data_set, licence=licence or importer.data_set.licence, url=url or importer.data_set.url
+    )
+    console = Console(stderr=True)
+    found = importer.cases(source)[:first]
+    console.print(f"{data_set.name}: {len(found)} images, {data_set.licence} ({data_set.url})", highlight=False)
+    studies.mkdir(parents=True, exist_ok=True)
+    store = Store(studies, header=header, not_images=(NotAnImageError,))
+    store.rescan()
+    images = labels = boxes = there = refused = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("images", total=len(found))
+        for case in found:
+            outcome = keep(store, data_set, case)
+            images += outcome.image == "added"
+            there += outcome.image == "there"
+            labels += outcome.label == "added"
+            boxes += outcome.boxes
+            if outcome.why:
+                refused += 1
+                what = "left out" if outcome.image == "refused" else "label left out"
+                console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {outcome.why}')}", highlight=False)
+            progress.advance(task)
+    store.close()
+    if there:
+        console.print(f"{there} images were there already and were left as they are", highlight=False)
+    console.print(
+        f"{images} images and {labels} labels with {boxes} lesions were imported into {studies}", highlight=False
+    )
+    if refused and not images and not there:
+        raise BadInputError(
+            str(source), expected=f"{data_set.name} as published: {importer.shape}", came="images that cannot be used",
+            fix="See the lines above.",
+        )  # fmt: skip

@@ -1,0 +1,64 @@
+"""``hepatic import`` as a person types it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hepatic.errors import BadInputError
+from hepatic.importers.kinds import IMPORTERS
+from server.cli import app
+from server.commands.import_data import KINDS
+from tests.importers.conftest import mask, scan, write_nifti
+
+DOCS = (Path(__file__).parents[2] / "docs" / "import.md").read_text()
+
+
+def hepatic(*arguments):
+    result = CliRunner().invoke(app, ["import", *(str(argument) for argument in arguments)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def lits(tmp_path):
+    write_nifti(tmp_path / "LITS/volume-0.nii", scan())
+    write_nifti(tmp_path / "LITS/segmentation-0.nii", mask())
+    write_nifti(tmp_path / "LITS/volume-1.nii", scan(1))
+    write_nifti(tmp_path / "LITS/segmentation-1.nii", mask()[:4])
+    return tmp_path / "LITS"
+
+
+def test_it_says_what_was_brought_what_was_left_out_and_under_which_licence(lits, tmp_path):
+    said = hepatic("lits", lits, "--studies", tmp_path / "studies").output
+    assert "LiTS: 2 images, CC BY-NC-ND 4.0" in said
+    assert "2 images and 1 labels with 2 lesions were imported" in said
+    assert "label left out: volume-1.nii" in said
+    again = hepatic("lits", lits, "--studies", tmp_path / "studies").output
+    assert "2 images were there already" in again
+    assert "0 images and 0 labels" in again
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    (tmp_path / "LITS").mkdir()
+    (tmp_path / "LITS/volume-0.nii").write_bytes(b"")
+    with pytest.raises(BadInputError, match="images that cannot be used"):
+        hepatic("lits", tmp_path / "LITS", "--studies", tmp_path / "studies")
+
+
+@pytest.mark.parametrize(("arguments", "said"), [(("mnist", "."), "lits"), (("lits", "/nowhere"), "Correct the path")])
+def test_mistakes_are_explained(tmp_path, arguments, said):
+    with pytest.raises(BadInputError, match=said):
+        hepatic(*arguments, "--studies", tmp_path / "studies")
+    assert not (tmp_path / "studies").exists()
+
+
+def test_help_names_every_kind_and_shows_examples():
+    said = re.sub(r"[\s│]+", " ", hepatic("--help").stdout)
+    assert tuple(IMPORTERS) == KINDS
+    for kind in KINDS:
+        assert kind in said
+        assert f"`{kind}`" in DOCS
+    assert "hepatic import lits" in said
