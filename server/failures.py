@@ -16,6 +16,7 @@ from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundE
 from hepatic.store.disk import DiskFullError, StorageError, is_full
 from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
 from server.hiding import without_paths
+from server.jobs.table import JobRunningError
 from server.observe.request import request_id
 from server.observe.served import route_of
 from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
@@ -27,6 +28,7 @@ _RETRY_AFTER_S = 5
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotFoundError, 404),
+    (JobRunningError, 429),
     (ConflictError, 409),
     (BadInputError, 422),
     (QueueFullError, 503),
@@ -56,6 +58,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         404: "Nothing has that name",
         409: "What is there already stands against it",
         413: "Larger than an upload may be",
+        429: "Another is under way, or too many requests",
         422: "Not what was expected; nothing was changed",
         500: "It failed; the server's log says more under the number given",
         503: "Not now; see Retry-After",

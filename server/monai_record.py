@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from server.jobs.job import Job, State
+from server.jobs.table import JobTable
 
 STATUS: dict[State, str] = {
     "queued": "SUBMITTED", "running": "RUNNING", "succeeded": "DONE", "failed": "ERROR", "cancelled": "STOPPED",
@@ -21,14 +21,15 @@ def local_text(time: float) -> str:
     return datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def monai_record(job: Job, lines: Sequence[str], *, result: Any = None) -> dict[str, Any]:
+def monai_record(table: JobTable, job: Job, *, result: Any = None) -> dict[str, Any]:
     """Return a job as a client knows it. ``details`` is never empty: 3D Slicer takes its last line.
 
     Args:
+        table: where it is kept, and its output.
         job: the job.
-        lines: the end of its output.
         result: what came of it, as the client knows it; the job's own by default.
     """
+    lines = [line for _, line in table.lines(job)]
     waiting = "Waiting to start." if job.state == "queued" else "Starting."
     details = [*lines[-TAIL_LINES:], *([job.error] if job.error and job.error not in lines[-1:] else [])]
     record: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,10 +63,14 @@ class BackgroundScoring:
         host: the app.
         executor: where the work runs.
         jobs: where rounds are kept; this serves its kind ``scoring``.
+        apart: lends a worker of their own to methods that are run in one go: they may take long, and somebody may want
+            an inference meanwhile.
     """
 
-    def __init__(self, host: Host, executor: Executor, jobs: Jobs) -> None:
-        self._host, self._executor, self._jobs = host, executor, jobs
+    def __init__(
+        self, host: Host, executor: Executor, jobs: Jobs, *, apart: Callable[[], AbstractContextManager[Executor]]
+    ) -> None:
+        self._host, self._executor, self._jobs, self._apart = host, executor, jobs, apart
         self._lock = threading.Lock()
         self._methods: list[_Method] = []
         self._images: set[str] = set()
@@ -93,9 +97,8 @@ class BackgroundScoring:
 
     def record(self, job: Job) -> dict[str, Any]:
         """Return a job as a client knows it, with how many images or methods it has gone through."""
-        lines = [line for _, line in self._jobs.table.lines(job)]
         counts = {"total": job.items, "scored": job.items_done, "failed": job.items_failed}
-        return {**monai_record(job, lines), **counts}
+        return {**monai_record(self._jobs.table, job), **counts}
 
     def results(self, job: Job) -> dict[str, Any]:
         """Return what came of each method of a job: what it returned, by image where it was asked image by image."""
@@ -199,11 +202,8 @@ class BackgroundScoring:
 
     def _is_under_way(self, work: list[_Task]) -> bool:
         """Whether a round that a server before this one began does all of this."""
-        for job in self._active():
-            waiting = set(self._jobs.table.waiting_items(job))
-            if all(task in _tasks(job, [task.item]) and task.item in waiting for task in work):
-                return True
-        return False
+        waiting = (_tasks(job, self._jobs.table.waiting_items(job)) for job in self._active())
+        return any(set(work) <= set(tasks) for tasks in waiting)
 
     def _runnable(self) -> list[_Method]:
         """Return the methods that score image by image and whose model is there."""
@@ -255,13 +255,14 @@ class BackgroundScoring:
                 {**params.get(method, {}), "method": method, **({"images": [image]} if image else {})},
             )
 
-        is_whole = any(not task.image for task in tasks.values())
+        one_by_one = [item for item, task in tasks.items() if task.image]
+        in_one_go = [item for item, task in tasks.items() if not task.image]
         try:
             with nullcontext() if job.spec.get("asked") else self._one_round:
-                go_through(
-                    held, self._executor, ask, self._keep, window=1, timeout_s=_TIMEOUT_S,
-                    **({"grace_s": 0.0} if is_whole else {}),
-                )  # fmt: skip
+                go_through(held, self._executor, ask, self._keep, one_by_one, window=1, timeout_s=_TIMEOUT_S)
+                if in_one_go:
+                    with self._apart() as apart:
+                        go_through(held, apart, ask, self._keep, in_one_go, window=1, timeout_s=_TIMEOUT_S, grace_s=0.0)
         finally:
             left = set(held.table.waiting_items(job))
             with self._lock:

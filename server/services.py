@@ -6,7 +6,8 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,7 +96,7 @@ class Services:
             raise
         self.sessions = Sessions(spec.data_dir / "sessions")
         self.jobs = Jobs(spec.data_dir / "jobs.sqlite")
-        self.scoring = BackgroundScoring(self.host, self.executor, self.jobs)
+        self.scoring = BackgroundScoring(self.host, self.executor, self.jobs, apart=self._worker_apart)
         self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
@@ -180,6 +181,10 @@ class Services:
         except Exception as failure:  # of a datastore elsewhere
             logger.warning("the images could not be listed (%s); the log hides those it knows", type(failure).__name__)
 
+    def _list_names_again(self) -> None:
+        with self.host.storing() as datastore:
+            self._list_names(datastore)
+
     def _forget_names(self) -> None:
         if self._known is not None:
             NAMES.ask_no_more(self._known)
@@ -217,6 +222,15 @@ class Services:
         except IndexError:
             return _Watched(self._make_slot(), self._opening)
 
+    @contextmanager
+    def _worker_apart(self) -> Iterator[Executor]:
+        """Lend a worker of its own for one piece of work."""
+        apart = Executor(self._make_slot, slots=1)
+        try:
+            yield apart
+        finally:
+            apart.close()
+
     def _keep_house(self) -> None:
         tidied = float("-inf")
         while True:
@@ -227,8 +241,7 @@ class Services:
             if self._ended.wait(_LOOK_S * (12 if self.spec.is_remote else 1)):
                 return
             if not is_shared(self.host.datastore):
-                with self.host.storing() as datastore:
-                    self._list_names(datastore)
+                _tried(self._list_names_again)
             if self._score:
                 _tried(self.scoring.look)
 

@@ -74,7 +74,7 @@ class Training:
 
     def record(self, job: Job) -> dict[str, Any]:
         """Return a training in the words of MONAI Label."""
-        return monai_record(job, [line for _, line in self._jobs.table.lines(job)])
+        return monai_record(self._jobs.table, job)
 
     def records(self) -> list[dict[str, Any]]:
         """Return every training, in the order they came."""

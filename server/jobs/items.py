@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
@@ -27,6 +27,7 @@ def go_through(
     executor: Executor,
     ask: Callable[[str], tuple[Callable[..., Any], tuple[Any, ...]]],
     keep: Callable[[str, Any], Any],
+    items: Iterable[str] | None = None,
     *,
     window: int,
     timeout_s: float,
@@ -39,6 +40,7 @@ def go_through(
         executor: where the work is done.
         ask: says what to do for an item: a top-level function, and its arguments.
         keep: makes of what that returned what is kept of the item, fit for JSON.
+        items: which of its items; all that are left by default.
         window: how many items are given to the executor at a time.
         timeout_s: for one item.
         grace_s: how long an item that runs may take to end when the job is stopped, before its worker is killed.
@@ -47,7 +49,7 @@ def go_through(
         JobStoppedError: the job was stopped; what runs has been waited for.
         JobFailedError: there is no worker.
     """
-    left = iter(held.table.waiting_items(held.job))
+    left = iter(held.table.waiting_items(held.job) if items is None else items)
     live: dict[Future[Any], str] = {}
     done: queue.SimpleQueue[Future[Any] | None] = queue.SimpleQueue()
     held.on_stop(lambda: done.put(None))

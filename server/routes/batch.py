@@ -8,10 +8,9 @@ from fastapi import APIRouter, Body, HTTPException
 from starlette.concurrency import run_in_threadpool
 
 from server.access.user import UserDep
-from server.executor import WorkCancelledError
 from server.jobs.batch import KIND, Images
-from server.jobs.job import Job, stopped
-from server.jobs.table import JobRunningError
+from server.jobs.job import Job
+from server.jobs.waited import succeeded
 from server.monai_record import monai_record
 from server.params import asker
 from server.services import Services, ServicesDep
@@ -50,19 +49,12 @@ async def start(
     Answer with its record, or with ``run_sync`` with the result of each image; 429 while another runs, unless it is to
     ``enqueue``.
     """
-    try:
-        job = await run_in_threadpool(
-            services.batch.submit, model, images, params, enqueue=enqueue, asked_by=asker(user, params)
-        )
-    except JobRunningError as busy:
-        raise HTTPException(429, str(busy)) from busy
+    job = await run_in_threadpool(
+        services.batch.submit, model, images, params, enqueue=enqueue, asked_by=asker(user, params)
+    )
     if not run_sync:
         return await run_in_threadpool(_record, services, job)
-    ended = await services.jobs.ended(job.id)
-    if ended.state == "failed":
-        raise HTTPException(500, f"The batch inference failed. {ended.error}")
-    if ended.state != "succeeded":
-        raise WorkCancelledError(stopped(ended, "batch inference"))
+    ended = await succeeded(services.jobs, job, "batch inference")
     return await run_in_threadpool(services.batch.results, ended)
 
 
@@ -74,5 +66,5 @@ def stop(services: ServicesDep) -> dict[str, Any] | None:
 
 
 def _record(services: Services, job: Job, *, with_results: bool = False) -> dict[str, Any]:
-    lines = [line for _, line in services.jobs.table.lines(job)]
-    return monai_record(job, lines, result=services.batch.results(job) if with_results and job.has_ended else None)
+    result = services.batch.results(job) if with_results and job.has_ended else None
+    return monai_record(services.jobs.table, job, result=result)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Body, HTTPException
 from starlette.concurrency import run_in_threadpool
 
 from server.access.user import UserDep
-from server.executor import WorkCancelledError
 from server.jobs.job import Job
+from server.jobs.waited import succeeded
 from server.names import check_listed
 from server.params import asker, cleaned
 from server.services import Services, ServicesDep
@@ -82,9 +82,5 @@ async def _options(services: Services, given: Mapping[str, Any]) -> dict[str, An
 
 
 async def _result(services: Services, job: Job) -> dict[str, Any]:
-    ended = await services.jobs.ended(job.id)
-    if ended.state == "failed":
-        raise HTTPException(500, f"The scoring failed. {ended.error}")
-    if ended.state != "succeeded":
-        raise WorkCancelledError("The scoring was stopped.")
+    ended = await succeeded(services.jobs, job, "scoring")
     return await run_in_threadpool(services.scoring.results, ended)

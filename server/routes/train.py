@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from server.access.user import User, UserDep
 from server.executor import WorkCancelledError
-from server.jobs.job import Job, stopped
-from server.jobs.table import JobRunningError
+from server.jobs.job import Job
+from server.jobs.waited import succeeded
 from server.names import check_listed
 from server.params import asker, cleaned
 from server.services import Services, ServicesDep
@@ -67,10 +67,7 @@ async def start(
 ) -> Any:
     """Answer with its record, or with ``run_sync`` with what the trainer returned; 429 while another runs."""
     _check(services, model)
-    try:
-        job = await _submitted(services, user, model, params, enqueue=enqueue)
-    except JobRunningError as busy:
-        raise HTTPException(429, str(busy)) from busy
+    job = await _submitted(services, user, model, params, enqueue=enqueue)
     return await _result(services, job) if run_sync else await run_in_threadpool(services.training.record, job)
 
 
@@ -93,9 +90,4 @@ async def _submitted(
 
 
 async def _result(services: Services, job: Job) -> Any:
-    ended = await services.jobs.ended(job.id)
-    if ended.state == "failed":
-        raise HTTPException(500, "The training failed; GET /train/ shows its last lines.")
-    if ended.state != "succeeded":
-        raise WorkCancelledError(stopped(ended, "training"))
-    return ended.result
+    return (await succeeded(services.jobs, job, "training", told="; GET /train/ shows its last lines.")).result

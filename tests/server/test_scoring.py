@@ -36,6 +36,16 @@ class HereSlot:
         """Nothing to kill."""
 
 
+@contextmanager
+def apart():
+    """A worker that somebody has for a while."""
+    executor = Executor(HereSlot)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
 class Told:
     """A model or a scoring method that only has an info."""
 
@@ -101,7 +111,7 @@ def host(monkeypatch):
 @pytest.fixture
 def scoring(host, tmp_path):
     executor, jobs = Executor(HereSlot), Jobs(tmp_path / "jobs.sqlite")
-    made = BackgroundScoring(host, executor, jobs)
+    made = BackgroundScoring(host, executor, jobs, apart=apart)
     jobs.start()
     yield made
     made.stop()
@@ -208,7 +218,7 @@ def test_a_round_that_a_server_left_goes_on_in_the_next_and_none_is_begun_beside
     seen = []
     for _ in range(2):
         executor, jobs = Executor(HereSlot), Jobs(tmp_path / "jobs.sqlite")
-        scoring = BackgroundScoring(host, executor, jobs)
+        scoring = BackgroundScoring(host, executor, jobs, apart=apart)
         jobs.start()
         scoring.look()
         while len(host.calls) < 5:
@@ -251,6 +261,24 @@ def test_a_method_somebody_asks_for_does_not_wait_for_the_round(scoring, host, m
     assert scoring.running()["scored"] < 40
 
 
+def test_a_method_that_is_run_in_one_go_keeps_no_worker_from_whoever_wants_an_inference(host, tmp_path):
+    host.delay_s = 1.0
+    executor, jobs = Executor(HereSlot), Jobs(tmp_path / "jobs.sqlite")
+    scoring = BackgroundScoring(host, executor, jobs, apart=apart)
+    jobs.start()
+    try:
+        job = scoring.submit("whole", {})
+        while host.running.acquire(blocking=False):
+            host.running.release()
+            time.sleep(0.005)
+        assert executor.submit(len, "abc").result(timeout=0.5) == 3, "the only worker is free"
+        assert jobs.table.get(job.id).state == "running"
+        assert jobs.wait(job.id, 10).state == "succeeded"
+    finally:
+        jobs.close()
+        executor.close()
+
+
 def test_an_asked_for_job_whose_only_method_fails_says_why(scoring, host):
     host.infos = {"unreadable": {}}
     ended = scoring._jobs.wait(scoring.submit("served_entropy", {}).id, 10.0)
@@ -276,7 +304,7 @@ def test_our_own_app_notices_a_promotion_in_another_process(tmp_path, monkeypatc
     ours = SimpleNamespace(datastore=lambda: host.datastore, scoring=calls.append)
     monkeypatch.setattr(worker, "_app", ours)
     executor, jobs = Executor(HereSlot), Jobs(tmp_path / "jobs.sqlite")
-    scoring = BackgroundScoring(host, executor, jobs)
+    scoring = BackgroundScoring(host, executor, jobs, apart=apart)
     jobs.start()
     scoring.look()
     done(scoring)
