@@ -1,4 +1,4 @@
-"""Losses that MONAI and torch do not have as they are."""
+"""Losses of segmentation networks."""
 
 from __future__ import annotations
 
