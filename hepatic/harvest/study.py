@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from hepatic.geometry import Grid
 
+Box = tuple[float, float, float, float, float, float]
+"""(x, y, z, x, y, z), LPS millimetres: the lowest corner, then the highest."""
+
 
 class Phase(StrEnum):
     """Contrast phases, in the order in which they are scanned and shown."""
@@ -76,7 +79,7 @@ class Proposal:
     """
 
     phase: Phase
-    box: tuple[float, float, float, float, float, float]
+    box: Box
     score: float
 
 
@@ -95,7 +98,7 @@ class Candidate:
     """
 
     uid: str
-    box: tuple[float, float, float, float, float, float]
+    box: Box
     score: float
     lineage: tuple[Proposal, ...]
     model: str
