@@ -10,9 +10,18 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from sample_data.write import write_dsa
 from server.app import create_app
 from server.running import running
+from tests.conftest import missing
 from tests.slicer import connected, secret_of
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def slicer_python():
+    folder = ROOT / ".venv-slicer"
+    if not any(folder.glob(".installed-*")):
+        missing("3D Slicer's code (.venv-slicer)", "Make it: make slicer")
+    return folder / "bin" / "python"
 
 
 def write_ct_series(folder, slices=5):

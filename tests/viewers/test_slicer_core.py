@@ -13,23 +13,12 @@ from hepatic.geometry import Grid
 from hepatic.io.image import Cine, Labelmap
 from hepatic.io.labelmap import read_labelmap, write_labelmap
 from hepatic.io.read import read
-from tests.conftest import missing
 from tests.slicer import slicer_client_class
-
-from .conftest import ROOT
 
 pytestmark = pytest.mark.viewer
 
 NAMES = {"tumour": 1, "liver": 2}
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-@pytest.fixture(scope="session")
-def slicer_python():
-    folder = ROOT / ".venv-slicer"
-    if not any(folder.glob(".installed-*")):
-        missing("3D Slicer's code (.venv-slicer)", "Make it: make slicer")
-    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="session")
