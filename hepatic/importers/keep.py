@@ -97,9 +97,10 @@ def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> t
 
 
 def _keep_dicom(store: Store, files: list[Path], info: dict[str, Any]) -> tuple[str, bool]:
-    before = set(store.images.ids())
+    """Keep a series or a run, which are called by their UIDs; whether one was added shows in how many there are."""
+    before = store.counts().images
     added = store.add_series(files, info=info) if len(files) > 1 else store.add_image(files[0], info=info)
-    return added, added not in before
+    return added, store.counts().images > before
 
 
 def _keep_label(store: Store, data_set: DataSet, case: Case, image_id: str, scratch: Path) -> int:

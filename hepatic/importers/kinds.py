@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepatic.importers import lits, msd_liver
+from hepatic.importers import dicom, hcc_tace, lits, mct_ltdiag, msd_liver, nnunet, waw_tace
 from hepatic.importers.case import Case, DataSet
 
 
@@ -25,7 +25,15 @@ class Importer:
     cases: Callable[[Path], Sequence[Case]]
 
 
-IMPORTERS = {
-    "lits": Importer(lits.DATA_SET, lits.SHAPE, lits.cases),
-    "msd-liver": Importer(msd_liver.DATA_SET, msd_liver.SHAPE, msd_liver.cases),
+_MODULES = {
+    "lits": lits,
+    "msd-liver": msd_liver,
+    "hcc-tace": hcc_tace,
+    "waw-tace": waw_tace,
+    "mct-ltdiag": mct_ltdiag,
+    "dicom": dicom,
+    "nnunet": nnunet,
 }
+
+IMPORTERS = {name: Importer(module.DATA_SET, module.SHAPE, module.cases) for name, module in _MODULES.items()}
+"""By the name they have on the command line."""

@@ -57,6 +57,17 @@ def in_space(masks: Sequence[tuple[Path, str]]) -> Callable[[Grid], Labelmap]:
     return read
 
 
+def each_boxed(masks: Sequence[Path]) -> Callable[[Grid], Boxes]:
+    """Return ``Case.boxes`` for masks of one lesion each: lesions that touch keep a box of their own."""
+
+    def read(grid: Grid) -> Boxes:
+        found = [boxes_of(in_space([(path, TUMOUR)])(grid)) for path in masks]
+        around = [np.concatenate([box[:, :3].min(axis=0), box[:, 3:].max(axis=0)]) for box in found if len(box)]
+        return np.array(around, np.float64).reshape(-1, 6)
+
+    return read
+
+
 def boxes_of(labelmap: Labelmap, name: str = TUMOUR) -> Boxes:
     """Return a box around each lesion: the connected parts of a structure, touching at a corner or more.
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hepatic.errors import BadInputError, NotFoundError
 
-KINDS = ("lits", "msd-liver")
+KINDS = ("lits", "msd-liver", "hcc-tace", "waw-tace", "mct-ltdiag", "dicom", "nnunet")
 
 
 def import_data(
@@ -35,6 +35,8 @@ def import_data(
     hepatic import lits "LITS/Training Batch 1" --studies studies
 
     hepatic import msd-liver Task03_Liver --studies studies --first 20
+
+    hepatic import dicom /media/cdrom --studies studies --licence "with consent, internal use"
     """
     from hepatic.importers.keep import keep
     from hepatic.importers.kinds import IMPORTERS

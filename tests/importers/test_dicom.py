@@ -1,0 +1,102 @@
+"""DICOM folders, with or without segmentations, become studies."""
+
+import numpy as np
+import pytest
+
+from hepatic.boxes import from_voxels
+from hepatic.errors import BadInputError
+from hepatic.io.dicom_seg_read import read_dicom_seg
+from hepatic.io.grid import grid_of
+from hepatic.io.labelmap import read_labelmap
+from tests.importers.conftest import mask
+from tests.importers.dicom_files import write_ct, write_seg
+from tests.store.studies import write_xa_run
+
+
+def masks():
+    """Liver with the tumours in it, and vessels beside."""
+    labels = mask()
+    vein = np.zeros_like(labels)
+    vein[3, 8, 3:6] = 1
+    aorta = np.zeros_like(labels)
+    aorta[:, 10, 15] = 1
+    return {"Liver": labels > 0, "Mass": labels == 2, "Portal vein": vein, "Abdominal aorta": aorta}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    root = tmp_path / "HCC-TACE-Seg"
+    before = root / "HCC_001" / "04-21-2000-NA-CT-1"
+    ct = write_ct(before / "103.000000-LIVER 3 PHASE-1")
+    write_seg(before / "300.000000-Segmentation-1" / "1-1.dcm", ct, masks())
+    write_ct(root / "HCC_001" / "08-01-2000-NA-CT-2" / "4.000000-POST-2", study="1.2.10", description="POST")
+    (root / "LICENSE").write_text("CC BY 4.0")
+    return root
+
+
+def test_the_segmented_series_of_hcc_tace_gets_its_label_and_the_one_afterwards_none(archive, bring, store):
+    outcomes = list(bring("hcc-tace", archive).values())
+    assert sorted((o.image, o.label, o.boxes) for o in outcomes) == [("added", "added", 2), ("added", "none", 0)]
+    (case,) = store.labelled_cases("final")
+    image = store.images.get(case.image_id)
+    assert (case.patient_id, image.study_uid, image.description) == ("HCC_001", "1.2.9", "LIVER 3 PHASE")
+    assert image.info["source"]["licence"] == "CC BY 4.0"
+    labelmap = read_labelmap(case.label, like=grid_of(case.source))
+    assert set(labelmap.names) == {"liver", "tumour", "portal vein", "aorta"}
+    np.testing.assert_array_equal(labelmap.array == labelmap.names["tumour"], mask() == 2)
+    assert labelmap.array[3, 8, 4] == labelmap.names["portal vein"]
+    expected = from_voxels([[2, 3, 4, 4, 6, 8], [5, 7, 10, 6, 9, 12]], grid_of(case.source))
+    np.testing.assert_allclose(case.label_info["boxes_lps_mm"], expected, atol=1e-3)
+
+
+def test_a_second_import_of_dicom_adds_nothing(archive, bring, store):
+    bring("hcc-tace", archive)
+    outcomes = bring("hcc-tace", archive)
+    assert {o.image for o in outcomes.values()} == {"there"}
+    assert len(store.images.ids()) == 2
+    assert all(len(store.images.files(image_id)) == 8 for image_id in store.images.ids())
+
+
+def test_a_folder_from_a_pacs_brings_series_and_runs_and_says_what_is_broken(tmp_path, bring, store):
+    root = tmp_path / "export"
+    write_ct(root / "A", patient="P3", description="venous")
+    write_xa_run(root / "B" / "IM0", series="1.2.55", study="1.2.9", patient="P3")
+    write_xa_run(root / "B" / "IM1", series="1.2.55", study="1.2.9", patient="P3")
+    broken = write_ct(root / "C", patient="P4", shape=(1, 12, 16))[0]
+    broken.write_bytes(broken.read_bytes()[:900])
+    (root / "README.TXT").write_text("viewer")
+    first, second = bring("dicom", root), bring("dicom", root)
+    assert sorted(o.image for o in first.values()) == ["added", "added", "added", "refused"]
+    assert sorted(o.image for o in second.values()) == ["refused", "there", "there", "there"]
+    images = [store.images.get(image_id) for image_id in store.images.ids()]
+    assert sorted(image.modality for image in images) == ["CT", "XA", "XA"]
+    assert {image.patient_id for image in images} == {"P3"}
+
+
+def test_two_segmentations_of_a_series_are_refused_and_the_series_is_kept(archive, bring, store):
+    ct = sorted((archive / "HCC_001/04-21-2000-NA-CT-1/103.000000-LIVER 3 PHASE-1").glob("*.dcm"))
+    write_seg(archive / "HCC_001/04-21-2000-NA-CT-1/301/1-1.dcm", ct, {"Liver": masks()["Liver"]})
+    (segmented,) = [o for o in bring("hcc-tace", archive).values() if o.label != "none"]
+    assert (segmented.image, segmented.label) == ("added", "refused")
+    assert "one segmentation" in segmented.why
+
+
+def test_a_segmentation_with_left_out_slices_lies_where_it_was_drawn(tmp_path):
+    ct = write_ct(tmp_path / "ct")
+    one = np.zeros((8, 12, 16), bool)
+    one[5, 2:4, 3:9] = True
+    seg = write_seg(tmp_path / "seg.dcm", ct, {"Mass": one})
+    found = read_dicom_seg(seg, like=grid_of(tmp_path / "ct"), meaning={"mass": "tumour"})
+    np.testing.assert_array_equal(found.array == 1, one)
+    assert found.names == {"tumour": 1}
+
+
+def test_what_is_no_segmentation_is_refused(tmp_path):
+    ct = write_ct(tmp_path / "ct")
+    with pytest.raises(BadInputError, match="segmentation"):
+        read_dicom_seg(ct[0], like=grid_of(tmp_path / "ct"))
+
+
+def test_an_empty_folder_is_refused(tmp_path, bring):
+    with pytest.raises(BadInputError, match="DICOM"):
+        bring("dicom", tmp_path)
