@@ -17,6 +17,7 @@ from hepatic.errors import BadInputError, ConflictError
 from hepatic.settings import settings
 from server import worker
 from server.executor import Executor
+from server.harvest import Harvest
 from server.hiding import HIDING
 from server.host import AppSpec, Host, is_shared
 from server.intake.inspector import Inspector
@@ -99,6 +100,7 @@ class Services:
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs, apart=self._worker_apart)
         self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
+        self.harvest = Harvest(spec.data_dir)
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
         self.metrics.watch(self._now, self.jobs.table.counts)
         self._ended = threading.Event()
@@ -161,6 +163,7 @@ class Services:
         self.executor.close()
         self.inspector.close()
         self.scratch.close()
+        self.harvest.close()
         self._forget_names()
         self.log.close()
 

@@ -77,6 +77,12 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "GET /jobs/{job}",
         "GET /jobs/{job}/events",
         "GET /model/info/{model}",
+        "GET /qa/api/v1/queue",
+        "GET /qa/api/v1/studies/{study}",
+        "POST /qa/api/v1/lease",
+        "POST /qa/api/v1/lease/{lease}/renew",
+        "DELETE /qa/api/v1/lease/{lease}",
+        "POST /qa/api/v1/events",  # with boxes, an annotator's
         "GET /proxy/dicom/{path}",
         "GET /proxy/dicom/wado/{path}",
         "GET /proxy/dicom/qido/{path}",

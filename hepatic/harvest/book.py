@@ -1,0 +1,117 @@
+"""All studies under review as they stand, derived from what the store holds and kept up with it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hepatic.harvest.events import Event, EventType, read_box
+from hepatic.harvest.proposals import Proposed, all_of
+from hepatic.harvest.reading import Reading, readings_of
+from hepatic.harvest.review_rows import events_where
+from hepatic.harvest.study import Box, ProposedStudy
+from hepatic.store.database import Database
+
+
+@dataclass(frozen=True, eq=False)
+class Review:
+    """One study under review.
+
+    Attributes:
+        uid: StudyInstanceUID.
+        proposals: the oldest first; the last one holds.
+        readings: of every reader, in the order they were begun.
+        known: boxes of its true lesions, LPS millimetres, where they are known; None where they are not.
+        adjudicated: the events by which reviewers settled what readers disagreed about.
+    """
+
+    uid: str
+    proposals: tuple[Proposed, ...]
+    readings: tuple[Reading, ...]
+    known: tuple[Box, ...] | None
+    adjudicated: tuple[Event, ...] = ()
+
+    @property
+    def latest(self) -> Proposed:
+        """The proposal that holds."""
+        return self.proposals[-1]
+
+    @property
+    def study(self) -> ProposedStudy:
+        """What it proposes."""
+        return self.latest.study
+
+    def proposal(self, number: int) -> Proposed:
+        """Return one of its proposals."""
+        return next(one for one in self.proposals if one.number == number)
+
+    def of(self, reader: str) -> list[Reading]:
+        """Return a reader's readings, the first first."""
+        return sorted((one for one in self.readings if one.reader == reader), key=lambda one: one.round)
+
+
+class Book:
+    """Every study of a review store; what nobody has touched is not read again.
+
+    Args:
+        database: of ``open_reviews``.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._reviews: dict[str, Review] = {}
+        self._seen = (0, 0, 0, 0)
+
+    def reviews(self) -> Mapping[str, Review]:
+        """Return all studies by UID, in the order they were first proposed, as they are now."""
+        with self._lock, self._database.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                self._catch_up(connection)
+            finally:
+                connection.execute("COMMIT")
+            return dict(self._reviews)
+
+    def review(self, uid: str) -> Review | None:
+        """Return one study, None if it was never proposed."""
+        return self.reviews().get(uid)
+
+    def _catch_up(self, connection: sqlite3.Connection) -> None:
+        tables = ("proposal", "reading", "event", "known")
+        key = {"event": "seq"}
+        newest = tuple(
+            int(connection.execute(f"SELECT coalesce(max({key.get(t, 'number')}), 0) FROM {t}").fetchone()[0])  # noqa: S608
+            for t in tables
+        )
+        if newest == self._seen:
+            return
+        touched: dict[str, None] = {}
+        for table, since in zip(tables, self._seen, strict=True):
+            query = f"SELECT DISTINCT study FROM {table} WHERE {key.get(table, 'number')} > ?"  # noqa: S608
+            touched |= dict.fromkeys(uid for (uid,) in connection.execute(query, (since,)))
+        for uid in touched:
+            proposals = tuple(all_of(connection, uid))
+            if proposals:
+                settled = events_where(connection, "study = ? AND type = ?", uid, EventType.ADJUDICATE.value)
+                readings = tuple(readings_of(connection, uid))
+                self._reviews[uid] = Review(uid, proposals, readings, _known(connection, uid), tuple(settled))
+        self._seen = (newest[0], newest[1], newest[2], newest[3])
+
+
+def _known(connection: sqlite3.Connection, uid: str) -> tuple[Box, ...] | None:
+    row = connection.execute("SELECT boxes FROM known WHERE study = ? ORDER BY number DESC LIMIT 1", (uid,)).fetchone()
+    return None if row is None or row[0] == "null" else tuple(read_box(box) for box in json.loads(row[0]))
+
+
+def by_reader(reviews: Iterable[Review]) -> dict[str, list[Reading]]:
+    """Return the readings of each reader, in the order they were begun."""
+    found: dict[str, list[Reading]] = defaultdict(list)
+    for review in reviews:
+        for reading in review.readings:
+            found[reading.reader].append(reading)
+    return {reader: sorted(found[reader], key=lambda one: (one.at, one.study)) for reader in sorted(found)}

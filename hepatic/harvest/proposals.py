@@ -1,0 +1,131 @@
+"""What detectors proposed, study by study; a new proposal never takes an old one's place in the store."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hepatic.errors import NotFoundError
+from hepatic.harvest.study import ProposedStudy
+from hepatic.harvest.study_json import from_json, to_json
+from hepatic.store.database import Database
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """One proposal as it is kept.
+
+    Attributes:
+        number: in the order they came, over all studies.
+        study: what was proposed.
+        model_hash: of the model that did.
+        at: seconds since 1970.
+    """
+
+    number: int
+    study: ProposedStudy
+    model: str
+    model_hash: str
+    at: float
+
+
+class Proposals:
+    """The proposals of one review store.
+
+    Args:
+        database: of ``open_reviews``.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._clock = database, clock
+
+    def add(self, study: ProposedStudy, *, model: str = "", model_hash: str = "") -> int:
+        """Keep a proposal, unless it says what the last one of that study says.
+
+        Args:
+            study: what was proposed.
+            model, model_hash: of the model; of the first candidate where they are not given.
+
+        Returns:
+            Its number.
+        """
+        first = study.candidates[0] if study.candidates else None
+        model = model or (first.model if first else "")
+        model_hash = model_hash or (first.model_hash if first else "")
+        document = json.dumps(to_json(study), sort_keys=True)
+        with self._database.write() as connection:
+            row = connection.execute(
+                "SELECT number, document, model_hash FROM proposal WHERE study = ? ORDER BY number DESC LIMIT 1",
+                (study.study_uid,),
+            ).fetchone()
+            if row is not None and row[1:] == (document, model_hash):
+                return int(row[0])
+            cursor = connection.execute(
+                "INSERT INTO proposal (study, patient, model, model_hash, content, at, document) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (study.study_uid, study.patient_id, model, model_hash, study.content, self._clock(), document),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def studies(self) -> list[str]:
+        """Return the UIDs of all studies that were proposed, in the order they first came."""
+        with self._database.read() as connection:
+            return [
+                uid for (uid,) in connection.execute("SELECT study FROM proposal GROUP BY study ORDER BY min(number)")
+            ]
+
+    def latest(self, uid: str) -> Proposed:
+        """Return the last proposal of a study.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._database.read() as connection:
+            return latest(connection, uid)
+
+    def all_of(self, uid: str) -> list[Proposed]:
+        """Return every proposal of a study, the oldest first."""
+        with self._database.read() as connection:
+            return all_of(connection, uid)
+
+
+def latest(connection: sqlite3.Connection, uid: str) -> Proposed:
+    """Return the last proposal of a study; NotFoundError if there is none."""
+    row = connection.execute("SELECT max(number) FROM proposal WHERE study = ?", (uid,)).fetchone()
+    if row[0] is None:
+        raise unknown_study(uid)
+    return numbered(connection, row[0])
+
+
+def all_of(connection: sqlite3.Connection, uid: str) -> list[Proposed]:
+    """Return every proposal of a study, the oldest first."""
+    rows = connection.execute("SELECT number FROM proposal WHERE study = ? ORDER BY number", (uid,)).fetchall()
+    return [numbered(connection, number) for (number,) in rows]
+
+
+def numbered(connection: sqlite3.Connection, number: int) -> Proposed:
+    """Return the proposal with a number that is there."""
+    row = connection.execute(
+        "SELECT document, model, model_hash, at FROM proposal WHERE number = ?", (number,)
+    ).fetchone()
+    return Proposed(number, _read(row[0]), row[1], row[2], row[3])
+
+
+def unknown_study(uid: str) -> NotFoundError:
+    """Return the error for a study that was never proposed."""
+    return NotFoundError(
+        "the study",
+        expected="one that a detector has seen",
+        came=ascii(uid)[:80],
+        fix="Propose it first, or look at the queue for those that were.",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _read(document: str) -> ProposedStudy:
+    return from_json(json.loads(document))

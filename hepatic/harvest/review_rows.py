@@ -1,0 +1,56 @@
+"""How events lie in the review store."""
+# ruff: noqa: S608 - queries are put together from constants of this package
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from hepatic.harvest.events import Event, EventType, Verdict, read_box
+
+_COLUMNS = (
+    "seq, id, type, study, candidate, model_hash, reader, round, verdict, box, of, shown_at, decided_at, hidden_ms, "
+    "device, tag, at"
+)
+
+
+def events_where(connection: sqlite3.Connection, condition: str, *parameters: object) -> list[Event]:
+    """Return the events for which a condition holds, in the order they came."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM event WHERE {condition} ORDER BY seq", parameters)
+    return [_event(row) for row in rows]
+
+
+def write_event(connection: sqlite3.Connection, event: Event) -> int:
+    """Add an event inside a transaction; return its number."""
+    cursor = connection.execute(
+        "INSERT INTO event (id, type, study, candidate, model_hash, reader, round, verdict, box, of, shown_at, "
+        "decided_at, hidden_ms, device, tag, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.id,
+            event.type.value,
+            event.study,
+            event.candidate,
+            event.model_hash,
+            event.reader,
+            event.round,
+            None if event.verdict is None else event.verdict.value,
+            None if event.box is None else json.dumps(event.box),
+            event.of,
+            event.shown_at,
+            event.decided_at,
+            event.hidden_ms,
+            event.device,
+            event.tag,
+            event.at,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    values = dict(zip(_COLUMNS.replace(" ", "").split(","), row, strict=True))
+    values["type"] = EventType(values["type"])
+    values["verdict"] = None if values["verdict"] is None else Verdict(values["verdict"])
+    values["box"] = None if values["box"] is None else read_box(json.loads(values["box"]))
+    return Event(**values)

@@ -1,0 +1,174 @@
+"""The review store of one data folder: proposals, leases, events, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from hepatic.harvest.book import Book, Review
+from hepatic.harvest.events import Event, EventType, Verdict
+from hepatic.harvest.leases import Lease, Leases, Wish
+from hepatic.harvest.proposals import Proposals, latest, unknown_study
+from hepatic.harvest.queue import Place, queue_of, wishes
+from hepatic.harvest.review_database import open_reviews
+from hepatic.harvest.review_rows import events_where, write_event
+from hepatic.harvest.reviews import Reviews
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.study import Box
+
+FOLDER = "harvest"
+"""Below the data folder."""
+
+
+class ReviewStore:
+    """Everything about reviews below one folder. Safe to share between threads and processes.
+
+    Args:
+        folder: for the store's file and the snapshots; made if it is not there.
+        rules: by which studies are read and verdicts are used.
+        clock: seconds since 1970.
+
+    Raises:
+        StorageError: the store cannot be opened, read or written.
+    """
+
+    def __init__(self, folder: Path, *, rules: Rules | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.folder, self.rules, self.clock = folder, rules or Rules(), clock
+        self.database = open_reviews(folder)
+        self.proposals = Proposals(self.database, clock=clock)
+        self.leases = Leases(self.database, seconds=self.rules.lease_s, clock=clock)
+        self.reviews = Reviews(self.database, clock=clock)
+        self.book = Book(self.database)
+
+    def close(self) -> None:
+        """Close the connections nobody is using."""
+        self.database.close()
+
+    def review(self, uid: str) -> Review:
+        """Return a study under review; NotFoundError if it was never proposed."""
+        found = self.book.review(uid)
+        if found is None:
+            raise unknown_study(uid)
+        return found
+
+    def queue(self, reader: str, *, may_box: bool = False) -> list[Place]:
+        """Return every study for one reader, those that they can be given first."""
+        return queue_of(reader, self.book.reviews(), self.leases.held(), rules=self.rules, may_box=may_box)
+
+    def lease(self, reader: str, study: str | None = None, *, may_box: bool = False) -> Lease | None:
+        """Give a reader a study: the one asked for, or else the one that is best read next; None if none is left.
+
+        Raises:
+            NotFoundError: it was never proposed.
+            ConflictError: another is reading it, or it needs no reading of theirs.
+        """
+        places = self.queue(reader, may_box=may_box)
+        if study is None:
+            return self.leases.claim(reader, wishes(reader, places, self.book.reviews(), rules=self.rules))
+        place = next((one for one in places if one.review.uid == study), None)
+        if place is None:
+            raise unknown_study(study)
+        if place.state == "done":
+            raise ConflictError(
+                "the study",
+                expected="one that is still to be read",
+                came="one that enough readers have read",
+                fix="Take another from the queue.",
+            )
+        return self.leases.claim_one(reader, Wish(study, "boxing" if place.state == "boxing" else "first"))
+
+    def upcoming(self, reader: str, *, may_box: bool = False, most: int = 3) -> list[str]:
+        """Return the studies that a reader would be given next, so that their pictures can be fetched."""
+        places = self.queue(reader, may_box=may_box)
+        found = [wish.study for wish in wishes(reader, places, self.book.reviews(), rules=self.rules)]
+        return list(dict.fromkeys(found))[:most]
+
+    def finalise(self, study: str, reader: str) -> None:
+        """Close the finished readings of a reader, so that nothing of them can be undone any more."""
+        self._finalise([study], lambda candidate: candidate == reader)
+
+    def finalise_all(self, studies: Iterable[str]) -> None:
+        """Close every finished reading of some studies: what they said has been used."""
+        self._finalise(studies, lambda reader: True)
+
+    def adjudicate(self, id: str, study: str, candidate: str, verdict: Verdict, reviewer: str) -> Event:
+        """Settle what readers disagree about, or are unsure of. It is on disk when this returns.
+
+        Args:
+            id: UUID of the client's making; the same one twice is stored once.
+            study, candidate: which.
+            verdict: true or false.
+            reviewer: who.
+
+        Raises:
+            BadInputError: the verdict is neither.
+            NotFoundError: there is no such candidate.
+        """
+        if verdict is Verdict.UNSURE:
+            raise BadInputError("verdict", expected="true or false", came="unsure", fix="Decide, or leave it open.")
+        with self.database.write() as connection:
+            known = events_where(connection, "id = ?", id)
+            if known:
+                return known[0]
+            proposed = latest(connection, study)
+            if candidate not in {one.uid for one in proposed.study.candidates}:
+                raise NotFoundError(
+                    "the candidate", expected="one of the study's", came=ascii(candidate)[:80], fix="Reload the page."
+                )
+            event = Event(
+                id=id,
+                type=EventType.ADJUDICATE,
+                study=study,
+                candidate=candidate,
+                model_hash=proposed.model_hash,
+                reader=reviewer,
+                verdict=verdict,
+                at=self.clock(),
+            )
+            write_event(connection, event)
+        self.finalise_all([study])
+        return event
+
+    def know(self, study: str, boxes: Sequence[Box] | None, *, source: str = "gold") -> None:
+        """Say which lesions a study truly has, so that it measures its readers; None says that it is not known.
+
+        Args:
+            study: which; it need not have been proposed yet.
+            boxes: LPS millimetres in the study's frame; none if it has no lesion.
+            source: where it is known from.
+        """
+        document = json.dumps(None if boxes is None else [list(box) for box in boxes])
+        with self.database.write() as connection:
+            connection.execute(
+                "INSERT INTO known (study, boxes, source, at) VALUES (?, ?, ?, ?)",
+                (study, document, source, self.clock()),
+            )
+
+    def _finalise(self, studies: Iterable[str], of: Callable[[str], bool]) -> None:
+        reviews: Mapping[str, Review] = self.book.reviews()
+        ended = [
+            reading
+            for uid in studies
+            if uid in reviews
+            for reading in reviews[uid].readings
+            if reading.finished and not reading.finalised and of(reading.reader)
+        ]
+        if not ended:
+            return
+        with self.database.write() as connection:
+            for one in ended:
+                write_event(
+                    connection,
+                    Event(
+                        id=str(uuid.uuid4()),
+                        type=EventType.FINALISE,
+                        study=one.study,
+                        reader=one.reader,
+                        round=one.round,
+                        at=self.clock(),
+                    ),
+                )

@@ -1,0 +1,156 @@
+"""What holds of each candidate, from what every reader said; and what a candidate of a new model inherits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from hepatic.boxes import iou
+from hepatic.harvest.book import Review
+from hepatic.harvest.events import Event, Verdict
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.study import Candidate
+
+
+class State(StrEnum):
+    """Of a candidate."""
+
+    UNREVIEWED = "unreviewed"
+    TRUE = "true"
+    FALSE = "false"
+    UNSURE = "unsure"
+    CONFLICT = "conflict"
+    ADJUDICATED = "adjudicated"
+
+
+StudyState = Literal["waiting", "boxing", "conflict", "done"]
+"""Waiting for readers; to be boxed by hand; readers disagree; nothing is left to do."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What holds of a candidate.
+
+    Attributes:
+        state: see ``State``.
+        verdict: that holds: of all readers, or of who adjudicated; None while there is none.
+        votes: what each reader said.
+        inherited: UID of the candidate of an earlier model whose verdict this is; empty for its own.
+        overlap: IoU with that one.
+        batch: whether it was rejected with many at once, and by nothing else.
+    """
+
+    state: State
+    verdict: Verdict | None
+    votes: Mapping[str, Verdict]
+    inherited: str = ""
+    overlap: float = 0.0
+    batch: bool = False
+
+
+_NOTHING = Settled(State.UNREVIEWED, None, {})
+_KNOWN: WeakKeyDictionary[Review, dict[float, dict[str, Settled]]] = WeakKeyDictionary()
+
+
+def settled(review: Review, rules: Rules) -> dict[str, Settled]:
+    """Return what holds of each candidate of the last proposal, by UID.
+
+    A candidate that nobody has judged takes over the verdict, true or false, that holds of the candidate of an earlier
+    proposal that it overlaps most, if it does by ``rules.min_iou`` at least.
+    """
+    known = _KNOWN.setdefault(review, {})
+    if rules.min_iou not in known:
+        known[rules.min_iou] = _settled(review, rules.min_iou)
+    return known[rules.min_iou]
+
+
+def open_candidates(review: Review, rules: Rules) -> list[Candidate]:
+    """Return the candidates of the last proposal that a reader is shown: all but those that inherit a verdict."""
+    held = settled(review, rules)
+    return [candidate for candidate in review.study.candidates if not held[candidate.uid].inherited]
+
+
+def readers_done(review: Review) -> list[str]:
+    """Return who has finished reading the last proposal."""
+    number = review.latest.number
+    return sorted({r.reader for r in review.readings if r.kind == "first" and r.finished and r.proposal == number})
+
+
+def study_state(review: Review, rules: Rules) -> StudyState:
+    """Return what is to be done with a study."""
+    held = settled(review, rules)
+    done = len(readers_done(review)) >= rules.readers
+    if not done and not (held and review.readings and all(one.inherited for one in held.values())):
+        return "waiting"
+    if waits_for_boxes(review):
+        return "boxing"
+    if any(one.state is State.CONFLICT for one in held.values()):
+        return "conflict"
+    return "done"
+
+
+def was_missed(review: Review) -> bool:
+    """Whether a reader who has finished has said that a lesion was missed."""
+    return any(one.missed and one.finished for one in review.readings if one.kind == "first")
+
+
+def waits_for_boxes(review: Review) -> bool:
+    """Whether somebody has said that a lesion was missed, and nobody has drawn it and finished."""
+    asked = [one for one in review.readings if one.missed and one.finished and one.kind in ("first", "boxing")]
+    drawn = [one for one in review.readings if one.boxes and one.finished]
+    return bool(asked) and not drawn
+
+
+def drawn_boxes(review: Review) -> list[Event]:
+    """Return the boxes that were drawn by hand in finished readings; the last one to draw counts."""
+    drawn = [one for one in review.readings if one.boxes and one.finished and one.kind != "repeat"]
+    return list(max(drawn, key=lambda one: one.last_seq).boxes) if drawn else []
+
+
+def _settled(review: Review, min_iou: float) -> dict[str, Settled]:
+    now = {candidate.uid: _own(review, candidate.uid) for candidate in review.study.candidates}
+    earlier: dict[str, tuple[Candidate, Settled]] = {}
+    for proposed in review.proposals[:-1]:
+        for candidate in proposed.study.candidates:
+            own = _own(review, candidate.uid)
+            if own.verdict in (Verdict.TRUE, Verdict.FALSE):
+                earlier[candidate.uid] = (candidate, own)
+    return {
+        candidate.uid: own if own.votes or own.verdict else _inherited(candidate, earlier, min_iou)
+        for candidate, own in zip(review.study.candidates, now.values(), strict=True)
+    }
+
+
+def _inherited(candidate: Candidate, earlier: Mapping[str, tuple[Candidate, Settled]], min_iou: float) -> Settled:
+    if not earlier:
+        return _NOTHING
+    others = list(earlier.values())
+    overlaps = iou([candidate.box], [other.box for other, _ in others])[0]  # type: ignore[arg-type]
+    best = int(overlaps.argmax())
+    if overlaps[best] < min_iou:
+        return _NOTHING
+    other, own = others[best]
+    state = State(own.verdict.value) if own.verdict else State.UNREVIEWED
+    return Settled(state, own.verdict, {}, inherited=other.uid, overlap=float(overlaps[best]), batch=own.batch)
+
+
+def _own(review: Review, uid: str) -> Settled:
+    """What was said of a candidate itself: the latest reading of each reader counts, hidden repeats do not."""
+    votes: dict[str, Event] = {}
+    for reading in sorted(review.readings, key=lambda one: one.round):
+        event = reading.verdicts.get(uid)
+        if event is not None and reading.kind in ("first", "batch"):
+            votes[reading.reader] = event
+    said: dict[str, Verdict] = {reader: event.verdict for reader, event in votes.items() if event.verdict}
+    final = max((e for e in review.adjudicated if e.candidate == uid), key=lambda e: e.seq, default=None)
+    if final is not None:
+        return Settled(State.ADJUDICATED, final.verdict, said)
+    if not said:
+        return _NOTHING
+    if len(set(said.values())) > 1:
+        return Settled(State.CONFLICT, None, said)
+    verdict = next(iter(said.values()))
+    return Settled(State(verdict.value), verdict, said, batch=all(event.tag for event in votes.values()))

@@ -1,0 +1,168 @@
+"""Harvesting by clicks: the review store of the studies that are served, and what fills it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from hepatic.errors import ConflictError
+from hepatic.harvest.book import Review
+from hepatic.harvest.leases import Lease, shuffled
+from hepatic.harvest.queue import Place, cards_of, reader_state
+from hepatic.harvest.reviews import state_of
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.store import FOLDER, ReviewStore
+from hepatic.harvest.study_json import to_json
+from hepatic.harvest.verdicts import Settled, settled
+from server.jobs.job import as_text
+
+logger = logging.getLogger(__name__)
+
+
+class Harvest:
+    """The reviews of the studies that are served.
+
+    Args:
+        data_dir: folder for what the server writes.
+        rules: by which studies are read.
+    """
+
+    def __init__(self, data_dir: Path, *, rules: Rules | None = None) -> None:
+        self.store = ReviewStore(data_dir / FOLDER, rules=rules)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def queue(self, reader: str, *, may_box: bool, limit: int = 200, offset: int = 0) -> dict[str, Any]:
+        """Return a reader's queue, as ``GET /qa/api/v1/queue`` tells it."""
+        places = self.store.queue(reader, may_box=may_box)
+        counts: dict[str, int] = dict.fromkeys(("waiting", "started", "boxing", "leased", "finished", "done"), 0)
+        for place in places:
+            counts[place.state] += 1
+        page = places[offset : offset + limit]
+        rounds = [one.round for place in page for one in place.review.of(reader)]
+        return {
+            "reader": reader,
+            "round": max(rounds, default=1),
+            "studies": [self._place(place, reader) for place in page],
+            "counts": {**counts, "studies": len(places)},
+        }
+
+    def leased(self, lease: Lease, *, may_box: bool) -> dict[str, Any]:
+        """Return what a reader is given with a study; the detector's scores and their order are not in it."""
+        reader, review = lease.reader, self.store.review(lease.study)
+        upcoming = self.store.upcoming(reader, may_box=may_box, most=4)
+        return {
+            "study": self._study(review, lease),
+            "lease": lease_json(lease),
+            "next": [uid for uid in upcoming if uid != lease.study][:3],
+            "etag": self.store.reviews.etag(lease.study, reader),
+        }
+
+    def study(self, uid: str, reader: str, *, reveal: bool) -> dict[str, Any]:
+        """Return a study as a reader may know it.
+
+        Args:
+            uid: StudyInstanceUID.
+            reader: who asks.
+            reveal: tell the detector's scores and what others said too, and close the reader's reading for it.
+
+        Raises:
+            ConflictError: the reader has not finished it, and wants it revealed.
+        """
+        review = self.store.review(uid)
+        mine = review.of(reader)
+        finished = bool(mine) and mine[-1].finished is not None
+        if reveal and not finished:
+            raise ConflictError(
+                "the study",
+                expected="one that you have finished",
+                came="one that you are to read without knowing the scores",
+                fix="Finish it first.",
+            )
+        if reveal:
+            self.store.finalise(uid, reader)
+            review = self.store.review(uid)
+            mine = review.of(reader)
+        told: dict[str, Any] = {
+            "study": uid,
+            "patient_label": review.study.patient_id,
+            "state": reader_state(reader, review, self.store.leases.held().get(uid), rules=self.store.rules),
+            "warnings": list(review.study.warnings),
+            "readings": [state_of(one, review.proposal(one.proposal)) for one in mine],
+        }
+        if finished and mine[-1].finalised:
+            held = settled(review, self.store.rules)
+            told["model"], told["model_hash"] = review.latest.model, review.latest.model_hash
+            told["candidates"] = [
+                {**candidate, **settled_json(held[candidate["uid"]])}
+                for candidate in to_json(review.study)["candidates"]
+            ]
+        return told
+
+    def _place(self, place: Place, reader: str) -> dict[str, Any]:
+        mine = place.review.of(reader)
+        study = place.review.study
+        return {
+            "study": place.review.uid,
+            "patient_label": study.patient_id,
+            "state": place.state,
+            "candidates": len(cards_of(place.review, place.review.latest.number, self.store.rules)),
+            "decided": len(mine[-1].verdicts) if mine else 0,
+            "warnings": list(study.warnings),
+            "minutes": round(place.minutes, 2),
+        }
+
+    def _study(self, review: Review, lease: Lease) -> dict[str, Any]:
+        reading = next(one for one in review.of(lease.reader) if one.round == lease.round)
+        proposed = review.proposal(reading.proposal)
+        shown = cards_of(review, reading.proposal, self.store.rules)
+        shown += [uid for uid in reading.verdicts if uid not in shown]
+        order = shuffled(shown, study=review.uid, reader=lease.reader, round=lease.round)
+        candidates = {one.uid: one for one in proposed.study.candidates}
+        told = to_json(proposed.study)
+        told["candidates"] = [
+            {"uid": uid, "box": list(candidates[uid].box), "key_slice": candidates[uid].key_slice} for uid in order
+        ]
+        told["cards"] = [
+            {
+                "candidate": uid,
+                "order": number,
+                "key_slice": candidates[uid].key_slice,
+                "box": list(reading.corrected.get(uid, candidates[uid].box)),
+                "slices": proposed.study.size[2],
+                "decision": _decision(reading.verdicts.get(uid)),
+            }
+            for number, uid in enumerate(order)
+        ]
+        told["kind"] = "boxing" if reading.kind == "boxing" else "reading"  # a hidden repeat is not told apart
+        told["state"] = state_of(reading, proposed)
+        return told
+
+
+def lease_json(lease: Lease) -> dict[str, Any]:
+    """Return what a reader is told of a lease; ``seconds`` are those that are left."""
+    return {
+        "id": lease.id,
+        "study": lease.study,
+        "round": lease.round,
+        "expires_at": as_text(lease.expires),
+        "seconds": round(max(0.0, lease.expires - time.time()), 1),
+    }
+
+
+def settled_json(one: Settled) -> dict[str, Any]:
+    """Return what holds of a candidate."""
+    return {
+        "state": one.state.value,
+        "verdict": None if one.verdict is None else one.verdict.value,
+        "votes": {reader: verdict.value for reader, verdict in one.votes.items()},
+        "inherited": one.inherited or None,
+    }
+
+
+def _decision(event: Any) -> dict[str, Any] | None:
+    return None if event is None else {"event": event.id, "verdict": str(event.verdict)}

@@ -1,0 +1,141 @@
+"""``/qa/api/v1``: what a reader's page asks: the queue, a study to read, and where its events go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Header, HTTPException, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from hepatic.harvest.events import plain_text
+from hepatic.harvest.reviews import StaleError
+from server.access.roles import Role
+from server.access.user import UserDep
+from server.harvest import lease_json
+from server.services import ServicesDep
+
+router = APIRouter(prefix="/qa/api/v1", tags=["QA"])
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+_EVENTS_EXAMPLE = {
+    "events": [
+        {
+            "id": "0b0f5c1e-5d0c-4f6e-9c39-0d8f2a6f1a11",
+            "type": "decide",
+            "study": "1.2.840.1",
+            "candidate": "2.25.1",
+            "verdict": "true",
+            "shown_at": 1763730000000,
+            "decided_at": 1763730002500,
+            "hidden_ms": 0,
+            "device": "key",
+        }
+    ]
+}
+
+
+def _reader(user: UserDep, request: Request) -> str:
+    """Who reads: who logged in; where no login is needed, whom the page says (``X-Hepatic-Reader``)."""
+    if user.is_known:
+        return user.name
+    return plain_text(request.headers.get("x-hepatic-reader") or "reader", "X-Hepatic-Reader", longest=64)
+
+
+ReaderDep = Annotated[str, Depends(_reader)]
+"""What a route declares to be told who reads."""
+
+
+@router.get("/queue", summary="The studies that wait for you")
+def queue(
+    services: ServicesDep,
+    user: UserDep,
+    reader: ReaderDep,
+    limit: Annotated[int, Query(ge=1, le=2000)] = 200,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
+) -> dict[str, Any]:
+    """Those that you can be given first, in the order in which ``POST lease`` gives them.
+
+    ``state`` is yours: waiting, started, boxing (to be boxed by hand), leased (another has it), finished, done.
+    """
+    return services.harvest.queue(reader, may_box=user.role >= Role.ANNOTATOR, limit=limit, offset=offset)
+
+
+@router.post(
+    "/lease",
+    summary="Take a study to read",
+    response_model=None,
+    responses={204: {"description": "Nothing is left to read"}},
+)
+def lease(
+    services: ServicesDep,
+    user: UserDep,
+    reader: ReaderDep,
+    body: Annotated[dict[str, Any] | None, Body(examples=[{}, {"study": "1.2.840.1"}])] = None,
+) -> Response:
+    """The one named by ``study``, or the next; yours until ``expires_at``, as long as you do not renew it.
+
+    A study you have begun is given again with what you decided. 409 if another reader has it.
+    """
+    asked = plain_text((body or {}).get("study"), "study") or None
+    may_box = user.role >= Role.ANNOTATOR
+    held = services.harvest.store.lease(reader, asked, may_box=may_box)
+    if held is None:
+        return Response(status_code=204)
+    told = services.harvest.leased(held, may_box=may_box)
+    return JSONResponse(told, headers={**NO_STORE, "ETag": told["etag"]})
+
+
+@router.post("/lease/{lease}/renew", summary="Go on holding a study")
+def renew(services: ServicesDep, reader: ReaderDep, lease: str) -> dict[str, Any]:
+    """404 if it was given back, or if another has taken the study over; what you decided is kept all the same."""
+    return {"lease": lease_json(services.harvest.store.leases.renew(plain_text(lease, "lease"), reader))}
+
+
+@router.delete("/lease/{lease}", summary="Give a study back")
+def give_back(services: ServicesDep, reader: ReaderDep, lease: str) -> dict[str, Any]:
+    """Another may take it from now on; you can come back to it."""
+    services.harvest.store.leases.give_back(plain_text(lease, "lease"), reader)
+    return {}
+
+
+@router.post(
+    "/events",
+    summary="Say what you decided",
+    response_model=None,
+    responses={409: {"description": "Another page of yours has decided something since; both are told"}},
+)
+def events(
+    services: ServicesDep,
+    user: UserDep,
+    reader: ReaderDep,
+    body: Annotated[dict[str, Any], Body(examples=[_EVENTS_EXAMPLE])],
+    if_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Each event is stored on disk once this answers ``stored``, or ``known`` if it was stored before.
+
+    ``type`` is decide, undo (``of`` names the event), primary, missed, box (``box`` in LPS millimetres; takes an
+    annotator), finish or reopen. One that is ``refused`` says why, and does not keep the others out. With ``If-Match``
+    nothing is stored if another page of yours has added events to the study since: 409 tells those and yours.
+    """
+    given = body.get("events")
+    if not isinstance(given, list):
+        raise HTTPException(422, 'Send {"events": [...]}.')
+    try:
+        taken, tag = services.harvest.store.reviews.take(
+            given, reader, may_box=user.role >= Role.ANNOTATOR, if_match=if_match
+        )
+    except StaleError as stale:
+        return JSONResponse({"detail": str(stale), "stored": stale.stored, "sent": stale.sent}, 409, NO_STORE)
+    told = {"results": [one.as_json() for one in taken], "etag": tag}
+    return JSONResponse(told, headers={**NO_STORE, "ETag": tag})
+
+
+@router.get("/studies/{study}", summary="One study as you may know it", response_model=None)
+def study(services: ServicesDep, reader: ReaderDep, study: str, reveal: bool = False) -> Response:
+    """What you decided of it. ``reveal`` also tells scores, lineage and what others said, once you have finished.
+
+    From then on your reading is final: it can no longer be undone.
+    """
+    told = services.harvest.study(plain_text(study, "study"), reader, reveal=reveal)
+    return JSONResponse(told, headers={**NO_STORE, "ETag": services.harvest.store.reviews.etag(study, reader)})

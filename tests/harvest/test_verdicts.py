@@ -1,0 +1,111 @@
+"""What holds of a candidate: from several readers, who adjudicated, and what a new model's candidates inherit."""
+
+import uuid
+
+import pytest
+
+from hepatic.errors import BadInputError
+from hepatic.harvest.events import Verdict
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.verdicts import State, open_candidates, settled, study_state
+from tests.harvest.proposed import candidate, event, proposed, read_all
+
+TWO = Rules(readers=2)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = ReviewStore(tmp_path, rules=TWO)
+    made.proposals.add(proposed())
+    yield made
+    made.close()
+
+
+def states(store):
+    return {uid: one.state for uid, one in settled(store.review("1.2.3"), store.rules).items()}
+
+
+def test_what_nobody_has_judged_is_unreviewed(store):
+    assert set(states(store).values()) == {State.UNREVIEWED}
+    assert study_state(store.review("1.2.3"), TWO) == "waiting"
+
+
+def test_readers_who_agree_settle_a_candidate_and_others_leave_a_conflict(store):
+    read_all(store, "Rita", c1="true", c2="true", c3="unsure")
+    assert study_state(store.review("1.2.3"), TWO) == "waiting"
+    read_all(store, "Otto", c1="true", c2="false", c3="unsure")
+    assert states(store) == {"2.25.1": "true", "2.25.2": "conflict", "2.25.3": "unsure"}
+    assert study_state(store.review("1.2.3"), TWO) == "conflict"
+
+
+def test_who_adjudicates_has_the_last_word_and_ends_all_undoing(store):
+    made = read_all(store, "Rita", c2="true")
+    read_all(store, "Otto", c2="false")
+    id = str(uuid.uuid4())
+    store.adjudicate(id, "1.2.3", "2.25.2", Verdict.TRUE, "Viktor")
+    store.adjudicate(id, "1.2.3", "2.25.2", Verdict.FALSE, "Viktor")  # the same event again
+    held = settled(store.review("1.2.3"), TWO)["2.25.2"]
+    assert (held.state, held.verdict) == (State.ADJUDICATED, Verdict.TRUE)
+    assert held.votes == {"Rita": "true", "Otto": "false"}
+    assert study_state(store.review("1.2.3"), TWO) == "done"
+    [taken], _ = store.reviews.take([event("undo", of=made[0]["id"])], "Rita")
+    assert taken.status == "refused"
+
+
+def test_nobody_adjudicates_to_unsure(store):
+    with pytest.raises(BadInputError, match="true or false"):
+        store.adjudicate(str(uuid.uuid4()), "1.2.3", "2.25.2", Verdict.UNSURE, "Viktor")
+
+
+def test_a_study_with_a_missed_lesion_waits_until_it_is_boxed(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    store.lease("Rita")
+    store.reviews.take([event("missed"), event("finish")], "Rita")
+    assert study_state(store.review("1.2.3"), store.rules) == "boxing"
+    assert store.lease("Otto", may_box=False) is None
+    assert store.lease("Anna", may_box=True).study == "1.2.3"
+    store.reviews.take([event("box", box=[10, 10, 10, 20, 20, 20])], "Anna")
+    assert study_state(store.review("1.2.3"), store.rules) == "boxing"
+    store.reviews.take([event("finish")], "Anna")
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+    store.close()
+
+
+def shifted(by, uid="2.25.9"):
+    return proposed(candidates=[candidate(uid, 10 + by, 0.7, "b" * 64)], model_hash="b" * 64)
+
+
+def test_a_new_model_s_box_inherits_a_verdict_only_if_it_overlaps_enough(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    read_all(store, "Rita", c1="true")
+    store.proposals.add(shifted(1))
+    held = settled(store.review("1.2.3"), store.rules)["2.25.9"]
+    assert (held.state, held.inherited, held.votes) == (State.TRUE, "2.25.1", {})
+    assert held.overlap == pytest.approx(9 / 11)
+    assert open_candidates(store.review("1.2.3"), store.rules) == []
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+    store.proposals.add(shifted(5, "2.25.10"))
+    assert settled(store.review("1.2.3"), store.rules)["2.25.10"].state is State.UNREVIEWED
+    assert study_state(store.review("1.2.3"), store.rules) == "waiting"
+    store.close()
+
+
+def test_unsure_is_not_inherited_and_what_readers_say_goes_before_what_is_inherited(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    read_all(store, "Rita", c1="unsure")
+    store.proposals.add(shifted(0))
+    assert settled(store.review("1.2.3"), store.rules)["2.25.9"].state is State.UNREVIEWED
+    read_all(store, "Rita", c9="false")
+    assert settled(store.review("1.2.3"), store.rules)["2.25.9"].state is State.FALSE
+    assert store.reviews.reading("1.2.3", "Rita").round == 2
+    store.close()
+
+
+def test_the_same_proposal_again_changes_nothing(store):
+    first = store.proposals.latest("1.2.3").number
+    assert store.proposals.add(proposed()) == first
+    assert store.proposals.add(shifted(0)) > first
