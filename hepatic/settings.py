@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     cache_mib: int = Field(
         1024, ge=0, description="Memory for decoded images and prepared tensors together, in each worker."
     )
+    studies_cache_mib: int = Field(
+        8192, ge=0, description="Disk space for prepared CT studies; those not looked at for longest are dropped."
+    )
     max_pixels: int = Field(
         2_000_000_000, gt=0, description="Largest image that is decoded, in pixels over all frames."
     )
