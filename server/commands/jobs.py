@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -29,6 +30,8 @@ TOKEN = "HEPATIC_TOKEN"  # noqa: S105 - the name of the variable
 _COLOURS = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "dim", "queued": "yellow"}
 _QUIET_S = 60.0
 """A stream says something every 15 s."""
+_AGAIN_S = 1.0
+"""Before a stream that ended is asked for again."""
 
 Server = Annotated[
     str, typer.Option("--server", envvar="HEPATIC_SERVER", help="The server's address.", show_default=True)
@@ -147,7 +150,7 @@ def watch(id: Id, server: Server = _HERE) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     with _connected(server) as client, Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=1.0, left="")
-        for name, data in _events(client, f"jobs/{_plain(id)}/events"):
+        for name, data in _followed(client, f"jobs/{_plain(id)}/events"):
             if name == "log":
                 for line in data:
                     bar.console.print(escape(line), highlight=False)
@@ -163,22 +166,37 @@ def watch(id: Id, server: Server = _HERE) -> None:
         raise typer.Exit(FAILED)
 
 
-def _events(client: httpx.Client, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the names and data of server-sent events until the stream ends."""
-    with client.stream("GET", path, timeout=httpx.Timeout(10.0, read=_QUIET_S)) as answer:
+def _followed(client: httpx.Client, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the names and data of a job's events until it has ended; a stream that ends before is asked for again."""
+    last = ""
+    while True:
+        for name, data, id in _events(client, path, last):
+            last = id
+            yield name, data
+            if name == "job" and data.get("ended"):
+                return
+        time.sleep(_AGAIN_S)
+
+
+def _events(client: httpx.Client, path: str, last: str) -> Iterator[tuple[str, Any, str]]:
+    """Yield the names, data and ids of server-sent events after the one with the id ``last``, until they end."""
+    headers = {"Last-Event-ID": last} if last else {}
+    with client.stream("GET", path, timeout=httpx.Timeout(10.0, read=_QUIET_S), headers=headers) as answer:
         if answer.is_error:
             answer.read()
         _check(answer)
-        name = "message"
+        name, id = "message", ""
         data: list[str] = []
         for line in answer.iter_lines():
             if not line:
                 if data:
-                    yield name, json.loads("\n".join(data))
+                    yield name, json.loads("\n".join(data)), id
                 name, data = "message", []
             field, _, value = line.partition(":")
             if field == "event":
                 name = value.removeprefix(" ")
+            elif field == "id":
+                id = value.removeprefix(" ")
             elif field == "data":
                 data.append(value.removeprefix(" "))
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.database import Database
-from server.hiding import without_paths
 from server.jobs.job import Job
 from server.jobs.rows import COLUMNS, JOBS, job_of
+from server.observe.scrub import for_clients
 
 TAIL_LINES = 200
 """Lines of output that are kept of a job."""
@@ -214,7 +214,7 @@ class JobTable:
         seconds_left: float | None = None,
     ) -> None:
         """Note how far a job is, and lines of its output without paths of this machine; the oldest lines go."""
-        told = [without_paths(line)[:_LONGEST_LINE] for line in lines]
+        told = [for_clients(line)[:_LONGEST_LINE] for line in lines]
         with self._database.write() as connection:
             (last,) = connection.execute(
                 "SELECT ifnull(max(number), 0) FROM job_line WHERE job = ?", (job.number,)
@@ -269,7 +269,7 @@ class JobTable:
                     f"progress = CASE WHEN ? = 'succeeded' THEN 1 ELSE progress END, {_NEXT} "
                     "WHERE number = ? AND owner = ? AND claims = ? AND state = 'running'",
                     (
-                        state, json.dumps(result), without_paths(error), self._clock(), state,
+                        state, json.dumps(result), for_clients(error), self._clock(), state,
                         job.number, job.owner, job.claims,
                     ),
                 )

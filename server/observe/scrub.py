@@ -42,6 +42,22 @@ def scrubbed(text: str) -> str:
     What a client sends may get here, and no other thread runs meanwhile: of a long text only the beginning and the end
     are kept, and of a word longer than any name nothing.
     """
+    text = _without_persons(text)
+    text = HIDING.without_paths(text, last=_last)
+    text = _FILE.sub(_file, text)
+    text = _UID.sub(lambda found: NAMES.hidden(found[0]), text)
+    return NAMES.without(text)
+
+
+def for_clients(text: str) -> str:
+    """Return a text without tokens, patients' names and ids where they are told as such, and paths.
+
+    Names of images stay: who may read it may list them.
+    """
+    return _without_persons(HIDING.without_paths(text))
+
+
+def _without_persons(text: str) -> str:
     if len(text) > _MOST:
         text = _cut(text)
     text = _TOKEN.sub("(token)", text)
@@ -49,11 +65,7 @@ def scrubbed(text: str) -> str:
     text = _QUERY.sub("?...", text)
     text = _FIELD.sub(r"\1\2(patient)", text)
     text = _WORD.sub("\u2026", text)
-    text = _PERSON.sub("(person)", text)
-    text = HIDING.without_paths(text, last=_last)
-    text = _FILE.sub(_file, text)
-    text = _UID.sub(lambda found: NAMES.hidden(found[0]), text)
-    return NAMES.without(text)
+    return _PERSON.sub("(person)", text)
 
 
 def _cut(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
@@ -25,6 +26,8 @@ router = APIRouter(prefix="/jobs", tags=["Jobs"])
 _BEAT_S = 15.0
 """Between two comments on a stream that has no news, so that proxies keep it open."""
 _RECONNECT_MS = 2000
+_LIFE_S = 300.0
+"""After so long a stream ends, and who listens comes again: a token may have been revoked meanwhile."""
 _STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 LastEvent = Annotated[str, Header(alias="Last-Event-ID")]
@@ -57,6 +60,8 @@ def jobs(
 @router.get("/events", summary="What happens to jobs, as server-sent events")
 async def all_events(services: ServicesDep, last_event_id: LastEvent = "") -> EventSourceResponse:
     """An event ``job`` for each job that waits or runs, and then whenever one changes; it ends with the server.
+
+    It also ends after some minutes, and whoever listens asks again.
 
     With ``Last-Event-ID``, begin with those that have changed since.
     """
@@ -98,7 +103,8 @@ def retry(services: ServicesDep, id: str) -> dict[str, Any]:
 
 @router.get("/{id}/events", summary="What happens to one job, as server-sent events")
 async def events(services: ServicesDep, id: str, last_event_id: LastEvent = "") -> Response:
-    """Events ``job`` whenever it changes, and ``log`` with new lines of its output; the stream ends with the job.
+    """Events ``job`` whenever it changes, and ``log`` with new lines of its output; the stream ends with the job,
+    and after some minutes, when whoever listens asks again.
 
     With ``Last-Event-ID``, begin with what is new since then; 204 if that was the end.
     """
@@ -118,13 +124,14 @@ async def _all_changes(jobs: Jobs, revision: int) -> AsyncIterator[bytes]:
         newest = jobs.table.revision()  # first: what changes from now on is sent, twice rather than never
         return newest, jobs.table.jobs(states=("queued", "running"), limit=200)[::-1]
 
+    until = time.monotonic() + _LIFE_S
     yield format_sse_event(retry=_RECONNECT_MS, comment="jobs")
     if not revision:
         revision, active = await run_in_threadpool(begun)
         for job in active:
             yield _event("job", job.as_json(), str(revision))
     with jobs.changes.listen() as changed:
-        while not jobs.changes.closed:
+        while not jobs.changes.closed and time.monotonic() < until:
             changed.clear()
             page = await run_in_threadpool(jobs.table.changed_since, revision)
             for job in page:
@@ -139,9 +146,10 @@ async def _one_job(jobs: Jobs, id: str, revision: int, line: int) -> AsyncIterat
         job = jobs.table.get(id)  # first: an ended job has said all its lines
         return job, jobs.table.lines(job, after=line)
 
+    until = time.monotonic() + _LIFE_S
     yield format_sse_event(retry=_RECONNECT_MS, comment="job")
     with jobs.changes.listen() as changed:
-        while not jobs.changes.closed:
+        while not jobs.changes.closed and time.monotonic() < until:
             changed.clear()
             job, lines = await run_in_threadpool(now)
             if lines:

@@ -13,6 +13,7 @@ from server.app import create_app
 from server.cli import app as command
 from server.commands.jobs import FAILED
 from server.jobs.runner import Jobs
+from server.routes import jobs as jobs_routes
 from server.routes.jobs import _all_changes
 from server.running import running
 from tests.server.conftest import FOREIGN_APP, write_image
@@ -323,6 +324,16 @@ def test_a_stream_is_forgotten_when_its_client_goes_and_ends_when_the_server_doe
     assert time.monotonic() - asked < 5
 
 
+def test_a_stream_ends_now_and_then_so_that_who_listens_is_let_in_anew_and_the_command_asks_again(server, monkeypatch):
+    monkeypatch.setattr(jobs_routes, "_LIFE_S", 0.3)
+    monkeypatch.setattr(jobs_routes, "_BEAT_S", 0.1)
+    record = told(server, "train/slow", method="POST", json={"max_epochs": 3, "sleep_s": 0.5})
+    cut = list(events(server, f"jobs/{record['id']}/events"))
+    assert all(data["state"] != "succeeded" for name, _, data in cut if name == "job"), "it ended before the job"
+    watched = said("watch", record["id"], "--server", server)
+    assert [watched.count(f"epoch {number}") for number in (1, 2, 3)] == [1, 1, 1], "each is told once"
+
+
 # The page and the command
 
 
@@ -333,7 +344,7 @@ def test_a_browser_gets_a_page_that_runs_only_its_own_script_and_a_program_gets_
     assert "default-src 'none'" in policy
     assert "'sha256-" in policy
     assert "unsafe-inline' script" not in policy
-    assert "//" not in page.text.replace("// a browser", "")
+    assert "//" not in page.text.replace("// a ", "")
     assert requests.get(f"{server}/jobs", timeout=10).json()["limit"] == 50
     assert '<a href="jobs">' in requests.get(f"{server}/", timeout=10).text
 

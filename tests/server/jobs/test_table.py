@@ -441,3 +441,14 @@ def test_what_was_acknowledged_survives_a_hundred_kills_and_nothing_is_half_ther
         orphans = "SELECT count(*) FROM job_item WHERE job NOT IN (SELECT number FROM job)"
         assert connection.execute(orphans).fetchone() == (0,)
     assert json.dumps([job.as_json() for job in jobs.values()])
+
+
+def test_what_a_job_says_is_kept_without_persons_tokens_and_folders_but_with_images(table):
+    job = table.add("train", {"model": "m"})
+    table.claim("train", "me", lease_s=60)
+    table.tell(
+        table.get(job.id), ["case7.nrrd: PatientName: Doe^Jane, see /srv/studies/x.dcm?token=abc; password=hunter22"]
+    )
+    [(_, line)] = table.lines(job)
+    assert "case7.nrrd" in line
+    assert not any(word in line for word in ("Doe", "Jane", "/srv", "hunter22", "abc"))
