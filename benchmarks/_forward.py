@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hepatic.engine.device import LAYOUTS, choose_device, place
-from hepatic.engine.predict import load_model
+from hepatic.engine.model import load_model
 from hepatic.engine.weights import Registry
 from hepatic.io.read import read
 from hepatic.tasks.spec import SegmentationTask

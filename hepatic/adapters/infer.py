@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.adapters import compat
-from hepatic.engine.predict import Prediction, Predictor
+from hepatic.engine.answer import Prediction
+from hepatic.engine.predict import Predictor
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import encode_labelmap

@@ -135,17 +135,17 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
 
     def _tell(self, progress: Progress) -> None:
         """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""
-        dice = "" if progress.dice is None else f", validation dice {progress.dice:.3f}"
+        judged = "" if progress.value is None else f", validation {progress.metric} {progress.value:.3f}"
         logger.info(
             "epoch %d/%d (%s): loss %.4f%s, %.0f s left",
-            progress.epoch, progress.epochs, progress.stage, progress.loss, dice, progress.seconds_left,
+            progress.epoch, progress.epochs, progress.stage, progress.loss, judged, progress.seconds_left,
         )  # fmt: skip
         self._write(
             {
                 "model": self.recipe.name,
                 "epoch": progress.epoch,
                 "total_epochs": progress.epochs,
-                "best_metric": progress.dice or 0.0,
+                "best_metric": progress.value or 0.0,
                 "seconds_left": progress.seconds_left,
             }
         )

@@ -4,22 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hepatic.engine.kind import segmentation
+from hepatic.engine.kind import training_sample
+from hepatic.engine.label_boxes import read_lesions
+from hepatic.engine.split import Part
 from hepatic.errors import BadInputError
 from hepatic.io.content import content_hash
-from hepatic.io.image import Labelmap
+from hepatic.io.image import Labelmap, Volume
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.read import read
-from hepatic.tasks.recipe import Recipe, Tensors
-from hepatic.tasks.spec import Sample, SegmentationTask
+from hepatic.tasks.recipe import Recipe
+from hepatic.tasks.spec import DetectionTask, Sample, SegmentationTask, Task
 
 logger = logging.getLogger(__name__)
+
+
+Livers = Callable[[SegmentationTask, Volume], NDArray[np.bool_]]
+"""A liver task and an image -> (K, J, I) bool on its grid, lesions not cut out."""
+
+
+class TrainingCase(Protocol):
+    """One image and what is known about it.
+
+    Attributes:
+        image_id: names it in reports.
+        patient_id: all images of one patient stay on one side of the split.
+        study: images of one study are judged together by a detector, as they share their lesions.
+        part: side of the split its patient was put on elsewhere; None leaves it to ``FrozenSplit``.
+    """
+
+    @property
+    def image_id(self) -> str: ...  # noqa: D102
+    @property
+    def patient_id(self) -> str: ...  # noqa: D102
+    @property
+    def study(self) -> str: ...  # noqa: D102
+    @property
+    def part(self) -> Part | None: ...  # noqa: D102
+
+    def sample(self, task: Task) -> Sample:
+        """Read it as this task's ``pre`` takes it; BadInputError when it cannot be used."""
+        ...
+
+    def content(self) -> str:
+        """Hashes of all it is made of."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +66,7 @@ class Case:
         image_id: in the datastore.
         patient_id: all images of one patient stay on one side of the split.
         source: image file or series folder.
-        label: labelmap file.
+        label: labelmap file; for a detector also Slicer markups (.json).
         names: label value by structure, where the label file itself does not name them (viewers send them beside it).
     """
 
@@ -40,12 +76,33 @@ class Case:
     label: Path
     names: Mapping[str, int] = field(default_factory=dict)
 
-    def sample(self, task: SegmentationTask) -> Sample:
+    @property
+    def part(self) -> Part | None:
+        """Left to the split."""
+        return None
+
+    @property
+    def study(self) -> str:
+        """Its own: a label knows one image."""
+        return self.image_id
+
+    def sample(self, task: Task) -> Sample:
         """Read image and label; BadInputError when they do not belong together."""
         image = task.accept(read(self.source))
+        sample: Sample = {"source": image, "options": task.parse_options({})}
+        if isinstance(task, DetectionTask):
+            lesions = read_lesions(self.label, image.grid, self.names)
+            shown = {} if lesions.liver is None else {"liver": lesions.liver}
+            return {**sample, "boxes": lesions.boxes, **shown}
         labelmap = read_labelmap(self.label, like=image.grid)
-        named = Labelmap(labelmap.array, labelmap.grid, labelmap.names or self._names_in(labelmap))
-        return {"source": image, "label": named, "options": task.parse_options({})}
+        return {
+            **sample,
+            "label": Labelmap(labelmap.array, labelmap.grid, labelmap.names or self._names_in(labelmap)),
+        }
+
+    def content(self) -> str:
+        """Hashes of image and label."""
+        return f"{content_hash(self.source)} {content_hash(self.label)}"
 
     def _names_in(self, labelmap: Labelmap) -> dict[str, int]:
         """Match ``names`` to the values of the file.
@@ -59,23 +116,74 @@ class Case:
         return {name: place for place, name in enumerate(sorted(self.names, key=self.names.__getitem__), start=1)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClassCase:
+    """One image and its class.
+
+    Attributes:
+        image_id: in the datastore.
+        patient_id: all images of one patient stay on one side of the split.
+        source: image file or series folder.
+        truth: name of the class.
+    """
+
+    image_id: str
+    patient_id: str
+    source: Path
+    truth: str
+
+    @property
+    def part(self) -> Part | None:
+        """Left to the split."""
+        return None
+
+    @property
+    def study(self) -> str:
+        """Its own: a class belongs to one image."""
+        return self.image_id
+
+    def sample(self, task: Task) -> Sample:
+        """Read the image; BadInputError when the task does not know its class."""
+        if self.truth not in task.labels:
+            raise BadInputError(
+                f"class of image {self.image_id}",
+                expected="one of " + ", ".join(task.labels),
+                came=repr(self.truth)[:80],
+                fix="Correct the note.",
+            )
+        return {
+            "source": task.accept(read(self.source)),
+            "options": task.parse_options({}),
+            "truth": self.truth,
+        }
+
+    def content(self) -> str:
+        """Hash of the image, and the class."""
+        return f"{content_hash(self.source)} {self.truth}"
+
+
 @dataclass(frozen=True)
 class PreparedCases:
     """Training samples and where they come from.
 
     Attributes:
-        samples: one entry per training sample, tensors of the network's size.
+        samples: one entry per training sample, see ``hepatic.engine.kind.training_sample``.
         cases: those that could be used.
         left_out: reason by image id of those that could not.
     """
 
-    samples: list[Tensors]
-    cases: list[Case]
+    samples: list[Sample]
+    cases: list[TrainingCase]
     left_out: dict[str, str]
 
 
-def prepare_cases(recipe: Recipe, cases: Iterable[Case]) -> PreparedCases:
+def prepare_cases(recipe: Recipe, cases: Iterable[TrainingCase], *, livers: Livers | None = None) -> PreparedCases:
     """Read, expand and prepare cases; one that cannot be used is left out with a warning, not the end of everything.
+
+    Args:
+        recipe: how they are expanded; its task prepares them.
+        cases: all there are.
+        livers: finds livers for a detector whose case brings none.
 
     Raises:
         BadInputError: none can be used.
@@ -83,13 +191,13 @@ def prepare_cases(recipe: Recipe, cases: Iterable[Case]) -> PreparedCases:
     prepared = PreparedCases([], [], {})
     for case in cases:
         try:
-            expanded = [recipe.task.prepare(sample) for sample in recipe.expand(case.sample(segmentation(recipe.task)))]
+            expanded = [recipe.task.prepare(one) for one in recipe.expand(whole_sample(case, recipe.task, livers))]
         except BadInputError as error:
             prepared.left_out[case.image_id] = str(error)
             logger.warning("Image %s is left out of training: %s", case.image_id, error)
             continue
         prepared.cases.append(case)
-        prepared.samples.extend({name: one[name] for name in ("image", "target", "known")} for one in expanded)
+        prepared.samples.extend(training_sample(recipe.task, one) for one in expanded)
     if not prepared.samples:
         raise BadInputError(
             f"training of '{recipe.name}'",
@@ -100,7 +208,19 @@ def prepare_cases(recipe: Recipe, cases: Iterable[Case]) -> PreparedCases:
     return prepared
 
 
-def data_hash(cases: Sequence[Case]) -> str:
+def whole_sample(case: TrainingCase, task: Task, livers: Livers | None) -> Sample:
+    """Read a case, and find the liver where the task needs it and the case does not bring it."""
+    sample = case.sample(task)
+    if not isinstance(task, DetectionTask) or task.liver is None or "liver" in sample:
+        return sample
+    if livers is None:
+        raise BadInputError(
+            f"image {case.image_id}", expected="a liver mask", came="none", fix="Label the liver beside the lesions."
+        )
+    return {**sample, "liver": livers(task.liver, sample["source"])}
+
+
+def data_hash(cases: Sequence[TrainingCase]) -> str:
     """Changes when any image or label of the set does; does not depend on their order."""
-    lines = sorted(f"{c.image_id} {c.patient_id} {content_hash(c.source)} {content_hash(c.label)}" for c in cases)
+    lines = sorted(f"{c.image_id} {c.patient_id} {c.content()}" for c in cases)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

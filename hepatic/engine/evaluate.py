@@ -4,33 +4,150 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepatic.engine.cases import Case
-from hepatic.engine.predict import LoadedModel, run_network
+from hepatic.boxes import Boxes, kept_by_nms, sizes
+from hepatic.engine.candidates import choose
+from hepatic.engine.cases import Livers, TrainingCase, whole_sample
+from hepatic.engine.model import LoadedModel, run_detector, run_network
+from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.metrics import dice, hd95_px, iou, lesion_recall
+from hepatic.metrics.detection import Found, froc, p1td
 from hepatic.tasks.recipe import Recipe
-from hepatic.tasks.spec import Sample
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
+
+Row = dict[str, float]
 
 
-def evaluate(recipe: Recipe, model: LoadedModel, cases: Iterable[Case], *, device: torch.device) -> dict[str, float]:
-    """Mean over cases; of a run, its first labelled frame is judged, with that key frame given.
+def evaluate(
+    recipe: Recipe,
+    model: LoadedModel[Task],
+    cases: Iterable[TrainingCase],
+    *,
+    device: torch.device,
+    livers: Livers | None = None,
+) -> dict[str, float]:
+    """Judge a model by cases it has not seen.
+
+    Args:
+        recipe: says how a case is expanded.
+        model: in whichever preset; prepares by its own.
+        cases: with their truth.
+        device: where the network runs.
+        livers: finds livers for a detector whose case brings none.
 
     Returns:
-        ``dice``, ``iou``, ``hd95_px`` (of the frames where both sides found something) and ``lesion_recall`` (a lesion
-        counts when half of it is found) of the first label, ``dice_<name>`` of the others where they are labelled, and
-        ``cases``, the number of images judged.
+        ``cases``, the number of images (of a detector: studies) judged, and the measures of the task's kind:
+
+        Segmentation, means over images: ``dice`` of the first label and ``dice_<name>`` of the others where they are
+        labelled, ``iou``; of a run, whose first labelled frame is judged with that key frame given, also ``hd95_px``
+        (of the frames where both sides found something) and ``lesion_recall`` (a lesion counts when half of it is
+        found).
+
+        Detection: ``p1td_1``, ``p1td_10`` and ``froc`` (``hepatic.metrics.detection``) of the candidates of all images
+        of a study together. The primary tumour is the one the case names, else the largest box.
+
+        Classification: ``accuracy`` and ``true_class_probability``.
+
+    Raises:
+        BadInputError: a detector is to be judged by studies none of which holds a lesion.
     """
-    rows: list[dict[str, float]] = []
+    match model.task:
+        case SegmentationTask():
+            return _means(_segmented(recipe, cast(LoadedModel[SegmentationTask], model), cases, device))
+        case DetectionTask():
+            studies = found_in(recipe, cast(LoadedModel[DetectionTask], model), cases, device=device, livers=livers)
+            return detection_metrics(recipe.name, studies)
+        case ClassificationTask():
+            return _means(_classified(recipe, cast(LoadedModel[ClassificationTask], model), cases, device))
+    raise TypeError(type(model.task))
+
+
+def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
+    """Return P1TD-1, P1TD-10 and the mean sensitivity of the FROC curve over the studies that hold a lesion."""
+    with_lesions = [study for study in studies if len(study.lesions)]
+    if not studies:
+        return {}
+    if not with_lesions:
+        raise BadInputError(
+            f"judging of '{name}'",
+            expected="a lesion in at least one study of the validation patients",
+            came=f"{len(studies)} without any",
+            fix="Submit boxes of more patients, then train again.",
+        )
+    return {
+        "p1td_1": round(p1td(with_lesions, k=1), 4),
+        "p1td_10": round(p1td(with_lesions, k=10), 4),
+        "froc": round(froc(with_lesions)[2], 4),
+        "cases": float(len(with_lesions)),
+    }
+
+
+def found_in(
+    recipe: Recipe,
+    model: LoadedModel[DetectionTask],
+    cases: Iterable[TrainingCase],
+    *,
+    device: torch.device,
+    livers: Livers | None = None,
+) -> list[Found]:
+    """Run a detector on cases and merge what it finds in the images of each study; one entry per study."""
+    options = model.task.parse_options({})
+    pooled: dict[str, list[tuple[Boxes, NDArray[np.float64]]]] = {}
+    truths: dict[str, tuple[TrainingCase, Sample]] = {}
+    for case in cases:
+        for sample in recipe.expand(whole_sample(case, model.task, livers)):
+            prepared = model.task.prepare(sample)
+            peaks = run_detector(model, prepared["image"], device)
+            pooled.setdefault(case.study, []).append(choose(*peaks, prepared["grid"], options))
+            truths.setdefault(case.study, (case, {name: sample.get(name) for name in ("boxes", "primary")}))
+    studies = []
+    for study, found in pooled.items():
+        boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        kept = kept_by_nms(boxes, scores, max_iou=float(options["max_iou"]), most=int(options["most"]))
+        case, truth = truths[study]
+        lesions = np.asarray(truth["boxes"], np.float64).reshape(-1, 6)
+        primary = truth["primary"]
+        if primary is None and len(lesions):
+            primary = int(sizes(lesions).prod(axis=1).argmax())
+        studies.append(Found(boxes[kept], scores[kept], lesions, primary=primary or 0, patient_id=case.patient_id))
+    return studies
+
+
+def _segmented(
+    recipe: Recipe, model: LoadedModel[SegmentationTask], cases: Iterable[TrainingCase], device: torch.device
+) -> list[Row]:
+    rows = []
     for case in cases:
         sample = next(iter(recipe.expand(case.sample(model.task))))
         prepared = model.task.prepare(sample)
         finished = model.task.finish({**prepared, "probabilities": run_network(model, prepared["image"], device)})
-        rows.append(_row(finished["labelmap"][finished["facts"]["key_frame"]], sample, model.task.labels))
+        if "key_frame" in sample:
+            rows.append(_of_frame(finished["labelmap"][finished["facts"]["key_frame"]], sample, model.task.labels))
+        else:
+            rows.append(_of_volume(finished["labelmap"], sample["label"], model.task.labels))
+    return rows
+
+
+def _classified(
+    recipe: Recipe, model: LoadedModel[ClassificationTask], cases: Iterable[TrainingCase], device: torch.device
+) -> list[Row]:
+    rows = []
+    for case in cases:
+        for sample in recipe.expand(case.sample(model.task)):
+            probabilities = run_network(model, model.task.prepare(sample)["image"], device)
+            truth = model.task.labels.index(sample["truth"])
+            right = float(int(probabilities.argmax()) == truth)
+            rows.append({"accuracy": right, "true_class_probability": float(probabilities[truth])})
+    return rows
+
+
+def _means(rows: list[Row]) -> dict[str, float]:
     if not rows:
         return {}
     means = {
@@ -39,23 +156,33 @@ def evaluate(recipe: Recipe, model: LoadedModel, cases: Iterable[Case], *, devic
     return {**{name: mean for name, mean in means.items() if not math.isnan(mean)}, "cases": float(len(rows))}
 
 
-def _row(predicted: NDArray[np.uint8], sample: Sample, labels: tuple[str, ...]) -> dict[str, float]:
+def _of_frame(predicted: NDArray[np.uint8], sample: Sample, labels: tuple[str, ...]) -> Row:
     labelmap: Labelmap = sample["label"]
     picture = labelmap.array[sample["key_frame"]]
-    row: dict[str, float] = {}
+    row = _overlaps(predicted, picture, labelmap, labels)
+    ours, theirs = predicted == 1, picture == _value(labelmap, labels[0], 1)
+    return {**row, "hd95_px": hd95_px(ours, theirs), "lesion_recall": lesion_recall(ours, theirs)}
+
+
+def _of_volume(predicted: NDArray[np.uint8], labelmap: Labelmap, labels: tuple[str, ...]) -> Row:
+    return _overlaps(predicted, labelmap.array, labelmap, labels)
+
+
+def _overlaps(
+    predicted: NDArray[np.uint8], drawn: NDArray[np.unsignedinteger], labelmap: Labelmap, labels: tuple[str, ...]
+) -> Row:
+    row: Row = {}
     for value, name in enumerate(labels, start=1):
-        named = labelmap.names.get(name, value if not labelmap.names else -1)
-        ours, theirs = predicted == value, picture == named
+        ours, theirs = predicted == value, drawn == _value(labelmap, name, value)
         if value == 1:
-            row = {
-                "dice": dice(ours, theirs),
-                "iou": iou(ours, theirs),
-                "hd95_px": hd95_px(ours, theirs),
-                "lesion_recall": lesion_recall(ours, theirs),
-            }
+            row = {"dice": dice(ours, theirs), "iou": iou(ours, theirs)}
         elif theirs.any():
             row[f"dice_{name}"] = dice(ours, theirs)
     return row
+
+
+def _value(labelmap: Labelmap, name: str, place: int) -> int:
+    return labelmap.names.get(name, place if not labelmap.names else -1)
 
 
 def _mean(values: list[float]) -> float:

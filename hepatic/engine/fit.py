@@ -15,12 +15,13 @@ import torch
 from filelock import FileLock, Timeout
 
 from hepatic.engine.card import ModelCard
-from hepatic.engine.cases import Case, PreparedCases, data_hash, prepare_cases
+from hepatic.engine.cases import PreparedCases, TrainingCase, data_hash, prepare_cases
 from hepatic.engine.curves import draw_curves
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate
-from hepatic.engine.kind import segmentation
-from hepatic.engine.predict import LoadedModel, load_model
+from hepatic.engine.kind import MEASURES
+from hepatic.engine.model import LoadedModel, load_model
+from hepatic.engine.predict import Predictor
 from hepatic.engine.split import FrozenSplit
 from hepatic.engine.train_network import Progress, drop_checkpoints, train_network
 from hepatic.engine.weights import ModelVersion, Registry, software
@@ -82,7 +83,7 @@ class FitResult:
 
 def fit(
     recipe: Recipe,
-    cases: Sequence[Case],
+    cases: Sequence[TrainingCase],
     *,
     registry: Registry,
     runs: Path,
@@ -125,7 +126,7 @@ def fit(
 
 def _fit(
     recipe: Recipe,
-    cases: Sequence[Case],
+    cases: Sequence[TrainingCase],
     *,
     registry: Registry,
     runs: Path,
@@ -139,9 +140,13 @@ def _fit(
         None if settings.from_scratch or served is None or served.card.preset != recipe.task.preset_name else served
     )
     recipe = _staged(recipe, settings, fine_tune=parent is not None)
-    parts = FrozenSplit(registry.models / recipe.name / SPLIT).extend(case.patient_id for case in cases)
-    training = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "train"])
-    judging = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "validation"])
+    parts = FrozenSplit(registry.models / recipe.name / SPLIT).extend(
+        (case.patient_id for case in cases),
+        wished={case.patient_id: case.part for case in cases if case.part is not None},
+    )
+    livers = Predictor(registry, device=settings.device).liver
+    training = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "train"], livers=livers)
+    judging = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "validation"], livers=livers)
     device = choose_device(settings.device)
 
     run = runs / recipe.name / _run_name(recipe, cases, settings, parent)
@@ -176,7 +181,12 @@ def _fit(
         run=run,
         progress=progress,
     )
-    draw_curves(trained.history, run / "curves.png", title=f"{recipe.name} ({recipe.task.preset_name})")
+    draw_curves(
+        trained.history,
+        run / "curves.png",
+        metric=MEASURES[recipe.task.type],
+        title=f"{recipe.name} ({recipe.task.preset_name})",
+    )
 
     network.eval().requires_grad_(False)
     card = ModelCard(
@@ -196,7 +206,7 @@ def _fit(
         software=software(),
         notes=settings.notes or _inherited(parent),
     )
-    metrics = evaluate(recipe, LoadedModel(segmentation(recipe.task), card, network), judging.cases, device=device)
+    metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging.cases, device=device, livers=livers)
     if (run / PUBLISHED).is_file():  # it was cut off after that
         version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])
     else:
@@ -205,7 +215,7 @@ def _fit(
     served = registry.served(recipe.name)  # it may have changed meanwhile
     before = {}
     if served is not None:
-        before = evaluate(recipe, load_model(segmentation(recipe.task), served, device), judging.cases, device=device)
+        before = evaluate(recipe, load_model(recipe.task, served, device), judging.cases, device=device, livers=livers)
 
     new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
     promoted = old is None or (new >= old and new > 0)  # a tie at nothing found is no reason to change
@@ -284,7 +294,7 @@ def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe
     return dataclasses.replace(recipe, stages=(*warm_up, last), optimiser=optimiser)
 
 
-def _run_name(recipe: Recipe, cases: Sequence[Case], settings: FitSettings, parent: ModelVersion | None) -> str:
+def _run_name(recipe: Recipe, cases: Sequence[TrainingCase], settings: FitSettings, parent: ModelVersion | None) -> str:
     parts = [recipe.task.preset_name, data_hash(cases), dataclasses.asdict(settings), parent and parent.version]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

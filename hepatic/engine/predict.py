@@ -2,70 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from hepatic.engine.answer import Answer, Classification, Detections, Prediction
 from hepatic.engine.cache import BoundedCache, Budget
-from hepatic.engine.card import ModelCard
-from hepatic.engine.device import LAYOUTS, choose_device, place
+from hepatic.engine.candidates import choose
+from hepatic.engine.device import choose_device
 from hepatic.engine.fold import fold_batch_norms
-from hepatic.engine.weights import ModelVersion, Registry
+from hepatic.engine.model import AnyTask, LoadedModel, load_model, run_detector, run_network
+from hepatic.engine.weights import Registry
 from hepatic.errors import NotFoundError
-from hepatic.geometry import Grid
 from hepatic.io.content import content_hash
 from hepatic.io.image import Cine, Volume
 from hepatic.io.read import read
 from hepatic.metrics import foreground_entropy
 from hepatic.settings import settings
-from hepatic.tasks.spec import Sample, SegmentationTask
-
-logger = logging.getLogger(__name__)
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
 
 MIB = 1 << 20
 
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a task says about an image.
-
-    Attributes:
-        labelmap: uint8, shape (k, j, i), on ``grid``; label ``labels[i]`` has value i + 1.
-        grid: the source's own.
-        labels: value by name.
-        facts: what else was found; JSON-able.
-        uncertainty: entropy in bits averaged over the foreground.
-        version: of the model.
-        model_sha256: of its weights.
-        timings_ms: by stage (read, prepare, network, finish), 0 where a cache answered.
-    """
-
-    labelmap: NDArray[np.uint8]
-    grid: Grid
-    labels: dict[str, int]
-    facts: dict[str, Any]
-    uncertainty: float
-    version: str
-    model_sha256: str
-    timings_ms: dict[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A network with a version's weights, ready on the device, and the task in that version's preset."""
-
-    task: SegmentationTask
-    card: ModelCard
-    network: nn.Module
+Options = dict[str, int | float | str | bool]
+Timings = dict[str, float]
 
 
 class Predictor:
@@ -86,17 +51,22 @@ class Predictor:
         budget = Budget((settings().cache_mib if cache_mib is None else cache_mib) * MIB)
         self._sources: BoundedCache[Volume | Cine] = BoundedCache(budget, _source_bytes)
         self._prepared: BoundedCache[Sample] = BoundedCache(budget, lambda sample: int(sample["image"].nbytes))
-        self._models: dict[str, LoadedModel] = {}
+        self._livers: BoundedCache[NDArray[np.bool_]] = BoundedCache(budget, lambda mask: int(mask.nbytes))
+        self._models: dict[str, LoadedModel[Any]] = {}
         self._loading = threading.Lock()
         if settings().threads:
             torch.set_num_threads(settings().threads)
 
     def caches(self) -> dict[str, dict[str, int]]:
         """Return hits, misses and bytes of the caches by name, since this process began."""
-        both: dict[str, BoundedCache[Any]] = {"images": self._sources, "prepared": self._prepared}
+        both: dict[str, BoundedCache[Any]] = {
+            "images": self._sources,
+            "prepared": self._prepared,
+            "livers": self._livers,
+        }
         return {name: {"hits": one.hits, "misses": one.misses, "bytes": one.bytes} for name, one in both.items()}
 
-    def model(self, task: SegmentationTask) -> LoadedModel:
+    def model(self, task: AnyTask) -> LoadedModel[AnyTask]:
         """The served model of a task; NotFoundError when none has been trained yet."""
         served = self.registry.served(task.name)
         if served is None:
@@ -116,9 +86,21 @@ class Predictor:
                     self._models[task.name] = loaded
         return loaded
 
+    @overload
     def predict(
         self, task: SegmentationTask, source: Path, *, params: Mapping[str, object] | None = None
-    ) -> Prediction:
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self, task: DetectionTask, source: Path, *, params: Mapping[str, object] | None = None
+    ) -> Detections: ...
+    @overload
+    def predict(
+        self, task: ClassificationTask, source: Path, *, params: Mapping[str, object] | None = None
+    ) -> Classification: ...
+    @overload
+    def predict(self, task: Task, source: Path, *, params: Mapping[str, object] | None = None) -> Answer: ...
+    def predict(self, task: Task, source: Path, *, params: Mapping[str, object] | None = None) -> Answer:
         """Run the served model of a task on an image file or series folder.
 
         Args:
@@ -128,17 +110,70 @@ class Predictor:
 
         Raises:
             BadInputError: the image or an option does not suit.
-            NotFoundError: the task has no model yet.
+            NotFoundError: the task, or the liver task of a detector, has no model yet.
         """
+        timings: dict[str, float] = {}
         model = self.model(task)
         options = model.task.parse_options(params or {})
-        timings: dict[str, float] = {}
         digest = content_hash(source)
         with _Timer(timings, "read"):
             image = model.task.accept(self._sources.get(digest, lambda: read(source)))
-        key = (digest, model.task.pre_fingerprint, tuple(sorted(options.items())))
-        with _Timer(timings, "prepare"):
-            sample = self._prepared.get(key, lambda: _slim(model.task.prepare({"source": image, "options": options})))
+        return self._answer(model, image, options, timings, digest=digest)
+
+    def segment(
+        self, task: SegmentationTask, image: Volume | Cine, *, params: Mapping[str, object] | None = None
+    ) -> Prediction:
+        """Run the served model of a segmentation task on an image in memory; see ``predict``."""
+        model = self.model(task)
+        return self._segmented(model, model.task.accept(image), model.task.parse_options(params or {}), {})
+
+    def classify(
+        self, task: ClassificationTask, image: Volume | Cine, *, params: Mapping[str, object] | None = None
+    ) -> Classification:
+        """Run the served model of a classification task on an image in memory; see ``predict``."""
+        model = self.model(task)
+        return self._classified(model, model.task.accept(image), model.task.parse_options(params or {}), {})
+
+    def detect(
+        self,
+        task: DetectionTask,
+        image: Volume | Cine,
+        liver: NDArray[np.bool_] | None = None,
+        *,
+        params: Mapping[str, object] | None = None,
+    ) -> Detections:
+        """Run the served model of a detection task on an image in memory, such as one phase of a prepared study.
+
+        Args:
+            task: in any preset; the served version decides which one runs.
+            image: the image.
+            liver: (K, J, I) bool on the image's grid; found by the task's ``liver`` task where it is None.
+            params: the task's options are read out of it.
+        """
+        model = self.model(task)
+        return self._detected(model, model.task.accept(image), model.task.parse_options(params or {}), {}, liver=liver)
+
+    def _answer(
+        self, model: LoadedModel[Task], image: Volume | Cine, options: Options, timings: Timings, *, digest: str
+    ) -> Answer:
+        match model.task:
+            case SegmentationTask():
+                return self._segmented(cast(LoadedModel[SegmentationTask], model), image, options, timings, digest)
+            case DetectionTask():
+                return self._detected(cast(LoadedModel[DetectionTask], model), image, options, timings, digest)
+            case ClassificationTask():
+                return self._classified(cast(LoadedModel[ClassificationTask], model), image, options, timings, digest)
+        raise TypeError(type(model.task))
+
+    def _segmented(
+        self,
+        model: LoadedModel[SegmentationTask],
+        image: Volume | Cine,
+        options: Options,
+        timings: Timings,
+        digest: str | None = None,
+    ) -> Prediction:
+        sample = self._prepare(model.task, {"source": image, "options": options}, timings, digest)
         with _Timer(timings, "network"):
             probabilities = run_network(model, sample["image"], self.device)
         with _Timer(timings, "finish"):
@@ -156,29 +191,88 @@ class Predictor:
             timings_ms=timings,
         )
 
+    def _detected(
+        self,
+        model: LoadedModel[DetectionTask],
+        image: Volume | Cine,
+        options: Options,
+        timings: Timings,
+        digest: str | None = None,
+        *,
+        liver: NDArray[np.bool_] | None = None,
+    ) -> Detections:
+        more: Sample = {}
+        if model.task.liver is not None:
+            with _Timer(timings, "liver"):
+                more["liver"] = self.liver(model.task.liver, image, digest) if liver is None else liver
+        sample = self._prepare(model.task, {"source": image, "options": options, **more}, timings, digest)
+        with _Timer(timings, "network"):
+            peaks = run_detector(model, sample["image"], self.device)
+        with _Timer(timings, "finish"):
+            boxes, scores = choose(*peaks, sample["grid"], options)
+        return Detections(
+            boxes=boxes,
+            scores=scores,
+            label=model.task.labels[0],
+            grid=image.grid,
+            facts=sample["facts"],
+            version=model.card.version,
+            model_sha256=model.card.sha256,
+            timings_ms=timings,
+        )
 
-def load_model(task: SegmentationTask, version: ModelVersion, device: torch.device) -> LoadedModel:
-    """Build the network of a version's preset and put its weights in."""
-    task = task.preset(version.card.preset)
-    if version.card.pre_fingerprint not in ("", task.pre_fingerprint):
-        logger.warning("%s %s was trained with another pre-processing; train it again", task.name, version.version)
-    network = task.network()
-    network.load_state_dict(version.load())
-    place(network, device).eval().requires_grad_(False)
-    return LoadedModel(task, version.card, network)
+    def _classified(
+        self,
+        model: LoadedModel[ClassificationTask],
+        image: Volume | Cine,
+        options: Options,
+        timings: Timings,
+        digest: str | None = None,
+    ) -> Classification:
+        sample = self._prepare(model.task, {"source": image, "options": options}, timings, digest)
+        with _Timer(timings, "network"):
+            probabilities = run_network(model, sample["image"], self.device).tolist()
+        return Classification(
+            probabilities=dict(zip(model.task.labels, probabilities, strict=True)),
+            grid=image.grid,
+            facts=sample["facts"],
+            version=model.card.version,
+            model_sha256=model.card.sha256,
+            timings_ms=timings,
+        )
 
+    def _prepare(self, task: Task, sample: Sample, timings: Timings, digest: str | None) -> Sample:
+        """Prepare a sample, or remember it where it is known which file it came from."""
+        with _Timer(timings, "prepare"):
+            if digest is None:
+                return _slim(task.prepare(sample))
+            liver = None
+            if isinstance(task, DetectionTask) and task.liver is not None:
+                liver = self.model(task.liver).card.sha256
+            key = (digest, task.pre_fingerprint, tuple(sorted(sample["options"].items())), liver)
+            return self._prepared.get(key, lambda: _slim(task.prepare(sample)))
 
-def run_network(model: LoadedModel, image: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """One prepared image (C, spatial...) to probabilities (labels, spatial...), float32 on the CPU."""
-    with torch.inference_mode():
-        batch = image[None].to(device, non_blocking=True)
-        if batch.ndim in LAYOUTS:
-            batch = batch.contiguous(memory_format=LAYOUTS[batch.ndim])
-        return model.task.probabilities(model.task.inferer(batch, model.network))[0].float().cpu()
+    def liver(self, task: SegmentationTask, image: Volume | Cine, digest: str | None = None) -> NDArray[np.bool_]:
+        """Return everything a liver task finds, the liver and what it names within it: (K, J, I) bool.
+
+        Args:
+            task: the liver task.
+            image: the image.
+            digest: of the file it came from, under which the mask is remembered; None remembers nothing.
+        """
+
+        def find() -> NDArray[np.bool_]:
+            return np.asarray(self.segment(task, image).labelmap > 0)
+
+        if digest is None:
+            return find()
+        model = self.model(task)
+        return self._livers.get((digest, model.card.sha256, model.task.pre_fingerprint), find)
 
 
 def _slim(sample: Sample) -> Sample:
-    return {"image": sample["image"].contiguous(), "facts": sample.get("facts", {})}
+    kept = {"image": sample["image"].contiguous(), "facts": sample.get("facts", {})}
+    return {**kept, "grid": sample["grid"]} if "grid" in sample else kept
 
 
 def _source_bytes(source: Volume | Cine) -> int:

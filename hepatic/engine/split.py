@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from hepatic.errors import BadInputError
+
+logger = logging.getLogger(__name__)
 
 Part = Literal["train", "validation"]
 
@@ -29,13 +32,24 @@ class FrozenSplit:
         self._file, self._share, self._seed = file, share, seed
         self.parts: dict[str, Part] = json.loads(file.read_bytes())["patients"] if file.is_file() else {}
 
-    def extend(self, patients: Iterable[str]) -> dict[str, Part]:
+    def extend(self, patients: Iterable[str], *, wished: Mapping[str, Part] | None = None) -> dict[str, Part]:
         """Give every patient a part and return the parts of those named.
+
+        Args:
+            patients: those of the images at hand.
+            wished: parts that were drawn elsewhere, such as by the review store. A patient who has a part here already
+                keeps it, whatever is wished: who was trained on cannot judge any more.
 
         Raises:
             BadInputError: fewer than two patients, or all of them on one side.
         """
         named = sorted(set(patients))
+        wished = wished or {}
+        told = [patient for patient in named if patient not in self.parts and patient in wished]
+        self.parts.update({patient: wished[patient] for patient in told})
+        late = [patient for patient in named if patient in wished and self.parts[patient] != wished[patient]]
+        if late:
+            logger.warning("%d patients keep the side of the split they were on before", len(late))
         new = [patient for patient in named if patient not in self.parts]
         random.Random(f"{self._seed}:{len(self.parts)}").shuffle(new)
         for patient in new:
@@ -43,7 +57,7 @@ class FrozenSplit:
             wanted = max(1, round(self._share * (len(self.parts) + 1)))
             # the first patient trains: a split with nothing to train on helps nobody
             self.parts[patient] = "validation" if self.parts and validating < wanted else "train"
-        if new:
+        if new or told:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._file.with_suffix(".new")
             temporary.write_text(

@@ -25,8 +25,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
 from hepatic.engine.device import place
-from hepatic.engine.kind import segmentation
+from hepatic.engine.kind import MEASURES, judge, judged_samples
 from hepatic.tasks.recipe import Recipe, Stage, Tensors
+from hepatic.tasks.spec import Sample
 
 CHECKPOINT, FINISHED = "checkpoint.pt", "finished_stages.pt"
 
@@ -40,7 +41,8 @@ class Progress:
         epoch: finished epochs over all stages.
         epochs: epochs over all stages.
         loss: mean over the epoch.
-        dice: mean validation Dice on the network's grid; None where there is no validation.
+        metric: name of the measure on the network's grid by which epochs are compared (``hepatic.engine.kind``).
+        value: its mean over the validation samples; None where there is no validation.
         seconds_left: estimate.
     """
 
@@ -48,7 +50,8 @@ class Progress:
     epoch: int
     epochs: int
     loss: float
-    dice: float | None
+    metric: str
+    value: float | None
     seconds_left: float
 
 
@@ -64,8 +67,8 @@ class Trained:
 def train_network(
     recipe: Recipe,
     network: nn.Module,
-    training: Sequence[Tensors],
-    validation: Sequence[Tensors] = (),
+    training: Sequence[Sample],
+    validation: Sequence[Sample] = (),
     *,
     device: torch.device,
     seed: int,
@@ -77,8 +80,8 @@ def train_network(
     Args:
         recipe: what to do.
         network: is trained in place.
-        training: prepared samples (``image``, ``target``, ``known``).
-        validation: likewise; the epoch with the best mean Dice of the first label wins.
+        training: prepared samples (``hepatic.engine.kind.training_sample``).
+        validation: likewise; the epoch wins that is judged best on the network's grid.
         device: where.
         seed: of order and augmentation; each epoch draws from (seed, stage, epoch), so a resumed run repeats nothing
             and skips nothing.
@@ -104,8 +107,8 @@ def _run_stage(
     stage: Stage,
     number: int,
     network: nn.Module,
-    training: Sequence[Tensors],
-    validation: Sequence[Tensors],
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
     device: torch.device,
     seed: int,
     run: Path | None,
@@ -174,24 +177,19 @@ def _save(parts: Mapping[str, Any], file: Path) -> None:
 
 
 def _evaluator(
-    recipe: Recipe, network: nn.Module, validation: Sequence[Tensors], device: torch.device
+    recipe: Recipe, network: nn.Module, validation: Sequence[Sample], device: torch.device
 ) -> SupervisedEvaluator:
     def step(output: dict[str, Any]) -> torch.Tensor:
-        reference = output["label"]["target"][:, 0] > 0.5
-        predicted = segmentation(recipe.task).probabilities(output["pred"])[:, 0] >= 0.5
-        both = (predicted & reference).flatten(1).sum(1)
-        total = predicted.flatten(1).sum(1) + reference.flatten(1).sum(1)
-        dice = torch.where(total > 0, 2 * both / total.clamp(min=1), 1.0)
-        return dice[:, None]  # one row per sample, so that a short last batch does not weigh more
+        return judge(recipe.task, output["pred"], output["label"])
 
     evaluator = SupervisedEvaluator(
         device=device,
-        val_data_loader=DataLoader(cast(Any, validation), batch_size=recipe.batch_size),
+        val_data_loader=DataLoader(cast(Any, judged_samples(recipe.task, validation)), batch_size=recipe.batch_size),
         network=network,
         prepare_batch=_image_and_batch,
         inferer=_StageForward(recipe.stages[-1], bf16=recipe.bf16, device=device),
         decollate=False,
-        key_val_metric={"dice": Average(output_transform=step)[0]},
+        key_val_metric={MEASURES[recipe.task.type]: Average(output_transform=step)[0]},
     )
     evaluator.logger.setLevel("WARNING")
     return evaluator
@@ -245,19 +243,19 @@ class _SeededOrder(Sampler[int]):
 class _Augmented:
     """Training samples with the recipe's random transforms, drawn per epoch and sample."""
 
-    def __init__(self, samples: Sequence[Tensors], recipe: Recipe, order: _SeededOrder) -> None:
+    def __init__(self, samples: Sequence[Sample], recipe: Recipe, order: _SeededOrder) -> None:
         self._samples, self._recipe, self._order = samples, recipe, order
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Tensors:
-        sample: dict[str, Any] = self._samples[index]
+        sample = self._samples[index]
         if self._recipe.augment:
             generator = self._order.generator().manual_seed(self._order.generator().initial_seed() + index + 1)
             for transform in self._recipe.augment:
                 sample = transform(sample, generator)
-        return sample
+        return sample if self._recipe.encode is None else self._recipe.encode(sample)
 
 
 class _Record:
@@ -265,10 +263,10 @@ class _Record:
 
     def __init__(self, recipe: Recipe, run: Path | None, progress: Callable[[Progress], None] | None) -> None:
         self._epochs = sum(stage.epochs for stage in recipe.stages)
-        self._run, self._progress = run, progress
+        self._run, self._progress, self.metric = run, progress, MEASURES[recipe.task.type]
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, torch.Tensor] | None = None
-        self.best_dice, self.best_epoch, self.finished_stages = -math.inf, 0, 0
+        self.best_value, self.best_epoch, self.finished_stages = -math.inf, 0, 0
         self._started, self._already = time.monotonic(), 0
 
     def resume(self, network: nn.Module) -> None:
@@ -282,13 +280,15 @@ class _Record:
     def handler(self, stage: Stage, evaluator: SupervisedEvaluator | None, network: nn.Module) -> _RecordHandler:
         return _RecordHandler(self, stage, evaluator, network)
 
-    def epoch(self, stage: Stage, loss: float, dice: float | None, network: nn.Module) -> None:
+    def epoch(self, stage: Stage, loss: float, value: float | None, network: nn.Module) -> None:
         done = len(self.history) + 1
         rate = (time.monotonic() - self._started) / max(1, done - self._already)
-        now = Progress(stage.name, done, self._epochs, loss, dice, round(rate * (self._epochs - done), 1))
-        self.history.append(asdict(now))
-        if dice is not None and dice > self.best_dice:
-            self.best_dice, self.best_epoch = dice, done
+        now = Progress(stage.name, done, self._epochs, loss, self.metric, value, round(rate * (self._epochs - done), 1))
+        about = asdict(now)
+        about[about.pop("metric")] = about.pop("value")
+        self.history.append(about)
+        if value is not None and value > self.best_value:
+            self.best_value, self.best_epoch = value, done
             self.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         if self._run is not None:
             (self._run / "history.json").write_text(json.dumps(self.history, indent=1))
@@ -306,14 +306,14 @@ class _Record:
         return {
             "history": self.history,
             "best": self.best,
-            "best_dice": self.best_dice,
+            "best_value": self.best_value,
             "best_epoch": self.best_epoch,
             "finished_stages": self.finished_stages,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.history, self.best = list(state["history"]), state["best"]
-        self.best_dice, self.best_epoch = state["best_dice"], state["best_epoch"]
+        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
         self.finished_stages = state["finished_stages"]
         self._started, self._already = time.monotonic(), len(self.history)
 
@@ -334,5 +334,5 @@ class _RecordHandler:
 
     def _epoch(self, trainer: Engine) -> None:
         loss, self._losses = sum(self._losses) / max(1, len(self._losses)), []
-        dice = None if self._evaluator is None else float(self._evaluator.state.metrics["dice"])
-        self._record.epoch(self._stage, loss, dice, self._network)
+        value = None if self._evaluator is None else float(self._evaluator.state.metrics[self._record.metric])
+        self._record.epoch(self._stage, loss, value, self._network)

@@ -58,8 +58,8 @@ def make_demo(
         training = bar.add_task("training", total=None)
 
         def advance(epoch: Epoch) -> None:
-            dice = "" if epoch.dice is None else f", validation Dice {epoch.dice:.3f}"
-            text = f"training ({epoch.stage}): loss {epoch.loss:.3f}{dice}"
+            judged = "" if epoch.value is None else f", validation {epoch.metric} {epoch.value:.3f}"
+            text = f"training ({epoch.stage}): loss {epoch.loss:.3f}{judged}"
             bar.update(training, total=epoch.epochs, completed=epoch.epoch, description=text)
 
         notes = NOTES.format(task=task, runs=runs, first_seed=first_seed, epochs=epochs, seed=seed)

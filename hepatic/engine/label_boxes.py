@@ -1,0 +1,71 @@
+"""Boxes of lesions in what a reader saved: a labelmap or markups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hepatic.boxes import Boxes, from_voxels
+from hepatic.geometry import Grid
+from hepatic.io.labelmap import read_labelmap
+from hepatic.io.markups import read_rois
+from hepatic.labels import LIVER, structure
+
+
+@dataclass(frozen=True, eq=False)
+class Lesions:
+    """Lesions of an image.
+
+    Attributes:
+        boxes: (N, 6), LPS millimetres.
+        liver: (K, J, I) bool on the image's grid, lesions not cut out of it; None where the label does not show it.
+    """
+
+    boxes: Boxes
+    liver: NDArray[np.bool_] | None
+
+
+def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
+    """Read the lesions of a label file.
+
+    Args:
+        label: a labelmap, each connected part of a structure in which counts as a lesion, or Slicer markups (.json),
+            each ROI in which does.
+        grid: of the image.
+        names: label value by structure, where the labelmap does not name them itself. Anatomy is no lesion; a labelmap
+            nobody names holds lesions only.
+
+    Raises:
+        BadInputError: the file cannot be read, or does not belong to the image.
+    """
+    if label.suffix.lower() == ".json":
+        rois = read_rois(label)
+        return Lesions(np.array([roi.box for roi in rois], np.float64).reshape(-1, 6), None)
+    labelmap = read_labelmap(label, like=grid)
+    named = labelmap.names or names
+    values = {int(value) for value in np.unique(labelmap.array)} - {0}
+    livers = {value for name, value in named.items() if structure(name) == LIVER}
+    lesions = values - {value for name, value in named.items() if is_anatomy(name)}
+    corners = [corner for value in sorted(lesions) for corner in parts(labelmap.array == value)]
+    shown = bool(livers & values)
+    return Lesions(
+        from_voxels(np.array(corners, np.float64).reshape(-1, 6), grid),
+        np.isin(labelmap.array, sorted(livers | lesions)) if shown else None,
+    )
+
+
+def is_anatomy(name: str) -> bool:
+    """Whether a segment's name is that of a structure every patient has."""
+    known = structure(name)
+    return known is not None and known.category == LIVER.category
+
+
+def parts(mask: NDArray[np.bool_]) -> list[tuple[int, ...]]:
+    """Return the boxes of connected parts, corners included: (k, j, i) first and one past the last."""
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    return [(*(axis.start for axis in found), *(axis.stop for axis in found)) for found in ndimage.find_objects(labels)]
