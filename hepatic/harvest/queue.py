@@ -122,7 +122,7 @@ def _repeat(
     reader: str, read: list[Reading], mine: list[Reading], *, held_back: Collection[str], rules: Rules
 ) -> list[str]:
     passed_over = {one.study for one in mine if one.kind == "repeat"} | set(held_back)
-    passed_over |= {one.study for one in mine[len(mine) - rules.repeat_after :]}
+    passed_over |= {one.study for one in mine[max(0, len(mine) - rules.repeat_after) :]}
     left = sorted({one.study for one in read} - passed_over)
     return [_drawn(f"{reader} repeat {len(read)}").choice(left)] if left else []
 
