@@ -152,8 +152,8 @@ def truth(review: Review, proposal: int) -> dict[str, bool]:
     candidates = review.proposal(proposal).study.candidates
     if not review.known or not candidates:
         return {candidate.uid: False for candidate in candidates}
-    found = hits([c.box for c in candidates], list(review.known)).any(axis=1)  # type: ignore[arg-type]
-    return {candidate.uid: bool(hit) for candidate, hit in zip(candidates, found, strict=True)}
+    found = hits([c.box for c in candidates], list(review.known))  # type: ignore[arg-type]
+    return {candidate.uid: bool(found[n].any()) for n, candidate in enumerate(candidates)}
 
 
 def _against_truth(review: Review, reading: Reading) -> list[tuple[float, bool, bool]]:

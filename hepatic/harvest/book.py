@@ -27,6 +27,7 @@ class Review:
         readings: of every reader, in the order they were begun.
         known: boxes of its true lesions, LPS millimetres, where they are known; None where they are not.
         adjudicated: the events by which reviewers settled what readers disagreed about.
+        known_primary: which of ``known`` is the primary tumour.
     """
 
     uid: str
@@ -34,6 +35,7 @@ class Review:
     readings: tuple[Reading, ...]
     known: tuple[Box, ...] | None
     adjudicated: tuple[Event, ...] = ()
+    known_primary: int = 0
 
     @property
     def latest(self) -> Proposed:
@@ -50,8 +52,9 @@ class Review:
         return next(one for one in self.proposals if one.number == number)
 
     def of(self, reader: str) -> list[Reading]:
-        """Return a reader's readings, the first first."""
-        return sorted((one for one in self.readings if one.reader == reader), key=lambda one: one.round)
+        """Return a reader's readings, the first first; rejections of many at once are none."""
+        mine = (one for one in self.readings if one.reader == reader and one.kind != "batch")
+        return sorted(mine, key=lambda one: one.round)
 
 
 class Book:
@@ -99,13 +102,15 @@ class Book:
             if proposals:
                 settled = events_where(connection, "study = ? AND type = ?", uid, EventType.ADJUDICATE.value)
                 readings = tuple(readings_of(connection, uid))
-                self._reviews[uid] = Review(uid, proposals, readings, _known(connection, uid), tuple(settled))
+                known, primary = _known(connection, uid)
+                self._reviews[uid] = Review(uid, proposals, readings, known, tuple(settled), primary)
         self._seen = (newest[0], newest[1], newest[2], newest[3])
 
 
-def _known(connection: sqlite3.Connection, uid: str) -> tuple[Box, ...] | None:
+def _known(connection: sqlite3.Connection, uid: str) -> tuple[tuple[Box, ...] | None, int]:
     row = connection.execute("SELECT boxes FROM known WHERE study = ? ORDER BY number DESC LIMIT 1", (uid,)).fetchone()
-    return None if row is None or row[0] == "null" else tuple(read_box(box) for box in json.loads(row[0]))
+    told = None if row is None else json.loads(row[0])
+    return (None, 0) if told is None else (tuple(read_box(box) for box in told["boxes"]), int(told["primary"]))
 
 
 def by_reader(reviews: Iterable[Review]) -> dict[str, list[Reading]]:
@@ -113,5 +118,6 @@ def by_reader(reviews: Iterable[Review]) -> dict[str, list[Reading]]:
     found: dict[str, list[Reading]] = defaultdict(list)
     for review in reviews:
         for reading in review.readings:
-            found[reading.reader].append(reading)
+            if reading.kind != "batch":
+                found[reading.reader].append(reading)
     return {reader: sorted(found[reader], key=lambda one: (one.at, one.study)) for reader in sorted(found)}

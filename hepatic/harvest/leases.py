@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.harvest.proposals import latest
-from hepatic.harvest.reading import Kind, Reading, readings_of
+from hepatic.harvest.reading import Kind, Reading, last_reading, readings_of
 from hepatic.store.database import Database
 
 LEASE_S = 600.0
@@ -134,13 +134,14 @@ class Leases:
 def open_reading(connection: sqlite3.Connection, reader: str, wish: Wish, now: float) -> Reading:
     """Return the reading that a reader has begun, or begin one on the last proposal; inside a transaction."""
     mine = readings_of(connection, wish.study, reader=reader)
-    last = max(mine, key=lambda one: one.round, default=None)
-    if last is not None and last.finished is None and last.kind != "batch":
+    last = None if wish.kind == "batch" else last_reading(mine)
+    if last is not None and last.finished is None:
         return last
     proposal = latest(connection, wish.study).number
     if last is not None and wish.kind == "first" and last.kind == "first" and last.proposal == proposal:
         return last  # finished: to look at it again, and to reopen it as long as it is not final
-    new = Reading(wish.study, reader, 1 if last is None else last.round + 1, proposal, wish.kind, now)
+    round = 1 + max((one.round for one in mine), default=0)
+    new = Reading(wish.study, reader, round, proposal, wish.kind, now)
     connection.execute(
         "INSERT INTO reading (study, reader, round, proposal, kind, at) VALUES (?, ?, ?, ?, ?, ?)",
         (new.study, new.reader, new.round, new.proposal, new.kind, new.at),

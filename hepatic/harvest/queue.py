@@ -57,7 +57,7 @@ def reader_state(
     reader: str, review: Review, lease: Lease | None, *, rules: Rules, may_box: bool = False
 ) -> ReaderState:
     """Return how a study is for one reader; nothing of it tells what another has said before they have finished."""
-    mine = [one for one in review.of(reader) if one.kind != "batch"]
+    mine = review.of(reader)
     if mine and not mine[-1].finished:
         return "started" if lease is None or lease.reader == reader else "leased"
     done = readers_done(review)

@@ -132,6 +132,11 @@ def readings_of(connection: sqlite3.Connection, study: str, *, reader: str | Non
     return derived((Reading(*row) for row in rows), events_where(connection, "study = ?", study))
 
 
+def last_reading(readings: Iterable[Reading]) -> Reading | None:
+    """Return the latest of one reader's readings of a study, leaving out rejections of many at once."""
+    return max((one for one in readings if one.kind != "batch"), key=lambda one: one.round, default=None)
+
+
 def derived(readings: Iterable[Reading], events: Sequence[Event]) -> list[Reading]:
     """Give readings their events, in the order of their numbers."""
     by_key = {(one.study, one.reader, one.round): one for one in readings}

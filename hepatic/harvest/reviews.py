@@ -14,7 +14,7 @@ from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
 from hepatic.harvest.events import Event, EventType, plain_text, read_event
 from hepatic.harvest.proposals import Proposed, numbered
-from hepatic.harvest.reading import Reading, readings_of
+from hepatic.harvest.reading import Reading, last_reading, readings_of
 from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.study import Box, ProposedStudy
 from hepatic.store.database import Database
@@ -141,8 +141,7 @@ class Reviews:
     def reading(self, study: str, reader: str) -> Reading | None:
         """Return the last reading of a study by a reader, None if there was none."""
         with self._database.read() as connection:
-            found = readings_of(connection, study, reader=reader)
-        return max(found, key=lambda one: one.round, default=None)
+            return last_reading(readings_of(connection, study, reader=reader))
 
     def readings(self, study: str) -> list[Reading]:
         """Return all readings of a study."""
@@ -179,9 +178,7 @@ class _Desk:
 
     def _reading(self, study: str) -> tuple[Reading, Proposed] | None:
         if study not in self._open:
-            last = max(
-                readings_of(self._connection, study, reader=self._reader), key=lambda one: one.round, default=None
-            )
+            last = last_reading(readings_of(self._connection, study, reader=self._reader))
             self._open[study] = None if last is None else (last, numbered(self._connection, last.proposal))
         return self._open[study]
 

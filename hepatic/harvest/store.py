@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from hepatic.harvest.batch_reject import BatchReject
 from hepatic.harvest.book import Book, Review
 from hepatic.harvest.events import Event, EventType, Verdict
 from hepatic.harvest.leases import Lease, Leases, Wish
@@ -18,6 +19,7 @@ from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.reviews import Reviews
 from hepatic.harvest.rules import Rules
+from hepatic.harvest.snapshots import Snapshot, Snapshots
 from hepatic.harvest.study import Box
 
 FOLDER = "harvest"
@@ -43,6 +45,8 @@ class ReviewStore:
         self.leases = Leases(self.database, seconds=self.rules.lease_s, clock=clock)
         self.reviews = Reviews(self.database, clock=clock)
         self.book = Book(self.database)
+        self.batches = BatchReject(self.database, self.book, self.rules, clock=clock)
+        self.snapshots = Snapshots(self.database, folder, clock=clock)
 
     def close(self) -> None:
         """Close the connections nobody is using."""
@@ -95,6 +99,16 @@ class ReviewStore:
         """Close every finished reading of some studies: what they said has been used."""
         self._finalise(studies, lambda reader: True)
 
+    def snapshot(self, *, asked_by: str = "") -> Snapshot:
+        """Write down what a training is to learn from; every finished reading is final from then on.
+
+        Raises:
+            BadInputError: nothing has been finished yet.
+        """
+        taken = self.snapshots.take(self.book, self.rules, asked_by=asked_by)
+        self.finalise_all(self.book.reviews())
+        return taken
+
     def adjudicate(self, id: str, study: str, candidate: str, verdict: Verdict, reviewer: str) -> Event:
         """Settle what readers disagree about, or are unsure of. It is on disk when this returns.
 
@@ -133,19 +147,20 @@ class ReviewStore:
         self.finalise_all([study])
         return event
 
-    def know(self, study: str, boxes: Sequence[Box] | None, *, source: str = "gold") -> None:
+    def know(self, study: str, boxes: Sequence[Box] | None, *, primary: int = 0, source: str = "gold") -> None:
         """Say which lesions a study truly has, so that it measures its readers; None says that it is not known.
 
         Args:
             study: which; it need not have been proposed yet.
             boxes: LPS millimetres in the study's frame; none if it has no lesion.
+            primary: which of them is the primary tumour.
             source: where it is known from.
         """
-        document = json.dumps(None if boxes is None else [list(box) for box in boxes])
+        told = None if boxes is None else {"boxes": [list(box) for box in boxes], "primary": primary}
         with self.database.write() as connection:
             connection.execute(
                 "INSERT INTO known (study, boxes, source, at) VALUES (?, ?, ?, ?)",
-                (study, document, source, self.clock()),
+                (study, json.dumps(told), source, self.clock()),
             )
 
     def _finalise(self, studies: Iterable[str], of: Callable[[str], bool]) -> None:

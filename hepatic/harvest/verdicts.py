@@ -68,9 +68,32 @@ def settled(review: Review, rules: Rules) -> dict[str, Settled]:
 
 
 def open_candidates(review: Review, rules: Rules) -> list[Candidate]:
-    """Return the candidates of the last proposal that a reader is shown: all but those that inherit a verdict."""
+    """Return the candidates of the last proposal that a reader is shown.
+
+    All but those that inherit a verdict and those that were rejected with many at once.
+    """
     held = settled(review, rules)
-    return [candidate for candidate in review.study.candidates if not held[candidate.uid].inherited]
+    return [c for c in review.study.candidates if not held[c.uid].inherited and not held[c.uid].batch]
+
+
+def judged(review: Review) -> list[tuple[Candidate, Settled]]:
+    """Return the candidates of every proposal of which somebody has said something, the latest proposal's first."""
+    found: dict[str, tuple[Candidate, Settled]] = {}
+    for proposed in reversed(review.proposals):
+        for candidate in proposed.study.candidates:
+            own = _own(review, candidate.uid)
+            if own.votes or own.verdict:
+                found.setdefault(candidate.uid, (candidate, own))
+    return list(found.values())
+
+
+def was_read(review: Review, rules: Rules) -> bool:
+    """Whether enough readers have finished one and the same proposal, this one or an earlier one."""
+    done: dict[int, set[str]] = {}
+    for reading in review.readings:
+        if reading.kind == "first" and reading.finished:
+            done.setdefault(reading.proposal, set()).add(reading.reader)
+    return any(len(readers) >= rules.readers for readers in done.values())
 
 
 def readers_done(review: Review) -> list[str]:
@@ -138,12 +161,14 @@ def _inherited(candidate: Candidate, earlier: Mapping[str, tuple[Candidate, Sett
 
 
 def _own(review: Review, uid: str) -> Settled:
-    """What was said of a candidate itself: the latest reading of each reader counts, hidden repeats do not."""
+    """What was said of a candidate itself: each reader's latest finished reading counts, hidden repeats do not."""
     votes: dict[str, Event] = {}
     for reading in sorted(review.readings, key=lambda one: one.round):
         event = reading.verdicts.get(uid)
-        if event is not None and reading.kind in ("first", "batch"):
+        if event is not None and (reading.kind == "batch" or (reading.kind == "first" and reading.finished)):
             votes[reading.reader] = event
+    if not all(event.tag for event in votes.values()):  # what somebody has looked at goes before a batch
+        votes = {reader: event for reader, event in votes.items() if not event.tag}
     said: dict[str, Verdict] = {reader: event.verdict for reader, event in votes.items() if event.verdict}
     final = max((e for e in review.adjudicated if e.candidate == uid), key=lambda e: e.seq, default=None)
     if final is not None:

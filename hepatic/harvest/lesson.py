@@ -1,0 +1,122 @@
+"""What a detector may learn from one study: boxes, hard negatives, and where nothing is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hepatic.boxes import hits, iou
+from hepatic.harvest.book import Review
+from hepatic.harvest.events import Verdict
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.study import Box
+from hepatic.harvest.verdicts import State, drawn_boxes, judged, settled, waits_for_boxes, was_read
+
+Source = Literal["harvested", "inherited", "manual", "gold"]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A box that is known to be a lesion, known to be none, or not known to be either.
+
+    Attributes:
+        box: LPS millimetres in the study's frame.
+        source: where it comes from.
+        candidate: UID of the candidate, or the id of the event that drew it; empty for gold.
+        primary: whether it is the primary tumour.
+    """
+
+    box: Box
+    source: Source
+    candidate: str = ""
+    primary: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a snapshot holds of it."""
+        return {
+            "box": list(self.box),
+            "source": self.source,
+            "candidate": self.candidate,
+            "primary": self.primary,
+        }
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a study teaches.
+
+    Attributes:
+        boxes: lesions.
+        negatives: candidates that somebody looked at and rejected. Those rejected many at once are not among them.
+        ignored: candidates that are neither: unsure, in conflict, not reviewed, rejected in a batch, or rejected
+            although they touch a lesion. No loss may count there.
+        complete: whether there is no lesion outside of ``boxes`` and ``ignored``, so that the rest is background.
+    """
+
+    boxes: tuple[Learnt, ...]
+    negatives: tuple[Learnt, ...]
+    ignored: tuple[Learnt, ...]
+    complete: bool
+
+
+def lesson(review: Review, rules: Rules) -> Lesson:
+    """Return what a study teaches, by these rules.
+
+    - A lesion: a candidate of any proposal that its readers, or who adjudicated, accepted; a box drawn by hand; the
+      boxes of a known case, and then only these.
+    - A hard negative: a candidate that was rejected one by one, by all who judged it or by who adjudicated, and that
+      touches no lesion.
+    - Nothing else teaches anything. A study is complete if enough readers have finished it, none of its candidates is
+      in conflict or unsure, and no lesion that was missed waits to be boxed; and if it is a known case.
+    """
+    said = judged(review)
+    corrected = {uid: box for reading in review.readings if reading.finished for uid, box in reading.corrected.items()}
+    primaries = {one.primary.candidate for one in review.readings if one.primary and one.finished}
+    if review.known is not None:
+        boxes = [Learnt(box, "gold", primary=n == review.known_primary) for n, box in enumerate(review.known)]
+    else:
+        boxes = [
+            Learnt(corrected.get(c.uid, c.box), "harvested", c.uid, c.uid in primaries)
+            for c, own in said
+            if own.verdict is Verdict.TRUE
+        ]
+        boxes = _apart(boxes, rules.min_iou)
+        boxes += [Learnt(e.box, "manual", e.id) for e in drawn_boxes(review) if e.box is not None]
+        if len(boxes) == 1:
+            boxes = [Learnt(boxes[0].box, boxes[0].source, boxes[0].candidate, primary=True)]
+    negatives: list[Learnt] = []
+    ignored: list[Learnt] = []
+    for candidate, own in said:
+        if own.verdict is Verdict.TRUE:
+            continue
+        learnt = Learnt(candidate.box, "harvested", candidate.uid)
+        rejected = own.verdict is Verdict.FALSE and not own.batch
+        (negatives if rejected and not _touches(learnt, boxes) else ignored).append(learnt)
+    open_now = settled(review, rules)
+    ignored += [
+        Learnt(candidate.box, "harvested", candidate.uid)
+        for candidate in review.study.candidates
+        if open_now[candidate.uid].state is State.UNREVIEWED and review.known is None
+    ]
+    doubtful = any(own.state in (State.CONFLICT, State.UNSURE) for _, own in said)
+    complete = was_read(review, rules) and not doubtful and not waits_for_boxes(review)
+    return Lesson(
+        tuple(boxes),
+        tuple(_apart(negatives, rules.min_iou)),
+        tuple(one for one in ignored if not _touches(one, boxes)),
+        complete or review.known is not None,
+    )
+
+
+def _touches(one: Learnt, boxes: list[Learnt]) -> bool:
+    """Whether it could be meant for one of these lesions."""
+    return bool(boxes) and bool(hits([one.box], [other.box for other in boxes]).any())  # type: ignore[arg-type]
+
+
+def _apart(boxes: list[Learnt], min_iou: float) -> list[Learnt]:
+    """Keep one of those that several models proposed at the same place: the latest, which comes first."""
+    kept: list[Learnt] = []
+    for one in boxes:
+        if not kept or iou([one.box], [other.box for other in kept]).max() < min_iou:  # type: ignore[arg-type]
+            kept.append(one)
+    return kept

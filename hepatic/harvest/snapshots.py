@@ -1,0 +1,202 @@
+"""Snapshots: what a training learns from, written once under its own hash and never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hepatic.errors import BadInputError
+from hepatic.harvest.book import Book, Review
+from hepatic.harvest.lesson import Lesson, lesson
+from hepatic.harvest.parts import Part, draw_parts
+from hepatic.harvest.rules import Rules
+from hepatic.store.database import Database
+from hepatic.store.disk import TEMPORARY, make_folder, put_in_place, storage
+
+VERSION = 1
+FOLDER = "snapshots"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One snapshot.
+
+    Attributes:
+        sha256: of what it says; its file is ``<sha256>.json``.
+        number: 1 for the first.
+        at: seconds since 1970.
+        asked_by: who wanted it.
+        file: where it lies.
+        summary: ``studies``, ``boxes``, ``negatives``, ``ignored``, ``complete``, ``test`` (studies that test),
+            ``patients``, ``clicks``, ``minutes`` that were spent reading and ``manual`` studies that were boxed.
+    """
+
+    sha256: str
+    number: int
+    at: float
+    asked_by: str
+    file: Path
+    summary: Mapping[str, Any]
+
+
+class Snapshots:
+    """The snapshots of one review store.
+
+    Args:
+        database: of ``open_reviews``.
+        folder: of the store.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, database: Database, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._folder, self._clock = database, folder / FOLDER, clock
+
+    def take(self, book: Book, rules: Rules, *, asked_by: str = "") -> Snapshot:
+        """Write down what everything that is finished teaches. If nothing has changed, the last one is returned.
+
+        Raises:
+            BadInputError: nothing has been finished yet.
+        """
+        reviews = book.reviews()
+        lessons = {uid: lesson(review, rules) for uid, review in reviews.items()}
+        lessons = {uid: one for uid, one in lessons.items() if one.boxes or one.negatives or one.complete}
+        if not lessons:
+            raise BadInputError(
+                "the snapshot",
+                expected="a study that somebody has finished",
+                came="none",
+                fix="Read some studies at /qa first.",
+            )
+        with self._database.write() as connection:
+            able: dict[str, bool] = {}
+            for uid, one in lessons.items():
+                patient = reviews[uid].study.patient_id
+                able[patient] = able.get(patient, False) or (one.complete and bool(one.boxes))
+            parts = draw_parts(connection, able, rules=rules, now=self._clock())
+        content = _content(reviews, lessons, parts)
+        sha256 = hashlib.sha256(_canonical(content)).hexdigest()
+        known = self.get(sha256)
+        if known is not None and known.file.is_file():
+            return known
+        now = self._clock()
+        created = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+        self._write(sha256, {**content, "created": created, "sha256": sha256})
+        summary = _summary(content)
+        with self._database.write() as connection:
+            (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM snapshot").fetchone()
+            (seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
+            connection.execute(
+                "INSERT OR IGNORE INTO snapshot (sha256, number, at, asked_by, seq, summary) VALUES (?, ?, ?, ?, ?, ?)",
+                (sha256, number, now, asked_by, seq, json.dumps(summary)),
+            )
+        found = self.get(sha256)
+        assert found is not None  # noqa: S101 - just written
+        return found
+
+    def get(self, sha256: str) -> Snapshot | None:
+        """Return one snapshot, None if there is none with that hash."""
+        return next((one for one in self.all() if one.sha256 == sha256), None)
+
+    def latest(self) -> Snapshot | None:
+        """Return the last one, None if there is none."""
+        return next(iter(self.all()[-1:]), None)
+
+    def all(self) -> list[Snapshot]:
+        """Return all snapshots, the oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT sha256, number, at, asked_by, summary FROM snapshot ORDER BY number"
+            ).fetchall()
+        return [
+            Snapshot(sha, number, at, who, self._folder / f"{sha}.json", json.loads(summary))
+            for sha, number, at, who, summary in rows
+        ]
+
+    def _write(self, sha256: str, document: Mapping[str, Any]) -> None:
+        with storage("write the snapshot"):
+            make_folder(self._folder)
+            temporary = self._folder / f"{TEMPORARY}{uuid.uuid4().hex}"
+            try:
+                with temporary.open("xb") as file:
+                    file.write(json.dumps(document, indent=1, sort_keys=True).encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                put_in_place(temporary, self._folder / f"{sha256}.json")
+            finally:
+                temporary.unlink(missing_ok=True)
+
+
+def check_snapshot(file: Path) -> dict[str, Any]:
+    """Read a snapshot whose content is what its name says.
+
+    Raises:
+        BadInputError: it was changed or damaged.
+    """
+    try:
+        document: dict[str, Any] = json.loads(file.read_bytes())
+        content = {key: value for key, value in document.items() if key not in ("created", "sha256")}
+        intact = hashlib.sha256(_canonical(content)).hexdigest() == document["sha256"] == file.stem
+    except (OSError, ValueError, KeyError):
+        intact = False
+    if not intact:
+        raise BadInputError(
+            f"snapshot {file.stem[:12]}",
+            expected="a file whose content has the hash in its name",
+            came="another content, or no file",
+            fix="Take a new snapshot; this one was changed or damaged.",
+        )
+    return document
+
+
+def _content(reviews: Mapping[str, Review], lessons: Mapping[str, Lesson], parts: Mapping[str, Part]) -> dict[str, Any]:
+    studies: list[dict[str, Any]] = []
+    for uid in sorted(lessons):
+        review, one = reviews[uid], lessons[uid]
+        studies.append(
+            {
+                "study_uid": uid,
+                "patient_id": review.study.patient_id,
+                "prepared": review.study.content,
+                "reference": review.study.reference.value,
+                "phases": sorted(phase.value for phase in review.study.image_ids),
+                "image_ids": {phase.value: image for phase, image in sorted(review.study.image_ids.items())},
+                "boxes": [box.as_json() for box in one.boxes],
+                "negatives": [box.as_json() for box in one.negatives],
+                "ignored": [box.as_json() for box in one.ignored],
+                "complete": one.complete,
+                "split": parts[review.study.patient_id],
+            }
+        )
+    readings = [r for review in reviews.values() for r in review.readings if r.finished and r.kind != "batch"]
+    return {
+        "version": VERSION,
+        "studies": studies,
+        "rounds": max((reading.round for reading in readings), default=0),
+        "clicks": sum(reading.clicks for reading in readings),
+        "minutes": round(sum(reading.seconds for reading in readings) / 60, 3),
+        "manual": sum(any(box["source"] == "manual" for box in study["boxes"]) for study in studies),
+    }
+
+
+def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
+    studies = content["studies"]
+    return {
+        "studies": len(studies),
+        "patients": len({study["patient_id"] for study in studies}),
+        "test": sum(study["split"] == "test" for study in studies),
+        "complete": sum(study["complete"] for study in studies),
+        **{key: sum(len(study[key]) for study in studies) for key in ("boxes", "negatives", "ignored")},
+        **{key: content[key] for key in ("clicks", "minutes", "manual")},
+    }
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

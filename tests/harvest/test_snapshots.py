@@ -1,0 +1,166 @@
+"""Snapshots: what teaches and what does not, frozen parts, and a file that cannot be changed unseen."""
+
+import json
+
+import pytest
+
+from hepatic.errors import BadInputError
+from hepatic.harvest.events import Verdict
+from hepatic.harvest.lesson import lesson
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.snapshots import check_snapshot
+from hepatic.harvest.store import ReviewStore
+from tests.harvest.proposed import box, candidate, decide, event, proposed, read_all
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = ReviewStore(tmp_path)
+    made.proposals.add(proposed())
+    yield made
+    made.close()
+
+
+def learnt(store, uid="1.2.3"):
+    one = lesson(store.review(uid), store.rules)
+    return (
+        {box.candidate: box.source for box in one.boxes},
+        {box.candidate for box in one.negatives},
+        {box.candidate for box in one.ignored},
+        one.complete,
+    )
+
+
+def test_accepted_boxes_and_explicit_rejections_of_a_finished_study_teach(store):
+    read_all(store, "Rita", c1="true")
+    assert learnt(store) == ({"2.25.1": "harvested"}, {"2.25.2", "2.25.3"}, set(), True)
+
+
+def test_what_is_not_finished_teaches_nothing(store):
+    store.lease("Rita")
+    store.reviews.take([decide("2.25.1", "true"), decide("2.25.2", "false")], "Rita")
+    assert learnt(store)[:2] == ({}, set())
+    assert learnt(store)[3] is False
+
+
+def test_unsure_is_never_a_negative_and_leaves_the_background_unknown(store):
+    read_all(store, "Rita", c1="true", c2="unsure")
+    assert learnt(store) == ({"2.25.1": "harvested"}, {"2.25.3"}, {"2.25.2"}, False)
+
+
+def test_what_nobody_decided_is_ignored(store):
+    store.lease("Rita")
+    store.reviews.take([decide("2.25.1", "true"), event("finish")], "Rita")
+    assert learnt(store) == ({"2.25.1": "harvested"}, set(), {"2.25.2", "2.25.3"}, True)
+
+
+def test_a_conflict_teaches_nothing_until_it_is_adjudicated(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(readers=2))
+    store.proposals.add(proposed())
+    read_all(store, "Rita", c1="true")
+    read_all(store, "Otto", c1="false")
+    assert learnt(store) == ({}, {"2.25.2", "2.25.3"}, {"2.25.1"}, False)
+    store.adjudicate("0b0f5c1e-5d0c-4f6e-9c39-0d8f2a6f1a11", "1.2.3", "2.25.1", Verdict.TRUE, "Viktor")
+    assert learnt(store) == ({"2.25.1": "harvested"}, {"2.25.2", "2.25.3"}, set(), True)
+    store.close()
+
+
+def test_a_study_sent_to_be_boxed_gives_no_background_until_it_is_done(store):
+    store.lease("Rita")
+    store.reviews.take([decide("2.25.1", "false"), event("missed"), event("finish")], "Rita")
+    assert learnt(store)[3] is False
+    store.lease("Anna", may_box=True)
+    drawn = event("box", box=[60, 60, 20, 80, 80, 40])
+    store.reviews.take([drawn, event("finish")], "Anna")
+    boxes, negatives, _, complete = learnt(store)
+    assert (boxes, negatives, complete) == ({drawn["id"]: "manual"}, {"2.25.1"}, True)
+
+
+def test_a_rejected_candidate_that_touches_a_lesion_is_no_negative(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed(candidates=[candidate("2.25.1", 10), candidate("2.25.2", 14)]))
+    read_all(store, "Rita", c1="true")
+    assert learnt(store) == ({"2.25.1": "harvested"}, set(), set(), True)
+    store.close()
+
+
+def test_what_an_earlier_model_found_still_counts_and_only_once(store):
+    read_all(store, "Rita", c1="true", c2="true")
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 11, 0.7, "b" * 64)], model_hash="b" * 64))
+    boxes, negatives, ignored, complete = learnt(store)
+    assert (set(boxes), negatives, ignored, complete) == ({"2.25.1", "2.25.2"}, {"2.25.3"}, set(), True)
+
+
+def test_a_corrected_box_and_the_primary_lesion_are_learnt(store):
+    store.lease("Anna")
+    corrected = event("box", candidate="2.25.1", box=[8, 8, 8, 22, 22, 22])
+    primary = event("primary", candidate="2.25.1")
+    store.reviews.take(
+        [decide("2.25.1", "true"), decide("2.25.2", "true"), corrected, primary, event("finish")], "Anna"
+    )
+    [first, second] = lesson(store.review("1.2.3"), store.rules).boxes
+    assert (first.box, first.primary, second.primary) == ((8, 8, 8, 22, 22, 22), True, False)
+
+
+def test_a_known_case_teaches_its_truth_and_not_what_readers_said(store):
+    store.know("1.2.3", [box(10), box(60)], primary=1)
+    read_all(store, "Rita", c2="true")
+    one = lesson(store.review("1.2.3"), store.rules)
+    assert [(learnt.source, learnt.primary) for learnt in one.boxes] == [("gold", False), ("gold", True)]
+    assert {learnt.candidate for learnt in one.negatives} == {"2.25.3"}
+    assert one.complete
+
+
+def test_a_snapshot_is_written_once_under_its_own_hash_and_makes_readings_final(store):
+    made = read_all(store, "Rita", c1="true")
+    taken = store.snapshot(asked_by="Viktor")
+    assert store.snapshot() == taken
+    assert store.snapshots.latest().sha256 == taken.sha256 == taken.file.stem
+    document = check_snapshot(taken.file)
+    assert (document["version"], document["studies"][0]["prepared"]) == (1, "c" * 64)
+    assert document["studies"][0]["boxes"][0]["box"] == list(box(10))
+    assert (taken.summary["boxes"], taken.summary["negatives"]) == (1, 2)
+    [late], _ = store.reviews.take([event("undo", of=made[0]["id"])], "Rita")
+    assert late.status == "refused"
+
+
+def test_a_snapshot_that_was_changed_is_refused(store):
+    read_all(store, "Rita", c1="true")
+    file = store.snapshot().file
+    document = json.loads(file.read_bytes())
+    document["studies"][0]["boxes"] = []
+    file.write_text(json.dumps(document))
+    with pytest.raises(BadInputError, match="changed or damaged"):
+        check_snapshot(file)
+
+
+def test_without_a_finished_study_there_is_no_snapshot(store):
+    with pytest.raises(BadInputError, match="finished"):
+        store.snapshot()
+
+
+def test_test_patients_are_drawn_once_and_stay_and_no_patient_is_on_both_sides(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(test_share=0.25))
+    before = {}
+    for round in range(1, 4):
+        for n in range(8 * round):
+            uid = f"1.{n}"
+            if store.book.review(uid) is None:
+                store.proposals.add(proposed(uid, patient=f"P{n // 2}"))
+                read_all(store, "Rita", uid, c1="true")
+        split = {}
+        for study in check_snapshot(store.snapshot().file)["studies"]:
+            assert split.setdefault(study["patient_id"], study["split"]) == study["split"]
+        assert before.items() <= split.items()
+        assert sum(part == "test" for part in split.values()) == round
+        before = split
+    store.close()
+
+
+def test_a_patient_whose_lesions_are_not_all_known_never_tests(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(test_share=0.9))
+    for n in range(6):
+        store.proposals.add(proposed(f"1.{n}"))
+        read_all(store, "Rita", f"1.{n}", c1="true", c2="unsure")
+    assert {study["split"] for study in check_snapshot(store.snapshot().file)["studies"]} == {"train"}
+    store.close()
