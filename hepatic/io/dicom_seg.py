@@ -101,7 +101,7 @@ def write_dicom_seg(
     labelmap = read_labelmap(labels, like=_grid(headers, source))
     numbered, named = _numbered(labelmap, names)
     descriptions = [_description(number, name, algorithm) for name, number in named.items()]
-    datasets = [_readable(header.dataset) for header in headers]
+    datasets = [with_patient_and_study(header.dataset) for header in headers]
     if _is_placed(datasets[0]):
         written: Dataset = _of_volume(datasets, numbered, descriptions, algorithm)
     else:
@@ -114,8 +114,8 @@ def _grid(headers: Sequence[DicomHeader], source: Path) -> Grid:
     return sorted_series(headers)[1] if len(headers) > 1 else read(source).grid
 
 
-def _readable(dataset: Dataset) -> Dataset:
-    """A copy with what highdicom asks for even where DICOM leaves it open."""
+def with_patient_and_study(dataset: Dataset) -> Dataset:
+    """Return a copy with what highdicom asks for even where DICOM leaves it open."""
     copy = Dataset()
     copy.update(dataset)
     copy.file_meta = dataset.file_meta

@@ -1,0 +1,138 @@
+"""The formats in which reviewed studies leave, behind one function."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hepatic.errors import BadInputError
+from hepatic.harvest.export.box_labels import box_labels
+from hepatic.harvest.export.coco import write_coco
+from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy
+from hepatic.harvest.export.structured_report import structured_reports
+from hepatic.harvest.export.table import write_table
+from hepatic.io.labelmap import encode_labelmap, write_atomically
+from hepatic.io.markups import ROI, encode_rois
+from hepatic.store.disk import TEMPORARY, storage
+from hepatic.store.names import safe_id
+
+FilesOf = Callable[[str], Sequence[Path]]
+"""Gives the files of an image by its id (``Store.files``); NotFoundError where they have gone."""
+
+_FormatOfStudy = Callable[[ReviewedStudy, FilesOf], Iterator[tuple[str, bytes]]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        suffix: of the file.
+        media_type: of the file.
+        about: what it is, in words.
+    """
+
+    suffix: str
+    media_type: str
+    about: str
+
+
+FORMATS: Mapping[str, Format] = {
+    "csv": Format(".csv", "text/csv", "a table, a row per candidate and decision"),
+    "coco": Format(".json", "application/json", "COCO, accepted boxes with the boxes in space beside them"),
+    "markups": Format(".zip", "application/zip", "3D Slicer markups, a file per study"),
+    "nifti": Format(".zip", "application/zip", "NIfTI labelmaps of accepted boxes, a file per study"),
+    "sr": Format(".zip", "application/zip", "DICOM structured reports (TID 1500), one or more per study"),
+}
+
+
+def write_export(kind: str, studies: Iterable[ReviewedStudy], target: Path, *, files_of: FilesOf) -> dict[str, str]:
+    """Write reviewed studies into a file, which appears as a whole or not at all.
+
+    In a zip, each study is a file (or several) called by its UID, and ``left_out.json`` says what is missing and why.
+
+    Args:
+        kind: one of ``FORMATS``.
+        studies: to be written, in this order.
+        target: the file.
+        files_of: gives the files of a reference series, for the formats that refer to it.
+
+    Returns:
+        Reason by StudyInstanceUID of those that could not be written.
+
+    Raises:
+        BadInputError: there is no such format.
+        StorageError: the disk is full or cannot be written.
+    """
+    if kind not in FORMATS:
+        raise BadInputError("format", expected=f"one of {', '.join(FORMATS)}", came=ascii(kind), fix="Choose one.")
+    with storage("write the export"):
+        if kind == "csv":
+            write_atomically(target, write_table(studies))
+            return {}
+        if kind == "coco":
+            write_atomically(target, write_coco(studies))
+            return {}
+        return _write_zip(target, studies, _PER_STUDY[kind], files_of)
+
+
+def _write_zip(
+    target: Path, studies: Iterable[ReviewedStudy], write: _FormatOfStudy, files_of: FilesOf
+) -> dict[str, str]:
+    left_out: dict[str, str] = {}
+    temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+            for study in studies:
+                try:
+                    made = list(write(study, files_of))
+                except BadInputError as reason:
+                    left_out[study.study_uid] = str(reason)
+                    continue
+                for name, data in made:
+                    archive.writestr(f"{safe_id(study.study_uid)}{name}", data)
+            if left_out:
+                archive.writestr("left_out.json", json.dumps(left_out, indent=1))
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return left_out
+
+
+def _markups(study: ReviewedStudy, _: FilesOf) -> Iterator[tuple[str, bytes]]:
+    yield ".mrk.json", encode_rois([_roi(number, one) for number, one in enumerate(study.accepted(), 1)])
+
+
+def _roi(number: int, candidate: ReviewedCandidate) -> ROI:
+    about = {
+        "candidate": candidate.uid,
+        "score": candidate.score,
+        "class": "lesion",
+        "verdict": candidate.verdict,
+        "primary": candidate.primary,
+        "origin": candidate.origin,
+    }
+    label = f"lesion {number}{' (primary)' if candidate.primary else ''}"
+    return ROI(candidate.box, label, about)
+
+
+def _nifti(study: ReviewedStudy, _: FilesOf) -> Iterator[tuple[str, bytes]]:
+    labels = box_labels(study)
+    yield ".nii.gz", encode_labelmap("boxes.nii.gz", labels)
+    listed = {str(value): uid for uid, value in labels.names.items()}
+    yield ".json", json.dumps({"reference_image": study.reference_image, "candidates": listed}, indent=1).encode()
+
+
+def _sr(study: ReviewedStudy, files_of: FilesOf) -> Iterator[tuple[str, bytes]]:
+    for number, report in enumerate(structured_reports(study, files_of(study.reference_image))):
+        data = io.BytesIO()
+        report.dataset.save_as(data, enforce_file_format=True)
+        yield (f"-reader-{number}.dcm" if report.observer else ".dcm"), data.getvalue()
+
+
+_PER_STUDY: Mapping[str, _FormatOfStudy] = {"markups": _markups, "nifti": _nifti, "sr": _sr}

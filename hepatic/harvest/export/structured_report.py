@@ -1,0 +1,256 @@
+"""Verdicts as DICOM structured reports, TID 1500 "Measurement Report" (PS3.16), Comprehensive 3D SR.
+
+A candidate is one lesion with one tracking UID and two groups that share it: first its rectangle on the key slice
+(TID 1410), which OHIF makes an annotation of, then its box as a stack of polygons in the frame of reference (TID 1411),
+with the verdict. In this order, because OHIF merges groups by tracking UID and draws the first graphic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+from highdicom import sr
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from hepatic import __version__
+from hepatic.boxes import to_voxels
+from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
+from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy, Verdict
+from hepatic.io.dicom_seg import with_patient_and_study
+from hepatic.io.dicom_series import sorted_series
+from hepatic.io.header import dicom_headers
+
+SCHEME = "99HEPATIC"
+VERDICT = sr.CodedConcept("verdict", SCHEME, "Verdict on the candidate")
+PRIMARY = sr.CodedConcept("primary", SCHEME, "Primary lesion of the patient")
+STATE = sr.CodedConcept("state", SCHEME, "State of the review")
+CERTAINTY = sr.CodedConcept("111012", "DCM", "Certainty of finding")
+VERDICTS: dict[Verdict, sr.CodedConcept] = {
+    "true": sr.CodedConcept("31874001", "SCT", "True"),
+    "false": sr.CodedConcept("64100000", "SCT", "False"),
+    "unsure": sr.CodedConcept("373068000", "SCT", "Undetermined"),
+}
+RECTANGLE = "Cornerstone3DTools@^0.1.0:RectangleROI"
+"""Tracking identifier from which OHIF knows that it may make an annotation of a group."""
+
+_YES, _NO = sr.CodedConcept("373066001", "SCT", "Yes"), sr.CodedConcept("373067005", "SCT", "No")
+_LESION = sr.CodedConcept("52988006", "SCT", "Lesion")
+_LIVER = sr.CodedConcept("10200004", "SCT", "Liver")
+_CT_ABDOMEN = sr.CodedConcept("169070004", "SCT", "CT of abdomen")
+_MAKER = "hepatic"
+_DEVICE = "2.25.147325871202937164201859371824610283745"
+_SERIES_NUMBER = 310
+_LONG_STRING = 64
+_SAME_PLANE_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class Report:
+    """One document.
+
+    Attributes:
+        observer: the reader whose decisions it holds; empty for what counts in the end.
+        dataset: the document.
+    """
+
+    observer: str
+    dataset: Dataset
+
+
+def structured_reports(study: ReviewedStudy, reference: Sequence[Path]) -> list[Report]:
+    """Return the reports of a study: what counts in the end, and what each reader said if there were several.
+
+    Args:
+        study: with one candidate or more.
+        reference: the DICOM files of the study's reference series.
+
+    Raises:
+        BadInputError: the series is not DICOM, has no frame of reference or is not the study's, or there is nothing to
+            report.
+    """
+    if not study.candidates:
+        raise BadInputError(
+            "structured report", expected="a study with candidates", came="none", fix="Leave the study out."
+        )
+    source = _Source.of(study, reference)
+    readers = list(dict.fromkeys(d.reader for c in study.candidates for d in c.decisions))
+    drawers = [c.drawn_by for c in study.candidates if c.drawn_by]
+    judges = [c.adjudicated_by for c in study.candidates if c.adjudicated_by]
+    everybody = list(dict.fromkeys([*judges, *readers, *drawers]))
+    reports = [Report("", _document(study, source, everybody, reader=None))]
+    if len(readers) > 1:
+        reports += [Report(reader, _document(study, source, [reader], reader=reader)) for reader in readers]
+    return reports
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The reference series: headers in the order of the slices, and their frame of reference."""
+
+    datasets: tuple[Dataset, ...]
+    frame_of_reference_uid: str
+
+    @classmethod
+    def of(cls, study: ReviewedStudy, files: Sequence[Path]) -> _Source:
+        headers = dicom_headers(list(files))
+        if isinstance(headers, Path):
+            raise _refused("a DICOM series, which a report refers to", "another format")
+        slices, grid = sorted_series(headers)
+        if not grid.matches(study.grid, tolerance_mm=0.01):
+            raise _refused("the series the boxes were reviewed on", "a series with another grid")
+        datasets = tuple(with_patient_and_study(header.dataset) for header in slices)
+        frame = str(datasets[0].get("FrameOfReferenceUID") or "")
+        if not frame:
+            raise _refused("a FrameOfReferenceUID, in which the boxes lie", "none")
+        return cls(datasets, frame)
+
+
+def _refused(expected: str, came: str) -> BadInputError:
+    return BadInputError("structured report", expected=expected, came=came, fix="Export this study in another format.")
+
+
+def _document(study: ReviewedStudy, source: _Source, observers: Sequence[str], *, reader: str | None) -> Dataset:
+    groups = [group for c in study.candidates for group in _groups(c, study.grid, source, reader)]
+    report = sr.MeasurementReport(
+        observation_context=_context(observers),
+        procedure_reported=_CT_ABDOMEN,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+        referenced_images=list(source.datasets),
+    )
+    document: Dataset = sr.Comprehensive3DSR(
+        evidence=list(source.datasets),
+        content=report,
+        series_instance_uid=hd.UID(),
+        series_number=_SERIES_NUMBER,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer=_MAKER,
+        manufacturer_model_name=_MAKER,
+        software_versions=__version__,
+        device_serial_number="0",
+        is_complete=study.complete,
+        is_final=study.complete and reader is None,
+        series_description=f"Lesions reviewed by {reader}"[:_LONG_STRING] if reader else "Reviewed lesions",
+    )
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator, scheme.CodingSchemeName = SCHEME, _MAKER
+    document.CodingSchemeIdentificationSequence = [scheme]
+    return document
+
+
+def _context(observers: Sequence[str]) -> sr.ObservationContext:
+    """Return who decided, persons first, and what with."""
+    persons = [
+        sr.ObserverContext(codes.DCM.Person, sr.PersonObserverIdentifyingAttributes(name=_person_name(name)))
+        for name in observers
+    ]
+    device = sr.ObserverContext(
+        codes.DCM.Device,
+        sr.DeviceObserverIdentifyingAttributes(uid=_DEVICE, name=_MAKER, manufacturer_name=_MAKER, model_name=_MAKER),
+    )
+    context = sr.ObservationContext(
+        observer_person_context=persons[0] if persons else None, observer_device_context=device
+    )
+    for person in persons[1:]:
+        context.extend(person)
+    return context
+
+
+def _person_name(user: str) -> str:
+    r"""Return a user's name as a DICOM person name, which has neither ``\`` nor ``=`` nor more than 64 characters."""
+    plain = "".join(" " if c in "\\=^" or not c.isprintable() else c for c in user).strip()[: _LONG_STRING - 1]
+    return f"{plain or 'unknown'}^"
+
+
+def _groups(candidate: ReviewedCandidate, grid: Grid, source: _Source, reader: str | None) -> Iterator[Dataset]:
+    algorithm = _algorithm(candidate)
+    common = {"finding_type": _LESION, "finding_sites": [sr.FindingSite(_LIVER)], "algorithm_id": algorithm}
+    yield _rectangle(candidate, grid, source, common)
+    yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=candidate.uid, identifier=f"Lesion {candidate.uid}"),
+        referenced_volume_surface=sr.VolumeSurface(
+            graphic_type=sr.GraphicTypeValues3D.POLYGON,
+            graphic_data=_polygons(candidate, grid),
+            frame_of_reference_uid=source.frame_of_reference_uid,
+            source_series=sr.SourceSeriesForSegmentation(source.datasets[0].SeriesInstanceUID),
+        ),
+        measurements=_certainty(candidate),
+        qualitative_evaluations=list(_evaluations(candidate, reader)),
+        **common,
+    )  # fmt: skip
+
+
+def _rectangle(
+    candidate: ReviewedCandidate, grid: Grid, source: _Source, common: dict[str, object]
+) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    voxels = to_voxels(np.array([candidate.box]), grid)[0]
+    columns, rows, slices = grid.size
+    left, right = np.clip(voxels[[2, 5]], 0, columns)
+    top, bottom = np.clip(voxels[[1, 4]], 0, rows)
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+    on = source.datasets[int(np.clip(candidate.key_slice, 0, slices - 1))]
+    image = sr.SourceImageForRegion(on.SOPClassUID, on.SOPInstanceUID)
+    i_mm, j_mm, _ = grid.spacing
+    area = sr.Measurement(
+        name=codes.SCT.Area,
+        value=round(float((right - left) * i_mm * (bottom - top) * j_mm), 3),
+        unit=codes.UCUM.SquareMillimeter,
+    )
+    group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=candidate.uid, identifier=RECTANGLE),
+        referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, corners, image),
+        measurements=[area],
+        **common,
+    )
+    # OHIF takes the corners from below the measurement, where TID 1410 leaves them out and TID 300 has them
+    measured = next(item for item in group[0].ContentSequence if item.ValueType == "NUM")
+    coordinates = sr.CoordinatesForMeasurement(sr.GraphicTypeValues.POLYLINE, corners, image)
+    if "ContentSequence" in measured:
+        measured.ContentSequence.append(coordinates)
+    else:
+        measured.ContentSequence = sr.ContentSequence([coordinates])
+    return group
+
+
+def _polygons(candidate: ReviewedCandidate, grid: Grid) -> list[NDArray[np.float64]]:
+    """Return a closed rectangle (5, 3), LPS, at both ends of the box and in each slice between them."""
+    x0, y0, z0, x1, y1, z1 = candidate.box
+    slices = grid.affine[2, 3] + grid.affine[2, 2] * np.arange(grid.size[2])
+    between = [z for z in np.sort(slices) if z0 + _SAME_PLANE_MM < z < z1 - _SAME_PLANE_MM]
+    planes = [z0, *between, z1]
+    return [np.array([[x0, y0, z], [x1, y0, z], [x1, y1, z], [x0, y1, z], [x0, y0, z]], np.float64) for z in planes]
+
+
+def _algorithm(candidate: ReviewedCandidate) -> sr.AlgorithmIdentification | None:
+    if not candidate.model:
+        return None
+    return sr.AlgorithmIdentification(
+        name=candidate.model[:_LONG_STRING],
+        version=candidate.model_hash[:_LONG_STRING] or "unknown",
+        family=codes.DCM.ArtificialIntelligence,
+    )
+
+
+def _certainty(candidate: ReviewedCandidate) -> list[sr.Measurement]:
+    if candidate.score is None:
+        return []
+    return [sr.Measurement(name=CERTAINTY, value=round(100 * candidate.score, 3), unit=codes.UCUM.Percent)]
+
+
+def _evaluations(candidate: ReviewedCandidate, reader: str | None) -> Iterator[sr.QualitativeEvaluation]:
+    if reader is None:
+        verdict = candidate.verdict
+        yield sr.QualitativeEvaluation(STATE, sr.CodedConcept(candidate.state, SCHEME, candidate.state.capitalize()))
+        yield sr.QualitativeEvaluation(PRIMARY, _YES if candidate.primary else _NO)
+    else:
+        verdict = next((d.verdict for d in reversed(candidate.decisions) if d.reader == reader), None)
+    if verdict is not None:
+        yield sr.QualitativeEvaluation(VERDICT, VERDICTS[verdict])
