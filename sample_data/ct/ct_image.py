@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import Final
 
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import UID, CTImageStorage
 
 from sample_data.ct.flaws import SeriesLabel
 from sample_data.ct.study import PHASES, CTStudy, Phase
+from sample_data.dicom import new_image
 from sample_data.uid import uid
 
 INTERCEPT_HU: Final = -1024
 STUDY_DATES: Final = ("20240102", "20240405", "20240709", "20241011")
-STUDY_TIME: Final = "100000"
 INJECTION_CLOCK_S: Final = 10 * 3600 + 3 * 60
 BEFORE_INJECTION_S: Final = 75.0
 SECONDS_PER_SLICE: Final = 0.15
@@ -58,18 +58,15 @@ def ct_series(study: CTStudy, phase: Phase, label: SeriesLabel) -> Iterator[File
 
 def header(study: CTStudy, phase: Phase, label: SeriesLabel, index: int) -> FileDataset:
     """Make one slice without its pixels."""
-    key = _key(study)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = uid(*key, phase, index, "instance")
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = uid("hepatic", "sample data")
-    meta.ImplementationVersionName = "HEPATIC"
-    ds = FileDataset("", Dataset(), file_meta=meta, preamble=b"\0" * 128)
-    ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.SOPClassUID = CTImageStorage
-    ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    _patient_and_study(ds, study)
+    ds = new_image(
+        CTImageStorage,
+        uid(*_key(study), phase, index, "instance"),
+        patient_id=patient_id(study.patient.seed),
+        study_uid=study_uid(study),
+        study_date=STUDY_DATES[study.visit % len(STUDY_DATES)],
+        study_id=str(study.visit + 1),
+        study_description="Liver four-phase CT",
+    )
     _series(ds, study, phase, label)
     _plane(ds, study, index)
     _beam(ds, study, phase)
@@ -89,25 +86,6 @@ def header(study: CTStudy, phase: Phase, label: SeriesLabel, index: int) -> File
 
 def _key(study: CTStudy) -> tuple[object, ...]:
     return "hepatic", "ct", study.patient.seed, study.visit, study.size
-
-
-def _patient_and_study(ds: Dataset, study: CTStudy) -> None:
-    ds.PatientID = patient_id(study.patient.seed)
-    ds.PatientName = f"Phantom^{ds.PatientID}"
-    ds.PatientBirthDate = ""
-    ds.PatientSex = "O"
-    ds.PatientIdentityRemoved = "YES"
-    ds.DeidentificationMethod = "SYNTHETIC PHANTOM"
-    ds.StudyInstanceUID = study_uid(study)
-    ds.StudyDate, ds.StudyTime = STUDY_DATES[study.visit % len(STUDY_DATES)], STUDY_TIME
-    ds.StudyID = str(study.visit + 1)
-    ds.StudyDescription = "Liver four-phase CT"
-    ds.AccessionNumber = ""
-    ds.ReferringPhysicianName = ""
-    ds.Manufacturer = "hepatic synthetic"
-    ds.ManufacturerModelName = "phantom"
-    ds.DeviceSerialNumber = "0"
-    ds.SoftwareVersions = "hepatic sample_data 1"
 
 
 def _series(ds: Dataset, study: CTStudy, phase: Phase, label: SeriesLabel) -> None:

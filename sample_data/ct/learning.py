@@ -1,10 +1,8 @@
 """Many small studies at once, as arrays to train and measure networks on."""
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from hepatic.errors import BadInputError
 from sample_data.ct.patient import Kind
 from sample_data.ct.study import CTStudy, simulate
+from sample_data.parallel import in_turn
 
 Part = tuple[
     NDArray[np.int16], NDArray[np.uint8], NDArray[np.bool_], NDArray[np.float32], tuple[Kind, ...], list[float]
@@ -66,7 +65,7 @@ def learning_set(
     if not listed:
         raise BadInputError("seeds", expected="one or more", came="none", fix="Ask for at least one.")
     parts: list[Part] = []
-    for part in _map(partial(_one, contrast=contrast, size_informative=size_informative), listed, workers):
+    for part in in_turn(partial(_one, contrast=contrast, size_informative=size_informative), listed, workers):
         parts.append(part)
         if progress is not None:
             progress()
@@ -101,11 +100,3 @@ def arrays(study: CTStudy) -> Part:
 
 def _one(seed: int, *, contrast: float, size_informative: bool) -> Part:
     return arrays(simulate(seed, contrast=contrast, size_informative=size_informative))
-
-
-def _map(function: Callable[[int], Part], seeds: list[int], workers: int) -> Iterator[Part]:
-    if workers == 1:
-        yield from map(function, seeds)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, seeds)

@@ -1,6 +1,6 @@
 """CT studies on disk: DICOM below OUT/studies, what is known of them below OUT/truth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,11 +124,7 @@ def labelmap(study: CTStudy, phase: Phase) -> NDArray[np.uint8]:
 
 def _write_lesions(path: Path, labels: NDArray[np.uint8], study: CTStudy) -> None:
     """Write one value per lesion, as the truth counts them."""
-    image = sitk.GetImageFromArray(labels)
-    image.SetSpacing(study.grid.spacing)
-    image.SetOrigin(study.grid.origin)
-    with replacing(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+    _write_image(path, sitk.GetImageFromArray(labels), study.grid.spacing, study.grid.origin)
 
 
 def _write_displacement(path: Path, motion: Motion) -> None:
@@ -138,9 +134,12 @@ def _write_displacement(path: Path, motion: Motion) -> None:
     """
     first = motion.displacement[0]
     vectors = np.stack([part.knots for part in motion.displacement[::-1]], -1)
-    image = sitk.GetImageFromArray(vectors, isVector=True)
-    image.SetSpacing(first.step_mm[::-1])
-    image.SetOrigin(first.origin_mm[::-1])
+    _write_image(path, sitk.GetImageFromArray(vectors, isVector=True), first.step_mm[::-1], first.origin_mm[::-1])
+
+
+def _write_image(path: Path, image: sitk.Image, spacing: Sequence[float], origin: Sequence[float]) -> None:
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
     with replacing(path) as temporary:
         sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
 

@@ -1,10 +1,8 @@
 """Many small runs at once, as arrays to train and measure networks on."""
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from hepatic.errors import BadInputError
 from sample_data.dsa.angiogram import base
 from sample_data.dsa.run import FRAMES_BEFORE, LABELLED_FRAMES, DSARun, draw
+from sample_data.parallel import in_turn
 from sample_data.resample import area
 
 Mask = NDArray[np.bool_]
@@ -67,7 +66,7 @@ def learning_set(
         raise BadInputError("seeds and draws", expected="one of each or more", came=came, fix="Ask for at least one.")
     one = partial(_one, draws=draws, shape=shape, confounder_a=confounder_a, confounder_b=confounder_b)
     parts = []
-    for part in _map(one, listed, workers):
+    for part in in_turn(one, listed, workers):
         parts.append(part)
         if progress is not None:
             progress()
@@ -88,11 +87,3 @@ def _one(seed: int, *, draws: int, shape: tuple[int, int], confounder_a: bool, c
     columns = zip(*(around_key_frame(run, shape) for run in runs), strict=True)
     X, tumour, liver, a, b = (np.stack(column) for column in columns)
     return X, tumour, liver, a, b
-
-
-def _map(function: Callable[[int], Part], seeds: list[int], workers: int) -> Iterator[Part]:
-    if workers == 1:
-        yield from map(function, seeds)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, seeds)

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage
+from pydicom.uid import XRayAngiographicImageStorage
 
+from sample_data.dicom import new_image
 from sample_data.dsa.angiogram import MASK_FRAMES
 from sample_data.dsa.run import DSARun
 from sample_data.uid import uid
@@ -13,7 +14,7 @@ from sample_data.uid import uid
 Variant = Literal["subtracted", "unsubtracted"]
 SOURCE_TO_DETECTOR_MM, SOURCE_TO_PATIENT_MM = 1100.0, 740.0
 SERIES_NUMBER: dict[Variant, int] = {"unsubtracted": 1, "subtracted": 2}
-STUDY_DATE, STUDY_TIME, ACQUISITION_TIME = "20240102", "100000", "100100"
+STUDY_DATE, ACQUISITION_TIME = "20240102", "100100"
 
 
 def patient_id(seed: int) -> str:
@@ -33,17 +34,15 @@ def xa_image(run: DSARun, variant: Variant = "subtracted", *, calibrated: bool =
     count, height, width = run.frames.shape
     key = ("hepatic", "dsa", run.seed, run.draw, f"{height}x{width}")
     series = (*key, variant, "calibrated" if calibrated else "uncalibrated")
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = XRayAngiographicImageStorage
-    meta.MediaStorageSOPInstanceUID = uid(*series, "instance")
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = uid("hepatic", "sample data")
-    meta.ImplementationVersionName = "HEPATIC_PHANTOM"
-    ds = FileDataset("", {}, preamble=b"\0" * 128, file_meta=meta)
-    ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.SOPClassUID = meta.MediaStorageSOPClassUID
-    ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    _patient_and_study(ds, run.seed, uid(*key, "study"))
+    ds = new_image(
+        XRayAngiographicImageStorage,
+        uid(*series, "instance"),
+        patient_id=patient_id(run.seed),
+        study_uid=uid(*key, "study"),
+        study_date=STUDY_DATE,
+        study_id="1",
+        study_description="TACE",
+    )
     ds.Modality = "XA"
     ds.SeriesInstanceUID = uid(*series, "series")
     ds.SeriesNumber = SERIES_NUMBER[variant]
@@ -63,25 +62,6 @@ def xa_image(run: DSARun, variant: Variant = "subtracted", *, calibrated: bool =
     ds.PreferredPlaybackSequencing = 0
     _pixels(ds, run, variant)
     return ds
-
-
-def _patient_and_study(ds: Dataset, seed: int, study: str) -> None:
-    ds.PatientID = patient_id(seed)
-    ds.PatientName = f"Phantom^{ds.PatientID}"
-    ds.PatientBirthDate = ""
-    ds.PatientSex = "O"
-    ds.PatientIdentityRemoved = "YES"
-    ds.DeidentificationMethod = "SYNTHETIC PHANTOM"
-    ds.StudyInstanceUID = study
-    ds.StudyDate, ds.StudyTime = STUDY_DATE, STUDY_TIME
-    ds.StudyID = "1"
-    ds.StudyDescription = "TACE"
-    ds.AccessionNumber = ""
-    ds.ReferringPhysicianName = ""
-    ds.Manufacturer = "hepatic synthetic"
-    ds.ManufacturerModelName = "phantom"
-    ds.DeviceSerialNumber = "0"
-    ds.SoftwareVersions = "hepatic sample_data 1"
 
 
 def _beam(ds: Dataset, run: DSARun, *, calibrated: bool) -> None:
