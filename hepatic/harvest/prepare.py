@@ -18,6 +18,7 @@ from hepatic.harvest.prepared_cache import content_of, load_prepared, save_prepa
 from hepatic.harvest.series import Series, SeriesTags, read_tags
 from hepatic.harvest.study import Phase, PhaseVolume, PreparedStudy
 from hepatic.io.image import Volume
+from hepatic.io.orient import upright
 from hepatic.io.read import read
 from hepatic.registration.register import AIR_HU, Method, Registration, register
 
@@ -69,7 +70,8 @@ def prepare_study(
 
     One series is chosen per phase, and every other phase is carried onto the grid of the reference, the venous one
     where there is one (paper 001, section II-A: later stages see each phase on its own, all in one frame). Series that
-    cannot be used are left out, and everything that was left out, guessed or given up stands in ``warnings``.
+    cannot be used are left out, and everything that was left out, guessed or given up stands in ``warnings``. The
+    grid stands upright (columns to the left, rows to the back, slices to the head), however the files lie.
 
     Args:
         series: of one study.
@@ -158,7 +160,7 @@ def _ct_volume(one: Series, tags: SeriesTags) -> Volume:
     hu = np.clip(np.rint(image.array), AIR_HU, 3071).astype(np.int16)
     if int(hu.max()) - int(hu.min()) < _LEAST_RANGE_HU:
         raise refuse("a picture in HU", f"values from {hu.min()} to {hu.max()} only")
-    return Volume(hu, image.grid, "CT")
+    return upright(Volume(hu, image.grid, "CT"))
 
 
 def _one_per_phase(scans: Sequence[_Scan], warnings: list[str]) -> dict[Phase, _Scan]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from monai.losses import DiceLoss
+from monai.losses import DiceCELoss, DiceLoss
 from torch.nn import functional
 
 from hepatic.networks.ltdnet import LTDOutput
@@ -36,6 +36,12 @@ def bce_dice(
 def key_frame_loss(output: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Loss of a network whose output is the tumour logits alone."""
     return bce_dice(output, batch["target"][:, :1], known=batch["known"][:, 0])
+
+
+def mask_loss(logits: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy and Dice of one structure's logits (B, 1, spatial...) with ``batch["target"]``; scalar."""
+    loss: torch.Tensor = DiceCELoss(sigmoid=True)(logits.float(), batch["target"])
+    return loss
 
 
 def frame_difference(frames: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.prepare import prepare_study
@@ -309,6 +310,18 @@ def test_a_registration_that_is_given_up_is_said_and_the_phase_stays_where_it_wa
     assert np.array_equal(study.phases[NC].hu, phantom["nc"].hu)
     assert any("registration by convexadam was given up" in warning for warning in study.warnings)
     assert any("stays where it was scanned" in warning for warning in study.warnings)
+
+
+def test_a_series_that_lies_the_other_way_round_in_its_file_stands_upright(prepare, phantom, tmp_path):
+    mirrored = sitk.GetImageFromArray(np.ascontiguousarray(phantom["venous"].hu[:, ::-1, ::-1]))
+    mirrored.SetSpacing(phantom.grid.spacing)
+    far = phantom.grid.affine @ [phantom.grid.size[0] - 1, phantom.grid.size[1] - 1, 0, 1]
+    mirrored.SetOrigin(far[:3].tolist())
+    mirrored.SetDirection([-1, 0, 0, 0, -1, 0, 0, 0, 1])
+    sitk.WriteImage(mirrored, str(tmp_path / "venous.nii.gz"))
+    study = prepare([Series("a", tmp_path / "venous.nii.gz", "portal venous", "1.2.3", "P1")])
+    assert study.grid.matches(phantom.grid, tolerance_mm=0.01)
+    assert np.array_equal(study.phases[VENOUS].hu, phantom["venous"].hu)
 
 
 def test_each_stage_reports_its_time(prepare, folders):
