@@ -51,7 +51,7 @@ class Case:
         description: SeriesDescription, such as the contrast phase; likewise.
         modality: DICOM's.
         image: gives the image's files, one NIfTI or NRRD file or the slices of a DICOM series; what has to be made is
-            written to the folder it is given.
+            written to the folder it is given. No file means an image of this name that is in the studies already.
         label: gives the labelmap on the image's grid; None where nothing is segmented.
         boxes: gives boxes around lesions, (N, 6) LPS millimetres; None where they are those of the labelmap.
         known: whether all lesions are marked.

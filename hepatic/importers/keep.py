@@ -7,13 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hepatic.boxes import Boxes
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
 from hepatic.importers.case import Case, DataSet
 from hepatic.importers.labels import boxes_of
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
-from hepatic.io.labelmap import write_labelmap
+from hepatic.io.labelmap import write_atomically, write_labelmap
+from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
 from hepatic.store.folder import Store
 from hepatic.store.names import safe_id, split_suffix
@@ -73,6 +77,8 @@ def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> t
         if there.present and came_from == _source(data_set, case):
             return image_id, False
     files = list(case.image(scratch))
+    if not files:
+        return _there(store, case, image_id), False
     info = {"source": _source(data_set, case), **({"facts": dict(case.facts)} if case.facts else {})}
     suffix = split_suffix(files[0].name)[1].lower()
     if suffix not in (".nii.gz", ".nii", ".nrrd"):
@@ -96,6 +102,18 @@ def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> t
         raise
 
 
+def _there(store: Store, case: Case, image_id: str) -> str:
+    """Return the id of an image that a case is about without bringing it."""
+    if store.images.known([image_id]) and store.images.get(image_id).present:
+        return image_id
+    raise NotFoundError(
+        case.origin,
+        expected="a file of the data set, or the id of an image in the studies",
+        came="neither",
+        fix="Import the images first, or put them where the data set says they are.",
+    )
+
+
 def _keep_dicom(store: Store, files: list[Path], info: dict[str, Any]) -> tuple[str, bool]:
     """Keep a series or a run, which are called by their UIDs; whether one was added shows in how many there are."""
     before = store.counts().images
@@ -109,20 +127,29 @@ def _keep_label(store: Store, data_set: DataSet, case: Case, image_id: str, scra
         grid = grid_of(store.source(image_id))
     except NotFoundError as gone:
         raise BadInputError(image_id, expected="its files", came="none", fix="Import it again.") from gone
-    if case.label is None:
-        raise BadInputError(
-            case.origin, expected="a segmentation", came="boxes only", fix="Import a data set with masks."
-        )
-    labelmap = case.label(grid)
-    boxes: Boxes = case.boxes(grid) if case.boxes is not None else boxes_of(labelmap)
-    path = scratch / "label.seg.nrrd"
-    write_labelmap(path, labelmap)
+    labelmap = None if case.label is None else case.label(grid)
+    if case.boxes is not None:
+        boxes: Boxes = case.boxes(grid)
+    else:
+        boxes = np.zeros((0, 6)) if labelmap is None else boxes_of(labelmap)
+    if labelmap is not None:
+        path = scratch / "label.seg.nrrd"
+        write_labelmap(path, labelmap)
+    else:
+        path = scratch / "label.mrk.json"
+        write_atomically(path, encode_rois([_roi(box, number) for number, box in enumerate(boxes, 1)]))
     store.labels.save(image_id, TAG, path, author=data_set.name, info=_label_info(data_set, case, labelmap, boxes))
     return len(boxes)
 
 
-def _label_info(data_set: DataSet, case: Case, labelmap: Labelmap, boxes: Boxes) -> dict[str, Any]:
-    named = sorted(labelmap.names.items(), key=lambda entry: entry[1])
+def _roi(box: NDArray[np.float64], number: int) -> ROI:
+    x, y, z, u, v, w = box.tolist()
+    return ROI((x, y, z, u, v, w), f"lesion {number}", {"class": "lesion"})
+
+
+def _label_info(data_set: DataSet, case: Case, labelmap: Labelmap | None, boxes: Boxes) -> dict[str, Any]:
+    names = {"lesion": 1} if labelmap is None else labelmap.names
+    named = sorted(names.items(), key=lambda entry: entry[1])
     return {
         "label_info": [{"name": name, "idx": value} for name, value in named],
         "source": _source(data_set, case),

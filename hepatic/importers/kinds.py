@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepatic.importers import dicom, hcc_tace, lits, mct_ltdiag, msd_liver, nnunet, waw_tace
+from hepatic.importers import coco, deeplesion, dicom, hcc_tace, lits, mct_ltdiag, msd_liver, nnunet, waw_tace
 from hepatic.importers.case import Case, DataSet
 
 
@@ -28,11 +28,13 @@ class Importer:
 _MODULES = {
     "lits": lits,
     "msd-liver": msd_liver,
+    "deeplesion": deeplesion,
     "hcc-tace": hcc_tace,
     "waw-tace": waw_tace,
     "mct-ltdiag": mct_ltdiag,
     "dicom": dicom,
     "nnunet": nnunet,
+    "coco": coco,
 }
 
 IMPORTERS = {name: Importer(module.DATA_SET, module.SHAPE, module.cases) for name, module in _MODULES.items()}

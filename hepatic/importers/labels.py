@@ -7,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
-from scipy.ndimage import label as components
 
 from hepatic.boxes import Boxes, from_voxels
+from hepatic.engine.label_boxes import parts
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.importers.case import TUMOUR, VALUES
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap
-
-_TOUCHING = np.ones((3, 3, 3), int)
 
 
 def by_voxel(path: Path, names: Mapping[int, str]) -> Callable[[Grid], Labelmap]:
@@ -76,8 +73,7 @@ def boxes_of(labelmap: Labelmap, name: str = TUMOUR) -> Boxes:
     """
     if name not in labelmap.names:
         return np.zeros((0, 6))
-    parts, _ = components(labelmap.array == labelmap.names[name], structure=_TOUCHING)
-    corners = [[*(s.start for s in part), *(s.stop for s in part)] for part in find_objects(parts)]
+    corners = parts(labelmap.array == labelmap.names[name])
     return from_voxels(np.array(corners, np.float64).reshape(-1, 6), labelmap.grid)
 
 

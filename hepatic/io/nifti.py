@@ -113,7 +113,7 @@ def read_nifti(path: Path, *, max_pixels: int | None = None) -> Volume:
         return Volume(array, header.grid)
 
 
-def encode_nifti(array: NDArray[np.unsignedinteger], grid: Grid, *, compress: bool) -> bytes:
+def encode_nifti(array: NDArray[np.integer], grid: Grid, *, compress: bool) -> bytes:
     """Return a NIfTI-1 file.
 
     Args:

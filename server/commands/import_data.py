@@ -13,12 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hepatic.errors import BadInputError, NotFoundError
 
-KINDS = ("lits", "msd-liver", "hcc-tace", "waw-tace", "mct-ltdiag", "dicom", "nnunet")
+KINDS = ("lits", "msd-liver", "deeplesion", "hcc-tace", "waw-tace", "mct-ltdiag", "dicom", "nnunet", "coco")
 
 
 def import_data(
     kind: Annotated[str, typer.Argument(help=f"What it is: {', '.join(KINDS)}.", metavar="KIND")],
-    source: Annotated[Path, typer.Argument(help="Folder of the data set, unpacked.", metavar="PATH")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder of the data set, unpacked; for coco also the file.", metavar="PATH")
+    ],
     studies: Annotated[Path, typer.Option("--studies", "-s", help="Folder of the studies to import into.")],
     first: Annotated[int | None, typer.Option(min=1, help="Take only so many images, in the order of names.")] = None,
     licence: Annotated[str, typer.Option(help="Licence to record, where you know better.")] = "",
