@@ -18,6 +18,7 @@ from hepatic.settings import settings
 from server import worker
 from server.executor import Executor
 from server.harvest import Harvest
+from server.harvest_jobs import HarvestJobs
 from server.hiding import HIDING
 from server.host import AppSpec, Host, is_shared
 from server.intake.inspector import Inspector
@@ -101,6 +102,7 @@ class Services:
         self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
         self.harvest = Harvest(spec.data_dir)
+        self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store)
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
         self.metrics.watch(self._now, self.jobs.table.counts)
         self._ended = threading.Event()
@@ -217,6 +219,7 @@ class Services:
         logger.info("training %s is done", job.id)
         if self._score:
             self.scoring.restart()
+        self.harvest_jobs.after_training(job)
 
     def _next_slot(self) -> Slot:
         """A slot for the executor: one that is open already where there is one."""

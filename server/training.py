@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from hepatic.engine.device import training_devices
+from hepatic.harvest.snapshots import snapshot_file
 from hepatic.settings import settings
 from server.hiding import without_paths
 from server.host import Host
@@ -44,7 +46,7 @@ class Training:
         host: the app whose trainings these are.
         folder: one folder per training is made here: request, log, result, and what it takes to resume it.
         jobs: where they are kept; this serves its kind ``train``.
-        on_done: called, in the thread of its slot, with a training that ended well.
+        on_done: called, in the thread of its slot, with a training that ended well and what came of it.
     """
 
     def __init__(self, host: Host, folder: Path, jobs: Jobs, on_done: Callable[[Job], None]) -> None:
@@ -109,7 +111,7 @@ class Training:
         except (OSError, ValueError):
             raise JobFailedError("The training ended without a result.") from None
         try:
-            self._on_done(job)
+            self._on_done(replace(job, result=result))
         except Exception:
             logger.exception("what follows a training failed")
         return _hidden(result)
@@ -123,6 +125,8 @@ class Training:
         bundle_dir = self._host.app.bundle_path(job.subject)
         if bundle_dir:
             request["bundle_path"] = str(bundle_dir)
+        if request.get("snapshot"):  # its hash; a client cannot name one, see server/params.py
+            request["snapshot"] = str(snapshot_file(self._host.spec.data_dir, str(request["snapshot"])))
         if getattr(trainer, "resumes", False):
             request["job_dir"] = str(folder)
         elif job.begun_before:

@@ -80,6 +80,25 @@ def infer(request: dict[str, Any]) -> dict[str, Any]:
     return run_inference(_loaded(), request)
 
 
+def propose(request: dict[str, Any]) -> dict[str, Any]:
+    """Let a detector look at a whole study.
+
+    Args:
+        request: ``study_uid``; ``series``, a list of ``image_id``, ``path``, ``description``, ``study_uid`` and
+            ``patient_id``; ``model``.
+
+    Returns:
+        The proposed study (``hepatic.harvest.study_json``), with ``model`` and ``model_hash``.
+
+    Raises:
+        AppError: the app cannot, or refused.
+    """
+    method = getattr(_loaded(), "propose", None)
+    if method is None:
+        raise AppError("APP_INFERENCE_FAILED", "This app does not propose studies.")
+    return dict(plain(asking(method, request)))
+
+
 def infer_dicom_seg(request: dict[str, Any]) -> dict[str, Any]:
     """Run one inference, and write what it found as a DICOM segmentation of the image.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -22,7 +23,8 @@ from hepatic.store.database import Database
 from hepatic.store.disk import TEMPORARY, make_folder, put_in_place, storage
 
 VERSION = 1
-FOLDER = "snapshots"
+HARVEST, FOLDER = "harvest", "snapshots"
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,17 @@ class Snapshots:
                 put_in_place(temporary, self._folder / f"{sha256}.json")
             finally:
                 temporary.unlink(missing_ok=True)
+
+
+def snapshot_file(data_dir: Path, sha256: str) -> Path:
+    """Return where a snapshot lies below a server's data folder.
+
+    Raises:
+        BadInputError: that is no hash.
+    """
+    if not _HASH.fullmatch(sha256):
+        raise BadInputError("snapshot", expected="a SHA-256", came=ascii(sha256)[:40], fix="GET /qa/api/v1/snapshots.")
+    return data_dir / HARVEST / FOLDER / f"{sha256}.json"
 
 
 def check_snapshot(file: Path) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.reviews import Reviews
 from hepatic.harvest.rules import Rules
-from hepatic.harvest.snapshots import Snapshot, Snapshots
+from hepatic.harvest.snapshots import HARVEST, Snapshot, Snapshots
 from hepatic.harvest.study import Box
 
-FOLDER = "harvest"
+FOLDER = HARVEST
 """Below the data folder."""
 
 

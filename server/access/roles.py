@@ -83,6 +83,7 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "POST /qa/api/v1/lease/{lease}/renew",
         "DELETE /qa/api/v1/lease/{lease}",
         "POST /qa/api/v1/events",  # with boxes, an annotator's
+        "GET /qa/api/v1/progress",  # names of other readers are told to reviewers
         "GET /proxy/dicom/{path}",
         "GET /proxy/dicom/wado/{path}",
         "GET /proxy/dicom/qido/{path}",
@@ -118,6 +119,15 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "POST /jobs/{job}/retry",
         "DELETE /datastore/label",
         "GET /model/{model}",
+        "POST /qa/api/v1/propose",
+        "POST /qa/api/v1/train",
+        "GET /qa/api/v1/snapshots",
+        "GET /qa/api/v1/adjudication",
+        "POST /qa/api/v1/adjudication",
+        "POST /qa/api/v1/batch-reject",
+        "DELETE /qa/api/v1/batch-reject/{batch}",
+        "GET /qa/api/v1/known",
+        "PUT /qa/api/v1/known/{study}",
     ),
     Role.ADMIN: (
         "DELETE /datastore/",

@@ -85,8 +85,13 @@ def _check(services: Services, model: str) -> None:
 async def _submitted(
     services: Services, user: User, model: str, params: Mapping[str, Any] | None, *, enqueue: bool
 ) -> Job:
-    request = {**cleaned(params), "model": model}
-    return await run_in_threadpool(services.training.submit, request, enqueue=enqueue, asked_by=asker(user, params))
+    who = asker(user, params)
+
+    def submit() -> Job:
+        request = services.harvest_jobs.with_snapshot({**cleaned(params), "model": model}, asked_by=who)
+        return services.training.submit(request, enqueue=enqueue, asked_by=who)
+
+    return await run_in_threadpool(submit)
 
 
 async def _result(services: Services, job: Job) -> Any:

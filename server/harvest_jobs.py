@@ -1,0 +1,204 @@
+"""Filling the review store and learning from it: jobs that propose studies, and trainings on what readers said."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.study_json import from_json
+from hepatic.store.images import Image
+from server import worker
+from server.executor import Executor
+from server.host import Host, is_shared
+from server.jobs.held import Held, JobFailedError
+from server.jobs.items import go_through
+from server.jobs.job import Job
+from server.jobs.runner import Jobs
+from server.names import check_listed
+from server.params import cleaned
+from server.training import Training
+
+logger = logging.getLogger(__name__)
+
+KIND = "propose"
+DETECTION = "detection"
+DEFAULT_MODEL = "ct_centernet3d"
+MODALITY = "CT"
+
+
+class HarvestJobs:
+    """Asks for proposals and for trainings on snapshots; proposes anew when a training has brought a better model.
+
+    Args:
+        host: the app.
+        executor: where models run.
+        jobs: where jobs are kept; this serves its kind ``propose``.
+        store: of reviews.
+        timeout_s: for one study.
+    """
+
+    def __init__(
+        self, host: Host, executor: Executor, jobs: Jobs, store: ReviewStore, *, timeout_s: float = 3600.0
+    ) -> None:
+        self._host, self._executor, self._jobs, self._store = host, executor, jobs, store
+        self._timeout_s = timeout_s
+        jobs.serve(KIND, self._run)
+
+    def propose(self, studies: Sequence[str] | None = None, *, model: str = "", asked_by: str = "") -> Job:
+        """Ask a detector to look at studies.
+
+        Args:
+            studies: StudyInstanceUIDs; all CT studies of the datastore by default.
+            model: the detector; ours by default.
+            asked_by: who wants it.
+
+        Raises:
+            BadInputError: there are no CT studies, or the datastore is not ours.
+            NotFoundError: there is no such detector or study.
+        """
+        detector = self.detector(model)
+        there = self._series()
+        if studies is not None and (unknown := [uid for uid in studies if uid not in there]):
+            raise NotFoundError(
+                "the study",
+                expected="CT studies of the datastore",
+                came=f"{len(unknown)} others, first {ascii(unknown[0])[:60]}",
+                fix="GET /datastore/ lists the images; add the study first.",
+            )
+        items = list(dict.fromkeys(studies)) if studies is not None else list(there)
+        if not items:
+            raise BadInputError(
+                "the datastore", expected="a CT study", came="none", fix="Put CT series into the studies folder."
+            )
+        return self._jobs.submit(KIND, {"model": detector}, items=items, asked_by=asked_by)
+
+    def detector(self, asked: str = "") -> str:
+        """Return the name of a detector: the one asked for, else ours, else the first there is."""
+        found = [name for name, task in self._host.models.items() if _type(task) == DETECTION]
+        if asked:
+            check_listed("the model", asked, found, fix="GET /info/ lists the models; it takes one that detects.")
+            return asked
+        if not found:
+            raise NotFoundError(
+                "the app", expected="a model that detects", came="none", fix="Serve an app that has one."
+            )
+        return DEFAULT_MODEL if DEFAULT_MODEL in found else found[0]
+
+    def trains_detector(self, trainer: str) -> bool:
+        """Whether a trainer makes a detector that can learn from a snapshot."""
+        recipe = getattr(self._host.trainers.get(trainer), "recipe", None)
+        return str(getattr(getattr(recipe, "task", None), "type", "")) == DETECTION
+
+    def with_snapshot(self, request: Mapping[str, Any], *, asked_by: str = "", needed: bool = False) -> dict[str, Any]:
+        """Return a request for a training with a snapshot of what readers have said by now, where it can use one.
+
+        Args:
+            request: ``model`` names the trainer.
+            asked_by: who wants it.
+            needed: refuse where there is nothing to learn from; else the training goes without.
+
+        Raises:
+            BadInputError: nothing was finished yet, and it is needed.
+        """
+        given = {key: value for key, value in request.items() if key != "snapshot"}
+        if not self.trains_detector(str(given.get("model"))):
+            return given
+        try:
+            return {**given, "snapshot": self._store.snapshot(asked_by=asked_by).sha256}
+        except BadInputError:
+            if needed:
+                raise
+            return given
+
+    def train(self, training: Training, params: Mapping[str, Any], *, model: str = "", asked_by: str = "") -> Job:
+        """Ask for a training of a detector on a snapshot of what readers have said by now.
+
+        Args:
+            training: who runs it.
+            params: as ``POST /train/{model}`` takes them.
+            model: the trainer; ours by default.
+            asked_by: who wants it.
+
+        Raises:
+            NotFoundError: there is no such trainer of a detector.
+            BadInputError: nothing was finished yet.
+            JobRunningError: another training runs.
+        """
+        found = [name for name in self._host.trainers if self.trains_detector(name)]
+        if not found:
+            raise NotFoundError(
+                "the app", expected="a trainer of a detector", came="none", fix="Serve an app that has one."
+            )
+        if model:
+            check_listed("the trainer", model, found, fix="GET /info/ lists them; it takes one of a detector.")
+        chosen = model or (DEFAULT_MODEL if DEFAULT_MODEL in found else found[0])
+        request = self.with_snapshot({**cleaned(params), "model": chosen}, asked_by=asked_by, needed=True)
+        return training.submit(request, asked_by=asked_by)
+
+    def after_training(self, job: Job) -> None:
+        """Let a detector that was promoted look at the studies under review again; verdicts are inherited by place."""
+        promoted = isinstance(job.result, Mapping) and job.result.get("promoted")
+        if not (self.trains_detector(job.subject) and promoted):
+            return
+        there = self._series()
+        studies = [uid for uid in self._store.proposals.studies() if uid in there]
+        if studies:
+            self.propose(studies, model=job.subject, asked_by=job.asked_by)
+
+    def _run(self, held: Held) -> dict[str, Any]:
+        model = str(held.job.spec["model"])
+        if model not in self._host.models:
+            raise JobFailedError("The app has no such model any more.")
+        there = self._series()
+
+        def ask(study: str) -> tuple[Any, tuple[Any, ...]]:
+            if study not in there:
+                raise NotFoundError("the study", expected="its images", came="none any more", fix="Add them again.")
+            series = [
+                {
+                    "image_id": image.id,
+                    "path": str(self._host.image_path(image.id)),
+                    "description": image.description,
+                    "study_uid": image.study_uid,
+                    "patient_id": image.patient_id,
+                }
+                for image in there[study]
+            ]
+            return worker.propose, ({"study_uid": study, "series": series, "model": model},)
+
+        def keep(study: str, result: dict[str, Any]) -> dict[str, Any]:
+            proposed = from_json(result)
+            told = {key: str(result.get(key) or "") for key in ("model", "model_hash")}
+            self._store.proposals.add(proposed, model=told["model"] or model, model_hash=told["model_hash"])
+            return {"candidates": len(proposed.candidates), "warnings": list(proposed.warnings)}
+
+        held.line(f"{held.job.items} studies")
+        go_through(held, self._executor, ask, keep, window=2, timeout_s=self._timeout_s)
+        now = held.table.get(held.job.id)
+        if now.items and now.items_failed == now.items:
+            raise JobFailedError(f"None of the {now.items} studies could be proposed; the last lines say why.")
+        return {"total": now.items, "done": now.items_done, "failed": now.items_failed}
+
+    def _series(self) -> dict[str, list[Image]]:
+        """The CT series of each study of the datastore."""
+        datastore = self._host.datastore
+        if not is_shared(datastore):
+            raise BadInputError(
+                "the datastore",
+                expected="one of hepatic's, which knows studies",
+                came="another",
+                fix="Serve a studies folder with an app on hepatic's datastore.",
+            )
+        found: dict[str, list[Image]] = {}
+        for image in datastore.store.images.all():
+            if image.modality == MODALITY and image.study_uid:
+                found.setdefault(image.study_uid, []).append(image)
+        return found
+
+
+def _type(task: Any) -> str:
+    kind = getattr(task, "type", "")
+    return str(getattr(kind, "value", kind))

@@ -1,0 +1,114 @@
+"""What the dashboard and reviewers are told of the harvest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from hepatic.errors import BadInputError
+from hepatic.harvest import progress
+from hepatic.harvest.batch_reject import Rejection
+from hepatic.harvest.book import Review
+from hepatic.harvest.snapshots import Snapshot, check_snapshot
+from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.verdicts import State, settled
+from server.harvest import settled_json
+from server.host import Host
+from server.jobs.job import as_text
+from server.jobs.runner import Jobs
+
+logger = logging.getLogger(__name__)
+
+
+def progress_of(store: ReviewStore, host: Host, jobs: Jobs, *, reader: str, model: str, names: bool) -> dict[str, Any]:
+    """Return what ``GET /qa/api/v1/progress`` tells.
+
+    Args:
+        store: of reviews.
+        host: the app, whose registry holds the versions of the detector.
+        jobs: where proposals and trainings run.
+        reader: who asks.
+        model: the detector.
+        names: whether they may be told who the other readers are.
+    """
+    reviews = list(store.book.reviews().values())
+    snapshots = store.snapshots.all()
+    registry = getattr(host.app, "registry", None)
+    versions = registry.versions(model) if registry is not None and model else []
+    return {
+        **progress.counts(reviews, store.leases.held(), store.rules),
+        "effort": progress.effort(reviews, store.rules),
+        "clicks": progress.clicks(r for review in reviews for r in review.readings),
+        "readers": progress.readers(reviews, only=None if names else reader),
+        "agreement": progress.agreed(reviews, names=names),
+        "model": model or None,
+        "versions": progress.curve(versions, snapshots),
+        "negatives": progress.negatives(reviews, store.rules, _last_document(snapshots)),
+        "outlook": progress.outlook(reviews, store.rules),
+        "snapshots": [snapshot_json(one) for one in snapshots],
+        "jobs": {kind: _job(jobs, kind) for kind in ("propose", "train")},
+    }
+
+
+def snapshot_json(one: Snapshot) -> dict[str, Any]:
+    """Return what is told of a snapshot."""
+    return {
+        "sha256": one.sha256,
+        "number": one.number,
+        "created": as_text(one.at),
+        "asked_by": one.asked_by,
+        **one.summary,
+    }
+
+
+def disputed(reviews: Sequence[Review], store: ReviewStore) -> list[dict[str, Any]]:
+    """Return the candidates that readers disagree about or are unsure of, with what each said."""
+    found = []
+    for review in reviews:
+        for uid, one in settled(review, store.rules).items():
+            if one.state in (State.CONFLICT, State.UNSURE):
+                candidate = next(c for c in review.study.candidates if c.uid == uid)
+                found.append(
+                    {
+                        "study": review.uid,
+                        "patient_label": review.study.patient_id,
+                        "candidate": uid,
+                        "box": list(candidate.box),
+                        "key_slice": candidate.key_slice,
+                        **settled_json(one),
+                    }
+                )
+    return found
+
+
+def rejection_json(told: Rejection) -> dict[str, Any]:
+    """Return what is told of a rejection of many at once, or of its preview."""
+    return {
+        "batch": told.batch or None,
+        "threshold": told.threshold,
+        "safe": {
+            "score": told.safe.score,
+            "lesions": told.safe.lesions,
+            "lost": told.safe.lost,
+            "reason": told.safe.reason,
+        },
+        "count": len(told.candidates),
+        "studies": len({study for study, _ in told.candidates}),
+        "candidates": [{"study": study, "candidate": candidate} for study, candidate in told.candidates[:1000]],
+    }
+
+
+def _last_document(snapshots: Sequence[Snapshot]) -> dict[str, Any] | None:
+    if not snapshots:
+        return None
+    try:
+        return check_snapshot(snapshots[-1].file)
+    except BadInputError as damaged:
+        logger.warning("%s", damaged)
+        return None
+
+
+def _job(jobs: Jobs, kind: str) -> dict[str, Any] | None:
+    last = jobs.table.jobs(kind=kind, limit=1)
+    return last[0].as_json() if last else None

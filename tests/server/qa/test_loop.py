@@ -1,0 +1,109 @@
+"""The loop over HTTP: propose, read, train on a snapshot, propose anew, inherit."""
+
+import time
+
+import pytest
+import requests
+
+from hepatic.settings import settings
+from server.access.access import tokens_dir
+from server.access.token import Tokens
+from server.app import create_app
+from server.running import running
+from tests.harvest.proposed import decide, event
+from tests.server.qa.conftest import PEOPLE, Person
+from tests.store.studies import write_ct_slice
+
+QA_APP = "tests/qa_app"
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies")
+    for number in (11, 12, 13):
+        for k in range(3):
+            name = f"1.2.3.{number}"
+            write_ct_slice(folder / name / f"{k}.dcm", series=f"{name}.1", study=name, patient=f"P{number}", k=k)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loop(studies, request):
+    app = create_app(request.config.rootpath / QA_APP, studies, auth=True, score_in_background=False)
+    tokens = Tokens(tokens_dir(settings().data_dir(studies)))
+    secrets = {name: tokens.create(name, role, expires=None)[1] for name, role in PEOPLE.items()}
+    with running(app) as address:
+        yield {name: Person(address, secret) for name, secret in secrets.items()} | {"app": app, "address": address}
+
+
+def ended(loop, job):
+    """Wait for a job; return it as /jobs tells it."""
+    table = loop["app"].state.services.jobs
+    found = table.wait(job["id"], 60)
+    assert found.has_ended, found
+    return found
+
+
+def read(person, study, **verdicts):
+    told = person.lease(study).json()
+    cards = [card["candidate"] for card in told["study"]["cards"]]
+    made = [decide(uid, verdicts.get(f"c{uid.removeprefix('2.25.')}", "false"), study) for uid in cards]
+    results = person.send(*made, event("finish", study)).json()["results"]
+    assert {one["status"] for one in results} == {"stored"}, results
+    return cards
+
+
+def test_the_loop_from_proposals_to_inherited_verdicts(loop):
+    viktor, rita = loop["Viktor"], loop["Rita"]
+    assert rita.ask("POST", "/propose", json={}).status_code == 403
+    job = viktor.ask("POST", "/propose", json={"studies": ["1.2.3.11", "1.2.3.12"]}).json()
+    assert (job["kind"], job["asked_by"], job["items"]["total"]) == ("propose", "Viktor", 2)
+    assert ended(loop, job).state == "succeeded"
+    queue = rita.ask("GET", "/queue").json()
+    assert {one["study"]: one["candidates"] for one in queue["studies"]} == {"1.2.3.11": 2, "1.2.3.12": 2}
+    assert "patient_id" in queue["studies"][0]["warnings"][0], "what the worker was told of a series"
+
+    assert viktor.ask("POST", "/train", json={}).status_code == 422  # nobody has finished anything
+    assert read(rita, "1.2.3.11", c10="true")
+    training = viktor.ask("POST", "/train", json={"max_epochs": 1, "snapshot": "/etc/passwd"}).json()
+    [snapshot] = viktor.ask("GET", "/snapshots").json()["snapshots"]
+    assert training["request"]["snapshot"] == snapshot["sha256"]
+    assert (snapshot["studies"], snapshot["boxes"], snapshot["negatives"]) == (1, 1, 1)
+    done = ended(loop, training)
+    assert (done.state, done.result["studies"]) == ("succeeded", 1)
+
+    deadline = time.monotonic() + 30
+    while (again := viktor.ask("GET", "/progress").json()["jobs"]["propose"])["id"] == job["id"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ended(loop, again).result == {"total": 2, "done": 2, "failed": 0}
+    told = rita.lease("1.2.3.11").json()["study"]
+    assert [card["candidate"] for card in told["cards"]] == ["2.25.21"], "the moved box inherits, the new one is asked"
+    assert told["state"]["round"] == 2
+    assert rita.send(decide("2.25.21", "true", "1.2.3.11"), event("finish", "1.2.3.11")).ok
+    revealed = rita.ask("GET", "/studies/1.2.3.11?reveal=true").json()["candidates"]
+    assert [(one["verdict"], one["inherited"]) for one in revealed] == [("true", "2.25.10"), ("true", None)]
+    progress = viktor.ask("GET", "/progress").json()
+    assert progress["negatives"] | {"mined": 1, "used": 1, "still_fires": 0, "silent": 1} == progress["negatives"]
+
+
+def test_a_study_that_fails_does_not_keep_the_others_from_being_proposed(loop):
+    job = loop["Viktor"].ask("POST", "/propose", json={"studies": ["1.2.3.12", "1.2.3.13"]}).json()
+    found = ended(loop, job)
+    assert (found.state, found.items_done, found.items_failed) == ("succeeded", 1, 1)
+
+
+def test_strange_studies_and_models_are_refused(loop):
+    viktor = loop["Viktor"]
+    assert viktor.ask("POST", "/propose", json={"studies": ["9.9"]}).status_code == 404
+    assert viktor.ask("POST", "/propose", json={"studies": [7]}).status_code == 422
+    assert viktor.ask("POST", "/propose", json={"model": "nobody"}).status_code == 404
+    assert viktor.ask("POST", "/train", json={"model": "nobody"}).status_code == 404
+
+
+def test_slicer_s_training_learns_from_the_reviews_too(loop):
+    read(loop["Otto"], "1.2.3.12")
+    headers = {"Authorization": loop["Viktor"]._session.headers["Authorization"]}
+    url = f"{loop['address']}/train/ct_centernet3d?run_sync=true&enqueue=true"
+    answer = requests.post(url, json={"snapshot": "/etc/passwd"}, headers=headers, timeout=60)
+    assert answer.json()["studies"] == 2
