@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.adapters import compat
-from hepatic.engine.answer import Prediction
+from hepatic.adapters.results import as_file, result_params
 from hepatic.engine.predict import Predictor
 from hepatic.errors import BadInputError
-from hepatic.io.image import Labelmap
-from hepatic.io.labelmap import encode_labelmap
-from hepatic.tasks.spec import SegmentationTask
+from hepatic.tasks.spec import DetectionTask, Task
 
 compat.install()
 
@@ -25,21 +23,28 @@ RESULT_SUFFIXES = (".nrrd", ".seg.nrrd", ".nii.gz", ".nii")
 class HepaticInferTask(InferTask):  # type: ignore[misc]
     """Runs a hepatic task for MONAI Label.
 
+    A segmentation answers with a labelmap. A detection answers with markups that 3D Slicer loads as ROIs, or with a
+    labelmap of the boxes where a client asks for one by its suffix; ``.nrrd`` counts as no such wish, because 3D Slicer
+    sends it whatever the model. A classification has no file.
+
     Args:
         task: what to run.
         predictor: runs it; shared by all tasks of a process.
         results: folder for result files; whoever asked for a result removes its file.
+        as_segmentation: show a detector as a segmentation of its boxes, for viewers that know no boxes, such as OHIF.
     """
 
-    def __init__(self, task: SegmentationTask, predictor: Predictor, *, results: Path | None = None) -> None:
+    def __init__(
+        self, task: Task, predictor: Predictor, *, results: Path | None = None, as_segmentation: bool = False
+    ) -> None:
         super().__init__(
-            type=InferType.SEGMENTATION.value,
+            type=(InferType.SEGMENTATION if as_segmentation else InferType(task.type)).value,
             labels=list(task.labels),
             dimension=task.dimension,
-            description=task.description,
+            description=task.description + (", boxes as a labelmap" if as_segmentation else ""),
             config={option.name: option.shown for option in task.options},
         )
-        self.task, self._predictor, self._results = task, predictor, results
+        self.task, self._predictor, self._results, self._as_segmentation = task, predictor, results, as_segmentation
 
     def info(self) -> dict[str, Any]:
         """Describe the task; adds the version that is served and the options with their ranges."""
@@ -67,27 +72,19 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
         """Run inference.
 
         Args:
-            request: ``image`` (path), the task's options, ``result_extension``, ``result_compress``,
+            request: ``image`` (path), ``image_id``, the task's options, ``result_extension``, ``result_compress``,
                 ``result_write_to_file``.
 
         Returns:
-            Path of the labelmap file, and the facts about it.
+            Path of the result file, and the facts about it.
         """
-        suffix = str(request.get("result_extension") or ".nrrd")
-        if suffix not in RESULT_SUFFIXES:
-            raise BadInputError(
-                "parameter 'result_extension'",
-                expected="one of " + ", ".join(RESULT_SUFFIXES),
-                came=repr(suffix)[:40],
-                fix="Correct it.",
-            )
-        prediction = self._predictor.predict(self.task, Path(request["image"]), params=request)
-        params = result_params(prediction)
-        if request.get("result_write_to_file") is False:
+        suffix = self._suffix(str(request.get("result_extension") or ".nrrd"))
+        answer = self._predictor.predict(self.task, Path(request["image"]), params=request)
+        params = result_params(answer, image_id=str(request.get("image_id") or ""))
+        if request.get("result_write_to_file") is False or self.task.type == "classification":
             return None, params
         started = time.perf_counter()
-        labelmap = Labelmap(prediction.labelmap, prediction.grid, prediction.labels)
-        data = encode_labelmap(suffix, labelmap, compress=request.get("result_compress") is not False)
+        data = as_file(answer, suffix, params, compress=request.get("result_compress") is not False)
         with tempfile.NamedTemporaryFile(
             prefix=f"{self.task.name}-", suffix=suffix, dir=self._results, delete=False
         ) as handle:
@@ -96,14 +93,14 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
         params["latencies"]["write"] = round(1000 * (time.perf_counter() - started), 2)
         return str(file), params
 
-
-def result_params(prediction: Prediction) -> dict[str, Any]:
-    """The facts about a prediction, as MONAI Label's clients get them; times in milliseconds."""
-    return {
-        "label_names": prediction.labels,
-        "model_version": prediction.version,
-        "model_hash": prediction.model_sha256,
-        "uncertainty": round(prediction.uncertainty, 5),
-        "latencies": dict(prediction.timings_ms),
-        **prediction.facts,
-    }
+    def _suffix(self, asked: str) -> str:
+        boxes = isinstance(self.task, DetectionTask) and not self._as_segmentation
+        allowed = (*RESULT_SUFFIXES, ".json", ".mrk.json") if boxes else RESULT_SUFFIXES
+        if asked not in allowed:
+            raise BadInputError(
+                "parameter 'result_extension'",
+                expected="one of " + ", ".join(allowed),
+                came=repr(asked)[:40],
+                fix="Correct it.",
+            )
+        return ".json" if boxes and asked == ".nrrd" else asked

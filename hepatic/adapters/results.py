@@ -1,0 +1,104 @@
+"""What a task found, as MONAI Label's clients get it: a file, and JSON beside it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatic.boxes import Boxes, to_voxels
+from hepatic.engine.answer import Answer, Classification, Detections, Prediction
+from hepatic.geometry import Grid
+from hepatic.harvest.propose import candidate_uid
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import encode_labelmap
+from hepatic.io.markups import ROI, encode_rois
+
+
+def result_params(answer: Answer, *, image_id: str = "") -> dict[str, Any]:
+    """Return what is said about an answer; times in milliseconds.
+
+    A detection's ``boxes`` are (x, y, z, x, y, z) in LPS millimetres, the surest first, each with its ``candidate``: a
+    UID that is the same whenever the same weights find the same box in the same image.
+
+    Args:
+        answer: of any kind.
+        image_id: of the image in the datastore; names candidates.
+    """
+    common = {
+        "model_version": answer.version,
+        "model_hash": answer.model_sha256,
+        "latencies": dict(answer.timings_ms),
+    }
+    match answer:
+        case Prediction():
+            about = {"label_names": answer.labels, "uncertainty": round(answer.uncertainty, 5)}
+        case Detections():
+            about = {"label_names": {answer.label: 1}, "boxes": _boxes(answer, image_id)}
+        case Classification():
+            about = {
+                "label_names": {name: place for place, name in enumerate(answer.probabilities, start=1)},
+                "result": answer.label,
+                "probabilities": {name: round(value, 5) for name, value in answer.probabilities.items()},
+            }
+        case _:
+            raise TypeError(type(answer))
+    return {**about, **common, **answer.facts}
+
+
+def as_file(answer: Answer, suffix: str, params: dict[str, Any], *, compress: bool) -> bytes:
+    """Return an answer as the bytes of a file.
+
+    Args:
+        answer: a segmentation or detection.
+        suffix: ``.json`` and ``.mrk.json`` are markups, others a labelmap.
+        params: what ``result_params`` said of it.
+        compress: as in ``encode_labelmap``.
+    """
+    if isinstance(answer, Detections) and suffix.endswith(".json"):
+        return encode_rois([_roi(box) for box in params["boxes"]])
+    if isinstance(answer, Detections):
+        labelmap = Labelmap(filled(answer.boxes, answer.grid), answer.grid, {answer.label: 1})
+    elif isinstance(answer, Prediction):
+        labelmap = Labelmap(answer.labelmap, answer.grid, answer.labels)
+    else:
+        raise TypeError(type(answer))
+    return encode_labelmap(suffix, labelmap, compress=compress)
+
+
+def filled(boxes: Boxes, grid: Grid) -> NDArray[np.uint8]:
+    """Return a labelmap (K, J, I) that is 1 in every voxel whose centre lies in a box, and at least in one per box."""
+    array = np.zeros(grid.shape, np.uint8)
+    for corners in to_voxels(boxes, grid):
+        low, high = corners[:3], corners[3:]
+        if (high <= 0).any() or (low >= array.shape).any():
+            continue
+        span = []
+        for first, last, length in zip(low, high, array.shape, strict=True):
+            start, stop = math.ceil(first - 0.5), math.ceil(last - 0.5)
+            if stop <= start:  # it lies between two centres
+                start = math.floor((first + last) / 2)
+                stop = start + 1
+            start = min(max(start, 0), length - 1)
+            span.append(slice(start, max(start + 1, stop)))
+        array[tuple(span)] = 1
+    return array
+
+
+def _boxes(answer: Detections, image_id: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "candidate": candidate_uid(image_id, answer.model_sha256, tuple(box)),
+            "box": [round(mm, 3) for mm in box],
+            "score": round(score, 5),
+            "label": answer.label,
+        }
+        for box, score in zip(answer.boxes.tolist(), answer.scores.tolist(), strict=True)
+    ]
+
+
+def _roi(box: dict[str, Any]) -> ROI:
+    about = {"candidate": box["candidate"], "score": box["score"], "class": box["label"]}
+    return ROI(tuple(box["box"]), f"{box['label']} {box['score']:.2f}", about)
