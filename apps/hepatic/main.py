@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import infer_tasks
 import train_tasks
@@ -15,6 +16,7 @@ from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
 from hepatic import __version__  # noqa: E402
 from hepatic.adapters.datastore import HepaticDatastore  # noqa: E402
 from hepatic.adapters.infer import HepaticInferTask  # noqa: E402
+from hepatic.adapters.propose import Proposer  # noqa: E402
 from hepatic.adapters.scoring import ForegroundEntropy  # noqa: E402
 from hepatic.adapters.strategies import First, RandomSample, Uncertainty  # noqa: E402
 from hepatic.adapters.train import HepaticTrainTask  # noqa: E402
@@ -22,18 +24,20 @@ from hepatic.engine.predict import Predictor  # noqa: E402
 from hepatic.engine.weights import Registry  # noqa: E402
 from hepatic.settings import settings  # noqa: E402
 from hepatic.tasks.discover import discover_recipes, discover_tasks  # noqa: E402
+from hepatic.tasks.spec import DetectionTask, SegmentationTask  # noqa: E402
 
 logging.getLogger("hepatic").setLevel(logging.INFO)
 
 
 class HepaticApp(MONAILabelApp):
-    """Tumours in liver images: segmentation of DSA runs, corrected by readers, retrained from their corrections."""
+    """Tumours in liver images: proposed by models, corrected or judged by readers, retrained from what they say."""
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         self._data = settings().data_dir(Path(studies))
         self.registry = Registry(self._data / "models", shipped=Path(app_dir) / "models")
         self.predictor = Predictor(self.registry)
         self.tasks = discover_tasks(infer_tasks)
+        self._propose = Proposer(self.tasks, self.predictor, self._data)
         super().__init__(app_dir, studies, conf, name="hepatic", description=type(self).__doc__, version=__version__)
 
     def init_datastore(self) -> HepaticDatastore:
@@ -42,14 +46,28 @@ class HepaticApp(MONAILabelApp):
         return HepaticDatastore(self.studies, scan=watched, first_scan_seconds=first_scan_seconds)
 
     def init_infers(self) -> dict[str, HepaticInferTask]:
-        return {name: HepaticInferTask(task, self.predictor) for name, task in self.tasks.items()}
+        return {
+            **{name: HepaticInferTask(task, self.predictor) for name, task in self.tasks.items()},
+            **{
+                f"{name}_boxes": HepaticInferTask(task, self.predictor, as_segmentation=True)
+                for name, task in self.tasks.items()
+                if isinstance(task, DetectionTask)
+            },
+        }
 
     def init_trainers(self) -> dict[str, HepaticTrainTask]:
         recipes = discover_recipes(train_tasks)
-        return {name: HepaticTrainTask(r, self.registry, self._data / "runs") for name, r in recipes.items()}
+        return {
+            name: HepaticTrainTask(r, self.registry, self._data / "runs", data_dir=self._data)
+            for name, r in recipes.items()
+        }
 
     def init_scoring_methods(self) -> dict[str, ForegroundEntropy]:
-        return {f"{name}_entropy": ForegroundEntropy(task, self.predictor) for name, task in self.tasks.items()}
+        return {
+            f"{name}_entropy": ForegroundEntropy(task, self.predictor)
+            for name, task in self.tasks.items()
+            if isinstance(task, SegmentationTask)
+        }
 
     def init_strategies(self) -> dict[str, First | RandomSample | Uncertainty]:
         return {
@@ -57,6 +75,9 @@ class HepaticApp(MONAILabelApp):
             "random": RandomSample(),
             "uncertainty": Uncertainty(self._served),
         }
+
+    def propose(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._propose(request)
 
     def caches(self) -> dict[str, dict[str, int]]:
         return self.predictor.caches()

@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import re
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hepatic.adapters import compat
-from hepatic.adapters.datastore import HepaticDatastore
-from hepatic.engine.cases import Case
+from hepatic.adapters.training_cases import cases_for
+from hepatic.engine.cases import TrainingCase
 from hepatic.engine.fit import FitSettings, fit, summary
 from hepatic.engine.plan import Plan
 from hepatic.engine.train_network import Progress
 from hepatic.engine.weights import Registry
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.places import prepared_folder, snapshots_folder
+from hepatic.harvest.snapshot_cases import snapshot_cases
 from hepatic.settings import settings
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import Option
@@ -30,23 +32,27 @@ from monailabel.interfaces.tasks.train import TrainTask  # noqa: E402
 logger = logging.getLogger(__name__)
 
 STATS, PLAN = "stats.json", "plan.json"
+_SNAPSHOT = re.compile(r"([0-9a-f]{64})(\.json)?")
 
 
 class HepaticTrainTask(TrainTask):  # type: ignore[misc]
     """Trains a hepatic recipe for MONAI Label, on the final labels of the datastore.
 
+    A detector is also trained on a snapshot of readers' verdicts, a classifier on the notes of images.
+
     Args:
         recipe: how.
         registry: where new versions go.
         runs: folder for run folders and the statistics of the last run.
+        data_dir: where snapshots and prepared studies are; None where there are none.
     """
 
     resumes = True
     """Tells a server that a training goes on where it was cut off, if it is given the same ``job_dir`` again."""
 
-    def __init__(self, recipe: Recipe, registry: Registry, runs: Path) -> None:
+    def __init__(self, recipe: Recipe, registry: Registry, runs: Path, *, data_dir: Path | None = None) -> None:
         super().__init__(f"Train {recipe.task.description[0].lower()}{recipe.task.description[1:]}")
-        self.recipe, self._registry, self._runs = recipe, registry, runs
+        self.recipe, self._registry, self._runs, self._data_dir = recipe, registry, runs, data_dir
         self._options = (
             Option(
                 name="max_epochs", default=0, minimum=0, maximum=10_000, description="Epochs; 0 takes the recipe's own."
@@ -78,13 +84,15 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         """Train; log a line per epoch.
 
         Args:
-            request: the options, and ``job_dir``: a folder of this training's own, in which it notes what it trains on.
-                Given the same folder again, it goes on where it was cut off, on the same labels and from the same
-                version, whatever has changed meanwhile.
+            request: the options; ``snapshot``, for a detector: the SHA-256 of a snapshot of the review store, or its
+                file below the data folder; and ``job_dir``: a folder of this training's own, in which it notes what it
+                trains on. Given the same folder again, it goes on where it was cut off, on the same labels and from
+                the same version, whatever has changed meanwhile.
             datastore: with the labels.
 
         Raises:
             BadInputError: a parameter or the labels do not suit.
+            NotFoundError: there is no such snapshot.
         """
         noted = Path(request["job_dir"]) / PLAN if request.get("job_dir") else None
         resume = noted is not None and noted.is_file()
@@ -94,7 +102,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         started = time.monotonic()
         result = fit(
             self.recipe,
-            plan.cases,
+            self._cases(plan),
             registry=self._registry,
             runs=self._runs,
             settings=plan.settings,
@@ -127,11 +135,44 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             preset=str(chosen["preset"]),
             device=settings().device,
         )
-        cases = labelled_cases(datastore, modality=self.recipe.task.modality)
-        logger.info("Training %s on the labels of %d images", self.recipe.name, len(cases))
+        snapshot = self._snapshot(request.get("snapshot"))
+        cases = cases_for(self.recipe.task, datastore)
+        logger.info(
+            "Training %s on the labels of %d images%s",
+            self.recipe.name,
+            len(cases),
+            f" and the verdicts of snapshot {snapshot[:12]}" if snapshot else "",
+        )
         served = self._registry.served(self.recipe.name)
         start = {"from_scratch": True} if served is None else {"start": served.version}
-        return Plan(dataclasses.replace(choices, **start), cases)
+        return Plan(dataclasses.replace(choices, **start), cases, snapshot)
+
+    def _snapshot(self, asked: object) -> str:
+        """Return the SHA-256 of the snapshot that is asked for; empty where none is."""
+        if not asked:
+            return ""
+        found = _SNAPSHOT.fullmatch(str(asked).replace("\\", "/").rpartition("/")[2])
+        if found is None or self.recipe.task.type != "detection" or self._data_dir is None:
+            raise BadInputError(
+                "parameter 'snapshot'",
+                expected="the SHA-256 of a snapshot of verdicts, for a detector",
+                came=ascii(asked)[:80],
+                fix="Take a snapshot at /qa, or leave it out.",
+            )
+        if not (snapshots_folder(self._data_dir) / f"{found[1]}.json").is_file():
+            raise NotFoundError(
+                "the snapshot", expected="one that was taken here", came=found[1], fix="Take a snapshot at /qa first."
+            )
+        return found[1]
+
+    def _cases(self, plan: Plan) -> list[TrainingCase]:
+        """All that is trained on; of an image with both a label and verdicts, the verdicts."""
+        if not plan.snapshot or self._data_dir is None:
+            return list(plan.cases)
+        file = snapshots_folder(self._data_dir) / f"{plan.snapshot}.json"
+        reviewed = snapshot_cases(file, prepared=prepared_folder(self._data_dir))
+        images = {case.image_id for case in reviewed}
+        return [*(case for case in plan.cases if case.image_id not in images), *reviewed]
 
     def _tell(self, progress: Progress) -> None:
         """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""
@@ -155,51 +196,3 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         temporary = file.with_suffix(".new")
         temporary.write_text(json.dumps(stats, indent=1))
         temporary.replace(file)
-
-
-def labelled_cases(datastore: Datastore, *, modality: str) -> list[Case]:
-    """Final labels of a datastore with their images and patients.
-
-    A datastore other than hepatic's knows neither patients nor modalities: each image counts as a patient of its own.
-    """
-    if isinstance(datastore, HepaticDatastore):
-        return [
-            Case(
-                image_id=case.image_id,
-                patient_id=case.patient_id,
-                source=case.source,
-                label=case.label,
-                names=label_names(case.label_info),
-            )
-            for case in datastore.labelled_cases()
-            if case.modality == modality
-        ]
-    cases = []
-    for image_id in datastore.get_labeled_images():
-        label_id = datastore.get_label_by_image_id(image_id, "final")
-        cases.append(
-            Case(
-                image_id=image_id,
-                patient_id=image_id,
-                source=Path(datastore.get_image_uri(image_id)),
-                label=Path(datastore.get_label_uri(label_id, "final")),
-                names=label_names(datastore.get_label_info(label_id, "final")),
-            )
-        )
-    return cases
-
-
-def label_names(info: Mapping[str, Any]) -> dict[str, int]:
-    """Values by name out of what a viewer sent with a label: ``label_info``, a list of {name, idx}.
-
-    Raises:
-        BadInputError: it is not that shape.
-    """
-    nested = info.get("params")
-    entries = info.get("label_info") or (nested.get("label_info") if isinstance(nested, Mapping) else None) or []
-    try:
-        return {str(entry["name"]): int(entry.get("idx", position)) for position, entry in enumerate(entries, start=1)}
-    except (TypeError, KeyError, ValueError, AttributeError):
-        raise BadInputError(
-            "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
-        ) from None

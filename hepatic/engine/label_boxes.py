@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepatic.boxes import Boxes, from_voxels
+from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
@@ -41,13 +42,20 @@ def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
             nobody names holds lesions only.
 
     Raises:
-        BadInputError: the file cannot be read, or does not belong to the image.
+        BadInputError: the file cannot be read, does not belong to the image, or says nothing about lesions.
     """
     if label.suffix.lower() == ".json":
         rois = read_rois(label)
         return Lesions(np.array([roi.box for roi in rois], np.float64).reshape(-1, 6), None)
     labelmap = read_labelmap(label, like=grid)
     named = labelmap.names or names
+    if named and all(is_anatomy(name) for name in named):
+        raise BadInputError(
+            label.name,
+            expected="a label with lesions, if only an empty one",
+            came="only " + ", ".join(sorted(named))[:80],
+            fix="Add a segment for lesions; leave it empty where there are none.",
+        )
     values = {int(value) for value in np.unique(labelmap.array)} - {0}
     livers = {value for name, value in named.items() if structure(name) == LIVER}
     lesions = values - {value for name, value in named.items() if is_anatomy(name)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from hepatic.engine.cases import Case
+from hepatic.engine.cases import Case, ClassCase
 from hepatic.engine.fit import FitSettings
 
 
@@ -18,10 +18,12 @@ class Plan:
     Attributes:
         settings: with the version it goes on from, so that another one served meanwhile does not change the run.
         cases: each with the very version of its label.
+        snapshot: SHA-256 of the snapshot of verdicts that is trained on, too; empty where there is none.
     """
 
     settings: FitSettings
-    cases: list[Case]
+    cases: list[Case | ClassCase]
+    snapshot: str = ""
 
     def write(self, file: Path) -> None:
         """Write it whole or not at all."""

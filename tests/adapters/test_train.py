@@ -8,15 +8,19 @@ import torch
 
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.scoring import ForegroundEntropy
-from hepatic.adapters.train import HepaticTrainTask, label_names, labelled_cases
+from hepatic.adapters.train import HepaticTrainTask
+from hepatic.adapters.training_cases import cases_for, label_names, labelled_cases
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
+from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.read import read
+from hepatic.io.sidecar import Sidecar, write_sidecar
 from hepatic.store.score import read_scores
 from tests.engine.test_fit import BOX, QUICK, TASK, serve
+from tests.engine.toys import CLASSIFICATION, CLASSIFIER, DETECTION, DETECTOR, LIVER, box_of, write_ct
 from tests.runs import write_run
 
 
@@ -163,3 +167,37 @@ def test_a_training_that_was_cut_off_goes_on_with_the_labels_and_the_version_it_
     assert (again["version"], again["epoch"]) == (resumed["version"], 3)
     assert len(cut._registry.versions(TASK.name)) == count
     assert len(epochs) == 4
+
+
+def test_a_classifier_is_trained_on_the_classes_that_stand_in_the_notes_of_images(tmp_path):
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    for number in range(4):
+        write_sidecar(folder / f"{number}.nrrd", Sidecar(f"P{number}", None, None, "CT"))
+        write_ct(folder / f"{number}.nrrd", seed=number, level=200 if number % 2 else -200)
+    datastore = HepaticDatastore(folder, auto_rescan_seconds=None)
+    for image_id in datastore.list_images()[:3]:
+        datastore.update_image_info(image_id, {"phase": "bright" if int(image_id[0]) % 2 else "dark"})
+    cases = cases_for(CLASSIFIER, datastore)
+    assert [(case.patient_id, case.truth) for case in cases] == [("P0", "dark"), ("P1", "bright"), ("P2", "dark")]
+    trainer = HepaticTrainTask(CLASSIFICATION, Registry(tmp_path / "models"), tmp_path / "runs")
+    stats = trainer({"max_epochs": 2, "job_dir": str(tmp_path)}, datastore)
+    assert "accuracy" in stats["metrics"]
+    again = trainer({"job_dir": str(tmp_path)}, datastore)
+    assert again["version"] == stats["version"], "its plan was read again"
+
+
+def test_a_detector_is_trained_on_boxes_that_slicer_saved_and_a_segmentation_is_not(tmp_path):
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    for number in range(4):
+        write_sidecar(folder / f"{number}.nrrd", Sidecar(f"P{number}", None, None, "CT"))
+        write_ct(folder / f"{number}.nrrd", (3, 5, 5 + number), seed=number)
+    datastore = HepaticDatastore(folder, auto_rescan_seconds=None)
+    for number, image_id in enumerate(datastore.list_images()):
+        (tmp_path / "boxes.json").write_bytes(encode_rois([ROI(box_of((3, 5, 5 + number)))]))
+        datastore.save_label(image_id, str(tmp_path / "boxes.json"), "final", {"label_info": []})
+    assert len(cases_for(DETECTOR, datastore)) == 4
+    assert cases_for(LIVER, datastore) == []
+    trainer = HepaticTrainTask(DETECTION, Registry(tmp_path / "models"), tmp_path / "runs")
+    assert trainer({"max_epochs": 20}, datastore)["metrics"]["p1td_10"] == 1

@@ -1,0 +1,95 @@
+"""What a datastore knows, as cases to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hepatic.adapters import compat
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.engine.cases import Case, ClassCase
+from hepatic.errors import BadInputError
+from hepatic.tasks.spec import ClassificationTask, Task
+
+compat.install()
+
+from monailabel.interfaces.datastore import Datastore  # noqa: E402
+
+
+def cases_for(task: Task, datastore: Datastore) -> list[Case | ClassCase]:
+    """Return what a task is trained on: final labels, or the classes that stand in the notes of images."""
+    if isinstance(task, ClassificationTask):
+        return list(classified_cases(datastore, modality=task.modality, note=task.note))
+    return list(labelled_cases(datastore, modality=task.modality, markups=task.type == "detection"))
+
+
+def classified_cases(datastore: Datastore, *, modality: str, note: str) -> list[ClassCase]:
+    """Images whose notes say their class.
+
+    Args:
+        datastore: any.
+        modality: of the images.
+        note: key of the note that holds the name of the class.
+    """
+    cases = []
+    for image_id in datastore.list_images():
+        info = datastore.get_image_info(image_id)
+        if info.get(note) and info.get("modality", modality) == modality:
+            patient = str(info.get("patient") or image_id)
+            source = Path(datastore.get_image_uri(image_id))
+            cases.append(ClassCase(image_id=image_id, patient_id=patient, source=source, truth=str(info[note])))
+    return cases
+
+
+def labelled_cases(datastore: Datastore, *, modality: str, markups: bool = False) -> list[Case]:
+    """Final labels of a datastore with their images and patients.
+
+    A datastore other than hepatic's knows neither patients nor modalities: each image counts as a patient of its own.
+
+    Args:
+        datastore: any.
+        modality: of the images.
+        markups: whether labels that are markups (.json) are of use, too.
+    """
+    if isinstance(datastore, HepaticDatastore):
+        return [
+            Case(
+                image_id=case.image_id,
+                patient_id=case.patient_id,
+                source=case.source,
+                label=case.label,
+                names=label_names(case.label_info),
+            )
+            for case in datastore.labelled_cases()
+            if case.modality == modality and (markups or case.label.suffix != ".json")
+        ]
+    cases = []
+    for image_id in datastore.get_labeled_images():
+        label_id = datastore.get_label_by_image_id(image_id, "final")
+        cases.append(
+            Case(
+                image_id=image_id,
+                patient_id=image_id,
+                source=Path(datastore.get_image_uri(image_id)),
+                label=Path(datastore.get_label_uri(label_id, "final")),
+                names=label_names(datastore.get_label_info(label_id, "final")),
+            )
+        )
+    return cases
+
+
+def label_names(info: Mapping[str, Any]) -> dict[str, int]:
+    """Values by name out of what a viewer sent with a label: ``label_info``, a list of {name, idx}.
+
+    Raises:
+        BadInputError: it is not that shape.
+    """
+    nested = info.get("params")
+    entries = info.get("label_info") or (nested.get("label_info") if isinstance(nested, Mapping) else None) or []
+    try:
+        return {str(entry["name"]): int(entry.get("idx", position)) for position, entry in enumerate(entries, start=1)}
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise BadInputError(
+            "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
+        ) from None

@@ -1,0 +1,122 @@
+"""A snapshot of verdicts as cases a detector is trained on: every phase a picture of its own (paper 001)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hepatic.boxes import Boxes
+from hepatic.engine.split import Part
+from hepatic.errors import BadInputError
+from hepatic.harvest.prepared_cache import load_prepared
+from hepatic.harvest.snapshots import VERSION, check_snapshot
+from hepatic.harvest.study import Phase, PreparedStudy
+from hepatic.io.image import Volume
+from hepatic.tasks.spec import Sample, Task
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SnapshotCase:
+    """One phase of a reviewed study.
+
+    Attributes:
+        image_id: of the phase's series, in the datastore.
+        patient_id: PatientID.
+        study: StudyInstanceUID.
+        part: side of the split, drawn by the review store for good.
+        phase: which.
+        content: of the prepared study.
+        cache: folder of prepared studies.
+        about: the study's entry in the snapshot.
+    """
+
+    image_id: str
+    patient_id: str
+    study: str
+    part: Part | None
+    phase: Phase
+    cache: Path
+    prepared: str
+    about: Mapping[str, Any]
+
+    def sample(self, task: Task) -> Sample:
+        """Return the phase with its liver, boxes and hard negatives.
+
+        Where candidates are neither lesion nor background (``ignored``), the study does not count as complete: only
+        the surroundings of what is known are taught.
+
+        Raises:
+            NotFoundError: the prepared study has gone from the cache.
+        """
+        study = _loaded(self.cache, self.prepared)
+        if self.phase not in study.phases:
+            raise BadInputError(
+                f"study {self.study}",
+                expected=f"its {self.phase.value} phase",
+                came="a prepared study without it",
+                fix="Propose the study again.",
+            )
+        primaries = [number for number, one in enumerate(self.about["boxes"]) if one.get("primary")]
+        return {
+            "source": task.accept(Volume(study.phases[self.phase].hu, study.grid, "CT")),
+            "liver": study.liver,
+            "options": task.parse_options({}),
+            "boxes": _boxes(self.about["boxes"]),
+            "negatives": _boxes(self.about["negatives"]),
+            "complete": bool(self.about["complete"]) and not self.about.get("ignored"),
+            "primary": primaries[0] if primaries else None,
+        }
+
+    def content(self) -> str:
+        """Name of the prepared study, phase, and all that was said about it."""
+        return f"{self.prepared} {self.phase.value} {json.dumps(dict(self.about), sort_keys=True)}"
+
+
+def snapshot_cases(file: Path, *, prepared: Path) -> list[SnapshotCase]:
+    """Read the cases of a snapshot, one per phase.
+
+    Args:
+        file: a snapshot of the review store.
+        prepared: the cache of prepared studies.
+
+    Raises:
+        BadInputError: the snapshot was changed, is damaged or of another version.
+    """
+    document = check_snapshot(file)
+    if document.get("version") != VERSION:
+        raise BadInputError(
+            f"snapshot {file.stem[:12]}",
+            expected=f"version {VERSION}",
+            came=repr(document.get("version"))[:40],
+            fix="Take a new snapshot.",
+        )
+    return [
+        SnapshotCase(
+            image_id=str(about.get("image_ids", {}).get(phase, f"{about['study_uid']}/{phase}")),
+            patient_id=about["patient_id"],
+            study=about["study_uid"],
+            part={"train": "train", "test": "validation"}.get(about["split"] or ""),  # type: ignore[arg-type]
+            phase=Phase(phase),
+            cache=prepared,
+            prepared=about["prepared"],
+            about=about,
+        )
+        for about in document["studies"]
+        for phase in about["phases"]
+    ]
+
+
+@lru_cache(maxsize=1)
+def _loaded(cache: Path, content: str) -> PreparedStudy:
+    """The last study that was asked for: its phases are asked for one after the other."""
+    return load_prepared(cache, content)
+
+
+def _boxes(entries: list[Mapping[str, Any]]) -> Boxes:
+    return np.array([one["box"] for one in entries], np.float64).reshape(-1, 6)

@@ -1,0 +1,111 @@
+"""A study's candidates, from its series to JSON, by an app's models."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from hepatic.adapters.propose import Proposer
+from hepatic.engine.predict import Predictor
+from hepatic.engine.weights import Registry
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.places import prepared_folder
+from hepatic.harvest.prepared_cache import load_prepared
+from hepatic.harvest.study import Phase
+from hepatic.harvest.study_json import from_json
+from tests.engine.toys import CLASSIFIER, DETECTOR, LIVER, Whole, box_of, serve, serve_detector, write_ct
+
+CENTRES = ((3, 5, 5), (5, 11, 14))
+CT_LIVER = dataclasses.replace(LIVER, name="ct_liver")
+WITHIN = dataclasses.replace(DETECTOR, pre=(Whole(within_liver=True),), liver=CT_LIVER)
+SEEN = dataclasses.replace(CLASSIFIER, name="ct_phase", labels=("nc", "venous"))
+
+
+@pytest.fixture
+def request_of_two_phases(tmp_path):
+    """The second lesion shows in the venous phase only."""
+    files = {
+        "venous": write_ct(tmp_path / "a.nrrd", *CENTRES, seed=1),
+        "arterial": write_ct(tmp_path / "b.nrrd", CENTRES[0], seed=2),
+    }
+    series = [
+        {"image_id": f"1.2.{number}", "path": str(file), "description": phase}
+        for number, (phase, file) in enumerate(files.items())
+    ]
+    return {"study_uid": "1.2", "patient_id": "P1", "series": series, "model": DETECTOR.name, "min_score": 0.5}
+
+
+@pytest.fixture
+def request_of_one_phase(request_of_two_phases):
+    return {**request_of_two_phases, "series": request_of_two_phases["series"][:1]}
+
+
+@pytest.fixture
+def registry(tmp_path):
+    registry = Registry(tmp_path / "models")
+    serve_detector(registry, WITHIN)
+    return registry
+
+
+def proposer(registry, tmp_path, *tasks):
+    return Proposer({task.name: task for task in tasks}, Predictor(registry, device="cpu"), tmp_path / "data")
+
+
+def test_candidates_of_all_phases_are_one_list_with_their_lineage(registry, tmp_path, request_of_two_phases):
+    answer = proposer(registry, tmp_path, WITHIN)(request_of_two_phases)
+    study = from_json(json.loads(json.dumps(answer, allow_nan=False)))
+    found = np.sort([candidate.box for candidate in study.candidates], axis=0)
+    assert found == pytest.approx(np.array([box_of(centre) for centre in CENTRES]), abs=1)
+    lineages = {tuple(sorted(p.phase for p in candidate.lineage)) for candidate in study.candidates}
+    assert lineages == {("arterial", "venous"), ("venous",)}
+    assert (study.reference, study.patient_id, dict(study.image_ids)) == (
+        Phase.VENOUS,
+        "P1",
+        {Phase.ARTERIAL: "1.2.1", Phase.VENOUS: "1.2.0"},
+    )
+    assert answer["model_hash"] == registry.served(DETECTOR.name).card.sha256
+
+
+def test_the_prepared_study_is_kept_and_proposing_again_changes_nothing(registry, tmp_path, request_of_one_phase):
+    propose = proposer(registry, tmp_path, WITHIN)
+    first, again = propose(request_of_one_phase), propose(request_of_one_phase)
+    kept = load_prepared(prepared_folder(tmp_path / "data"), first["content"])
+    assert set(kept.phases) == {Phase.VENOUS}
+    assert "read" in first["seconds"]
+    assert set(again["seconds"]) == {"detect"}, "it was prepared before"
+    assert [c["uid"] for c in first["candidates"]] == [c["uid"] for c in again["candidates"]]
+
+
+def test_what_is_missing_is_said_to_the_reader(registry, tmp_path, request_of_one_phase):
+    warnings = proposer(registry, tmp_path, WITHIN)(request_of_one_phase)["warnings"]
+    assert any("no liver model" in warning for warning in warnings)
+    assert any("no model of contrast phases" in warning for warning in warnings)
+
+
+def test_the_apps_own_models_find_liver_and_phase(registry, tmp_path, request_of_one_phase):
+    serve(registry, CT_LIVER, level=-10.0)
+    serve(registry, SEEN, **{"line.weight": [[0.0], [0.0]], "line.bias": [0.0, 20.0]})
+    request_of_one_phase["series"][0]["description"] = "routine"
+    answer = proposer(registry, tmp_path, WITHIN, CT_LIVER, SEEN)(request_of_one_phase)
+    assert answer["reference"] == "venous"
+    kept = load_prepared(prepared_folder(tmp_path / "data"), answer["content"])
+    assert kept.phases[Phase.VENOUS].told_by == "picture"
+    assert not any("no liver model" in warning or "contrast phases" in warning for warning in answer["warnings"])
+
+
+def test_a_model_that_is_no_detector_is_refused(registry, tmp_path, request_of_one_phase):
+    for model in ("ct_phase", "../x"):
+        with pytest.raises(BadInputError, match="toy_detector"):
+            proposer(registry, tmp_path, WITHIN, SEEN)({**request_of_one_phase, "model": model})
+
+
+def test_a_detector_without_weights_says_how_to_train_it(tmp_path, request_of_one_phase):
+    with pytest.raises(NotFoundError, match="hepatic train toy_detector"):
+        proposer(Registry(tmp_path / "none"), tmp_path, WITHIN)(request_of_one_phase)
+
+
+def test_a_study_without_a_usable_series_says_why(registry, tmp_path, request_of_one_phase):
+    (tmp_path / "a.nrrd").write_bytes(b"NRRD0004\nno")
+    with pytest.raises(BadInputError, match="regular stack"):
+        proposer(registry, tmp_path, WITHIN)(request_of_one_phase)

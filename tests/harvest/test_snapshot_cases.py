@@ -1,0 +1,164 @@
+"""From verdicts to a better detector: a snapshot is trained on as it says."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.train import HepaticTrainTask
+from hepatic.engine.kind import training_sample
+from hepatic.engine.weights import Registry
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.geometry import Grid
+from hepatic.harvest.places import prepared_folder, snapshots_folder
+from hepatic.harvest.prepared_cache import save_prepared
+from hepatic.harvest.snapshot_cases import snapshot_cases
+from hepatic.harvest.study import Phase, PhaseVolume, PreparedStudy
+from tests.engine.toys import DETECTION, DETECTOR, ORIGIN, SHAPE, SPACING, block, box_of
+
+AFFINE = np.diag([*SPACING, 1.0])
+AFFINE[:3, 3] = ORIGIN
+GRID = Grid(SHAPE[::-1], AFFINE)
+
+
+def centre(number):
+    return 2 + number % 4, 4 + number % 7, 4 + 2 * (number % 6)
+
+
+def prepare(data, number):
+    """Keep a study with a bright lesion in its venous phase and a faint one in the arterial one."""
+    draw = np.random.default_rng(number)
+    phases = {}
+    for phase, contrast in ((Phase.ARTERIAL, 40), (Phase.VENOUS, 100)):
+        hu = draw.normal(0, 5, SHAPE)
+        hu[block(centre(number))] += contrast
+        phases[phase] = PhaseVolume(phase, f"{number}.{phase.value}", hu.astype(np.int16), "tags", "reference")
+    study = PreparedStudy(
+        study_uid=f"1.2.{number}",
+        patient_id=f"P{number}",
+        reference=Phase.VENOUS,
+        grid=GRID,
+        phases=phases,
+        liver=np.ones(SHAPE, bool),
+        content=hashlib.sha256(str(number).encode()).hexdigest(),
+    )
+    save_prepared(prepared_folder(data), study)
+    return study
+
+
+def entry(study, number, **changes):
+    box = {"box": list(box_of(centre(number))), "source": "harvested", "candidate": "2.25.1", "primary": True}
+    return {
+        "study_uid": study.study_uid,
+        "patient_id": study.patient_id,
+        "prepared": study.content,
+        "phases": [phase.value for phase in study.phases],
+        "image_ids": {phase.value: volume.image_id for phase, volume in study.phases.items()},
+        "boxes": [box],
+        "negatives": [],
+        "ignored": [],
+        "complete": True,
+        "split": "test" if number % 3 == 0 else "train",
+        **changes,
+    }
+
+
+def write(data, *entries, **more):
+    """Write a snapshot as the review store does: its name is the hash of what it says."""
+    content = {"version": 1, "studies": list(entries), "rounds": 1, **more}
+    sha256 = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    folder = snapshots_folder(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{sha256}.json"
+    file.write_text(json.dumps({**content, "created": "2026-11-21", "sha256": sha256}))
+    return file
+
+
+def cases(data, *entries):
+    return snapshot_cases(write(data, *entries), prepared=prepared_folder(data))
+
+
+def test_every_phase_is_a_picture_of_its_own_with_the_studys_boxes(tmp_path):
+    made = cases(tmp_path, entry(prepare(tmp_path, 1), 1))
+    assert [(case.image_id, case.study, case.part) for case in made] == [
+        ("1.arterial", "1.2.1", "train"),
+        ("1.venous", "1.2.1", "train"),
+    ]
+    samples = [case.sample(DETECTOR) for case in made]
+    assert samples[0]["source"].array[centre(1)] < 70 < samples[1]["source"].array[centre(1)]
+    for sample in samples:
+        assert sample["boxes"].tolist() == [list(box_of(centre(1)))]
+        assert (sample["primary"], sample["complete"]) == (0, True)
+
+
+def test_the_stores_test_patients_judge_and_never_train(tmp_path):
+    made = cases(tmp_path, *(entry(prepare(tmp_path, n), n) for n in (3, 4)))
+    assert {case.patient_id: case.part for case in made} == {"P3": "validation", "P4": "train"}
+
+
+def test_rejected_candidates_are_hard_negatives_and_doubtful_ones_leave_the_background_out(tmp_path):
+    study = prepare(tmp_path, 1)
+    rejected, doubtful = {"box": list(box_of((3, 3, 15)))}, {"box": list(box_of((6, 12, 15)))}
+    (sure, _), (unsure, _) = (
+        cases(tmp_path, entry(study, 1, negatives=[rejected])),
+        cases(tmp_path, entry(study, 1, ignored=[doubtful])),
+    )
+    kept = training_sample(DETECTOR, DETECTOR.prepare(sure.sample(DETECTOR)))
+    assert kept["negatives"].tolist() == [pytest.approx([2, 1, 13, 5, 6, 18])]
+    assert kept["complete"] is True
+    assert unsure.sample(DETECTOR)["complete"] is False
+
+
+def test_another_verdict_is_another_content(tmp_path):
+    study = prepare(tmp_path, 1)
+    before, after = cases(tmp_path, entry(study, 1))[0], cases(tmp_path, entry(study, 1, boxes=[]))[0]
+    assert before.content() != after.content()
+
+
+def test_a_snapshot_that_was_changed_is_refused(tmp_path):
+    file = write(tmp_path, entry(prepare(tmp_path, 1), 1))
+    file.write_text(file.read_text().replace('"complete": true', '"complete": false'))
+    with pytest.raises(BadInputError, match="the hash in its name"):
+        snapshot_cases(file, prepared=prepared_folder(tmp_path))
+
+
+def test_a_study_that_has_gone_from_the_cache_says_what_to_do(tmp_path):
+    made = cases(tmp_path, entry(prepare(tmp_path, 1), 1, prepared="0" * 64))
+    with pytest.raises(NotFoundError, match="Propose the study again"):
+        made[0].sample(DETECTOR)
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    return HepaticTrainTask(DETECTION, Registry(tmp_path / "models"), tmp_path / "runs", data_dir=tmp_path / "data")
+
+
+@pytest.fixture
+def datastore(tmp_path):
+    (tmp_path / "studies").mkdir()
+    return HepaticDatastore(tmp_path / "studies", auto_rescan_seconds=None)
+
+
+def test_a_detector_is_trained_on_a_snapshot_and_judged_by_its_test_studies(tmp_path, trainer, datastore):
+    data = tmp_path / "data"
+    file = write(data, *(entry(prepare(data, n), n) for n in range(6)))
+    stats = trainer({"snapshot": file.stem, "max_epochs": 30}, datastore)
+    assert stats["promoted"]
+    assert stats["metrics"]["cases"] == 2, "studies, not phases"
+    assert stats["metrics"]["p1td_10"] == 1
+    card = trainer._registry.served(DETECTOR.name).card
+    assert card.data["train"] == {"images": 8, "patients": 4}
+    assert card.data["validation"] == {"images": 4, "patients": 2}
+
+
+@pytest.mark.parametrize("sent", ["../../etc/passwd", "0" * 63, {"a": 1}, "x" * 64])
+def test_what_is_no_snapshot_is_refused(trainer, datastore, sent):
+    with pytest.raises(BadInputError, match="snapshot"):
+        trainer({"snapshot": sent}, datastore)
+
+
+def test_a_snapshot_nobody_took_is_not_found(trainer, datastore):
+    with pytest.raises(NotFoundError, match="snapshot"):
+        trainer({"snapshot": f"/elsewhere/{'0' * 64}.json"}, datastore)
