@@ -19,7 +19,11 @@ from hepatic.adapters import stock as stock_server
 
 ROOT = Path(__file__).parents[1]
 _START_S = 180.0
-_ALONE = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false", "HEPATIC_SCORE_IN_BACKGROUND": "false"}
+_ALONE = {
+    "MONAI_LABEL_AUTO_UPDATE_SCORING": "false",
+    "HEPATIC_SCORE_IN_BACKGROUND": "false",
+    "HEPATIC_PROPOSE_IN_BACKGROUND": "false",
+}
 """Neither server works in the background while the others are measured."""
 
 

@@ -80,7 +80,7 @@ def serving(studies: Path, *, log: Path) -> Iterator[tuple[str, float]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "server.cli", "serve", "--app", str(APP), "--studies", str(studies)]
-    environment = {**os.environ, "HEPATIC_SCORE_IN_BACKGROUND": "false"}
+    environment = {**os.environ, "HEPATIC_SCORE_IN_BACKGROUND": "false", "HEPATIC_PROPOSE_IN_BACKGROUND": "false"}
     started = time.perf_counter()
     with log.open("w") as output:
         process = subprocess.Popen([*command, "--port", str(port)], stdout=output, stderr=output, env=environment)

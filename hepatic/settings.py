@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         "auto", description="Devices for trainings, one at a time on each: cuda:0,cuda:1 or cpu; auto takes every GPU."
     )
     score_in_background: bool = Field(True, description="Score unlabelled images after start-up and each new model.")
+    propose_in_background: bool = Field(
+        True, description="Let a detector look at CT studies that arrive, so that they wait in `/qa`."
+    )
     dicomweb_url: str = Field("", description="DICOMweb server behind `/proxy/dicom`; by default the one served.")
     dicomweb_username: str = _also(
         "dicomweb_username",

@@ -60,7 +60,7 @@ class HarvestJobs:
             NotFoundError: there is no such detector or study.
         """
         detector = self.detector(model)
-        there = self._series()
+        there = self.series()
         if studies is not None and (unknown := [uid for uid in studies if uid not in there]):
             raise NotFoundError(
                 "the study",
@@ -143,7 +143,7 @@ class HarvestJobs:
         promoted = isinstance(job.result, Mapping) and job.result.get("promoted")
         if not (self.trains_detector(job.subject) and promoted):
             return
-        there = self._series()
+        there = self.series()
         studies = [uid for uid in self._store.proposals.studies() if uid in there]
         if studies:
             self.propose(studies, model=job.subject, asked_by=job.asked_by)
@@ -152,7 +152,7 @@ class HarvestJobs:
         model = str(held.job.spec["model"])
         if model not in self._host.models:
             raise JobFailedError("The app has no such model any more.")
-        there = self._series()
+        there = self.series()
 
         def ask(study: str) -> tuple[Any, tuple[Any, ...]]:
             if study not in there:
@@ -182,8 +182,12 @@ class HarvestJobs:
             raise JobFailedError(f"None of the {now.items} studies could be proposed; the last lines say why.")
         return {"total": now.items, "done": now.items_done, "failed": now.items_failed}
 
-    def _series(self) -> dict[str, list[Image]]:
-        """The CT series of each study of the datastore."""
+    def series(self) -> dict[str, list[Image]]:
+        """Return the CT series of each study of the datastore, by StudyInstanceUID.
+
+        Raises:
+            BadInputError: the datastore is not ours.
+        """
         datastore = self._host.datastore
         if not is_shared(datastore):
             raise BadInputError(

@@ -19,6 +19,7 @@ from server import worker
 from server.executor import Executor
 from server.harvest import Harvest
 from server.harvest_jobs import HarvestJobs
+from server.harvest_watch import HarvestWatch
 from server.hiding import HIDING
 from server.host import AppSpec, Host, is_shared
 from server.intake.inspector import Inspector
@@ -103,6 +104,8 @@ class Services:
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
         self.harvest = Harvest(spec.data_dir)
         self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store)
+        self._watch = HarvestWatch(self.host, self.jobs, self.harvest_jobs, self.harvest.store)
+        self._propose = chosen.propose_in_background
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
         self.metrics.watch(self._now, self.jobs.table.counts)
         self._ended = threading.Event()
@@ -250,6 +253,8 @@ class Services:
                 _tried(self._list_names_again)
             if self._score:
                 _tried(self.scoring.look)
+            if self._propose:
+                _tried(self._watch.look)
 
 
 def _tried(step: Callable[[], object]) -> None:

@@ -1,0 +1,64 @@
+"""Lets a detector look at CT studies that no detector has seen yet, while nobody asks for anything else."""
+
+from __future__ import annotations
+
+import logging
+
+from hepatic.errors import HepaticError
+from hepatic.harvest.store import ReviewStore
+from server.harvest_jobs import KIND, HarvestJobs
+from server.host import Host, is_shared
+from server.jobs.runner import Jobs
+
+logger = logging.getLogger(__name__)
+
+
+class HarvestWatch:
+    """Asks for proposals of studies that have arrived.
+
+    A study is proposed once its series were the same at two looks, so that one that is still being copied is waited
+    for; and again when series are added to it. Does nothing before there is a detector that has been trained.
+
+    Args:
+        host: the app.
+        jobs: where jobs are kept.
+        harvest: asks for proposals.
+        store: of reviews.
+    """
+
+    def __init__(self, host: Host, jobs: Jobs, harvest: HarvestJobs, store: ReviewStore) -> None:
+        self._host, self._jobs, self._harvest, self._store = host, jobs, harvest, store
+        self._state: object = None
+        self._settled = False
+        self._seen: dict[str, frozenset[str]] = {}
+        self._asked: dict[str, frozenset[str]] | None = None
+
+    def look(self) -> None:
+        """Ask for what is new; cheap where nothing is."""
+        if not is_shared(self._host.datastore):
+            return
+        try:
+            detector = self._harvest.detector()
+        except HepaticError:  # the app has none
+            return
+        version = self._host.models[detector].info().get("version")
+        state = (detector, version, self._host.datastore.waiting().arrivals())
+        if version is None or (state == self._state and self._settled):
+            return
+        self._state = state
+        now = {study: frozenset(image.id for image in images) for study, images in self._harvest.series().items()}
+        if self._asked is None:  # what earlier servers have asked for is not asked for again
+            proposed = {*self._store.proposals.studies(), *self._under_way()}
+            self._asked = {study: series for study, series in now.items() if study in proposed}
+        due = [study for study, series in now.items() if self._asked.get(study) != series]
+        ready = [study for study in due if self._seen.get(study) == now[study]]
+        self._seen, self._settled = now, len(ready) == len(due)
+        if ready:
+            self._harvest.propose(ready, model=detector)
+            self._asked |= {study: now[study] for study in ready}
+            logger.info("%d studies have arrived; a detector is asked to look at them", len(ready))
+
+    def _under_way(self) -> set[str]:
+        """Studies of jobs that go on from an earlier server."""
+        active = self._jobs.table.jobs(kind=KIND, states=("queued", "running"), limit=-1)
+        return {study for job in active for study in self._jobs.table.waiting_items(job)}
