@@ -32,7 +32,8 @@ def cases(root: Path) -> Sequence[Case]:
 def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: Known = "complete") -> list[Case]:
     """Return the series below a folder.
 
-    A file that is a broken image becomes a case that is refused with the reason.
+    A file that is a broken image becomes a case that is refused with the reason. A segmentation of a series that is not
+    in the folder is for one that is in the studies, or refused.
 
     Args:
         root: the folder.
@@ -60,8 +61,10 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
         else:
             made.append(_case(found, [path], None, known))
     for series_uid, files in volumes.items():
-        label = _label(segmentations.get(series_uid, []), meaning or {})
+        label = _label(segmentations.pop(series_uid, []), meaning or {})
         made.append(_case(files[0][1], [path for path, _ in files], label, known))
+    for series_uid, paths in segmentations.items():
+        made.append(_of_another_series(series_uid, paths, _label(paths, meaning or {}), known))
     return sorted(made, key=lambda case: (case.patient_id, case.study_uid, case.name))
 
 
@@ -75,6 +78,18 @@ def _case(found: ImageHeader, files: list[Path], label: Callable[[Grid], Labelma
         description=found.series_description or "",
         modality=found.modality,
         image=lambda _scratch: files,
+        label=label,
+        known=known,
+    )
+
+
+def _of_another_series(
+    series_uid: str, paths: list[Path], label: Callable[[Grid], Labelmap] | None, known: Known
+) -> Case:
+    return Case(
+        name=series_uid or paths[0].name,
+        origin=f"segmentation {paths[0].name} of series {series_uid or '(it does not say which)'}",
+        image=lambda _scratch: [],
         label=label,
         known=known,
     )

@@ -81,6 +81,17 @@ def test_two_segmentations_of_a_series_are_refused_and_the_series_is_kept(archiv
     assert "one segmentation" in segmented.why
 
 
+def test_a_segmentation_finds_its_series_in_the_studies_and_is_named_where_it_does_not(archive, bring, store, tmp_path):
+    apart = tmp_path / "later"
+    (archive / "HCC_001/04-21-2000-NA-CT-1/300.000000-Segmentation-1").rename(apart)
+    (alone,) = bring("dicom", apart).values()
+    assert alone.image == "refused"
+    assert "1-1.dcm" in alone.why
+    assert {o.label for o in bring("hcc-tace", archive).values()} == {"none"}
+    (found,) = bring("hcc-tace", apart).values()
+    assert (found.image, found.label, found.boxes) == ("there", "added", 2)
+
+
 def test_a_segmentation_with_left_out_slices_lies_where_it_was_drawn(tmp_path):
     ct = write_ct(tmp_path / "ct")
     one = np.zeros((8, 12, 16), bool)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hepatic.boxes import from_voxels
+from hepatic.engine.label_boxes import read_lesions
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.labelmap import read_labelmap
@@ -46,6 +47,14 @@ def test_a_lesion_has_a_box_and_the_label_can_be_trained_on(lits, bring, store):
     labelmap = read_labelmap(case.label, like=grid_of(case.source))
     assert labelmap.names == {"liver": 1, "tumour": 2}
     np.testing.assert_array_equal(labelmap.array, mask())
+
+
+def test_a_detector_is_trained_on_the_same_boxes(lits, bring, store):
+    bring("lits", lits)
+    case = store.labelled_cases("final")[0]
+    lesions = read_lesions(case.label, grid_of(case.source), {})
+    np.testing.assert_allclose(lesions.boxes, case.label_info["boxes_lps_mm"], atol=1e-3)
+    np.testing.assert_array_equal(lesions.liver, mask() > 0)
 
 
 def test_a_second_import_adds_nothing_and_overwrites_no_correction(lits, bring, store, tmp_path):
