@@ -129,10 +129,10 @@ def _nifti(study: ReviewedStudy, _: FilesOf) -> Iterator[tuple[str, bytes]]:
 
 
 def _sr(study: ReviewedStudy, files_of: FilesOf) -> Iterator[tuple[str, bytes]]:
-    for number, report in enumerate(structured_reports(study, files_of(study.reference_image))):
+    for report in structured_reports(study, files_of(study.reference_image)):
         data = io.BytesIO()
         report.dataset.save_as(data, enforce_file_format=True)
-        yield (f"-reader-{number}.dcm" if report.observer else ".dcm"), data.getvalue()
+        yield (f"-{report.name}.dcm" if report.name else ".dcm"), data.getvalue()
 
 
 _PER_STUDY: Mapping[str, _FormatOfStudy] = {"markups": _markups, "nifti": _nifti, "sr": _sr}

@@ -1,8 +1,9 @@
-"""Verdicts as DICOM structured reports, TID 1500 "Measurement Report" (PS3.16), Comprehensive 3D SR.
+"""Verdicts as DICOM structured reports, TID 1500 "Measurement Report" (PS3.16).
 
-A candidate is one lesion with one tracking UID and two groups that share it: first its rectangle on the key slice
-(TID 1410), which OHIF makes an annotation of, then its box as a stack of polygons in the frame of reference (TID 1411),
-with the verdict. In this order, because OHIF merges groups by tracking UID and draws the first graphic.
+The Comprehensive 3D SR holds a volumetric group (TID 1411) per candidate: its box as a stack of polygons in the frame
+of reference, its verdict. OHIF makes no annotations of such a document: it loads its groups without the images they lie
+on (``_checkIfCanAddMeasurementsToDisplaySet``). So there is a second one, a Comprehensive SR with a planar group (TID
+1410) per candidate, its rectangle on the key slice, of which OHIF does. Groups of one candidate have one tracking UID.
 """
 
 from __future__ import annotations
@@ -56,16 +57,21 @@ class Report:
     """One document.
 
     Attributes:
-        observer: the reader whose decisions it holds; empty for what counts in the end.
+        name: what tells it from the others of the study: empty for what counts in the end, ``slices`` for its
+            rectangles on key slices, ``reader-1`` and so on for what one reader said.
+        observer: that reader; empty in the first two.
         dataset: the document.
     """
 
+    name: str
     observer: str
     dataset: Dataset
 
 
 def structured_reports(study: ReviewedStudy, reference: Sequence[Path]) -> list[Report]:
-    """Return the reports of a study: what counts in the end, and what each reader said if there were several.
+    """Return the reports of a study: what counts in the end, in space and on key slices, and what each reader said.
+
+    Where one reader decided alone, that is what counts, and there is no other.
 
     Args:
         study: with one candidate or more.
@@ -84,9 +90,17 @@ def structured_reports(study: ReviewedStudy, reference: Sequence[Path]) -> list[
     drawers = [c.drawn_by for c in study.candidates if c.drawn_by]
     judges = [c.adjudicated_by for c in study.candidates if c.adjudicated_by]
     everybody = list(dict.fromkeys([*judges, *readers, *drawers]))
-    reports = [Report("", _document(study, source, everybody, reader=None))]
+    boxes = [_volumetric(c, study.grid, source, None) for c in study.candidates]
+    rectangles = [_planar(c, study.grid, source) for c in study.candidates]
+    reports = [
+        Report("", "", _document(sr.Comprehensive3DSR, boxes, study, source, everybody)),
+        Report("slices", "", _document(sr.ComprehensiveSR, rectangles, study, source, everybody)),
+    ]
     if len(readers) > 1:
-        reports += [Report(reader, _document(study, source, [reader], reader=reader)) for reader in readers]
+        for number, reader in enumerate(readers, 1):
+            said = [_volumetric(c, study.grid, source, reader) for c in study.candidates]
+            document = _document(sr.Comprehensive3DSR, said, study, source, [reader], reader=reader)
+            reports.append(Report(f"reader-{number}", reader, document))
     return reports
 
 
@@ -116,16 +130,23 @@ def _refused(expected: str, came: str) -> BadInputError:
     return BadInputError("structured report", expected=expected, came=came, fix="Export this study in another format.")
 
 
-def _document(study: ReviewedStudy, source: _Source, observers: Sequence[str], *, reader: str | None) -> Dataset:
-    groups = [group for c in study.candidates for group in _groups(c, study.grid, source, reader)]
+def _document(
+    kind: type[sr.Comprehensive3DSR] | type[sr.ComprehensiveSR],
+    groups: Sequence[Sequence[Dataset]],
+    study: ReviewedStudy,
+    source: _Source,
+    observers: Sequence[str],
+    *,
+    reader: str = "",
+) -> Dataset:
     report = sr.MeasurementReport(
         observation_context=_context(observers),
         procedure_reported=_CT_ABDOMEN,
-        imaging_measurements=groups,
+        imaging_measurements=list(groups),
         title=codes.DCM.ImagingMeasurementReport,
         referenced_images=list(source.datasets),
     )
-    document: Dataset = sr.Comprehensive3DSR(
+    document: Dataset = kind(
         evidence=list(source.datasets),
         content=report,
         series_instance_uid=hd.UID(),
@@ -137,7 +158,7 @@ def _document(study: ReviewedStudy, source: _Source, observers: Sequence[str], *
         software_versions=__version__,
         device_serial_number="0",
         is_complete=study.complete,
-        is_final=study.complete and reader is None,
+        is_final=study.complete and not reader,
         series_description=f"Lesions reviewed by {reader}"[:_LONG_STRING] if reader else "Reviewed lesions",
     )
     scheme = Dataset()
@@ -170,11 +191,10 @@ def _person_name(user: str) -> str:
     return f"{plain or 'unknown'}^"
 
 
-def _groups(candidate: ReviewedCandidate, grid: Grid, source: _Source, reader: str | None) -> Iterator[Dataset]:
-    algorithm = _algorithm(candidate)
-    common = {"finding_type": _LESION, "finding_sites": [sr.FindingSite(_LIVER)], "algorithm_id": algorithm}
-    yield _rectangle(candidate, grid, source, common)
-    yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+def _volumetric(
+    candidate: ReviewedCandidate, grid: Grid, source: _Source, reader: str | None
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=candidate.uid, identifier=f"Lesion {candidate.uid}"),
         referenced_volume_surface=sr.VolumeSurface(
             graphic_type=sr.GraphicTypeValues3D.POLYGON,
@@ -182,14 +202,16 @@ def _groups(candidate: ReviewedCandidate, grid: Grid, source: _Source, reader: s
             frame_of_reference_uid=source.frame_of_reference_uid,
             source_series=sr.SourceSeriesForSegmentation(source.datasets[0].SeriesInstanceUID),
         ),
+        finding_type=_LESION,
+        finding_sites=[sr.FindingSite(_LIVER)],
+        algorithm_id=_algorithm(candidate),
         measurements=_certainty(candidate),
         qualitative_evaluations=list(_evaluations(candidate, reader)),
-        **common,
-    )  # fmt: skip
+    )
 
 
-def _rectangle(
-    candidate: ReviewedCandidate, grid: Grid, source: _Source, common: dict[str, object]
+def _planar(
+    candidate: ReviewedCandidate, grid: Grid, source: _Source
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     voxels = to_voxels(np.array([candidate.box]), grid)[0]
     columns, rows, slices = grid.size
@@ -207,8 +229,11 @@ def _rectangle(
     group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=candidate.uid, identifier=RECTANGLE),
         referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, corners, image),
-        measurements=[area],
-        **common,
+        finding_type=_LESION,
+        finding_sites=[sr.FindingSite(_LIVER)],
+        algorithm_id=_algorithm(candidate),
+        measurements=[area, *_certainty(candidate)],
+        qualitative_evaluations=list(_evaluations(candidate, None)),
     )
     # OHIF takes the corners from below the measurement, where TID 1410 leaves them out and TID 300 has them
     measured = next(item for item in group[0].ContentSequence if item.ValueType == "NUM")

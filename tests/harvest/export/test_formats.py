@@ -75,7 +75,7 @@ def test_reports_are_dicom_files_of_the_study(export, study):
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         final = pydicom.dcmread(io.BytesIO(archive.read("1.2.dcm")))
-    assert names == ["1.2.dcm", "1.2-reader-1.dcm", "1.2-reader-2.dcm"]
+    assert names == ["1.2.dcm", "1.2-slices.dcm", "1.2-reader-1.dcm", "1.2-reader-2.dcm"]
     assert (final.StudyInstanceUID, final.PatientID, final.Modality) == ("1.2", "P7", "SR")
 
 
