@@ -1,23 +1,30 @@
 """One small phantom of each modality a task may take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from sample_data.ct.write import write_ct
 from sample_data.write import write_dsa
 
 
 @dataclass(frozen=True)
 class Study:
-    """A phantom on disk and its truth."""
+    """A phantom on disk and its truth; of a CT, the venous phase, and all phases by name."""
 
+    patient: str
     image: Path
     truth: Path
+    phases: dict[str, Path] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="session")
 def studies(tmp_path_factory):
     """By modality: two patients each."""
     out = tmp_path_factory.mktemp("phantoms")
-    return {"XA": [Study(s.image, s.segmentation) for s in write_dsa(out, 2, seed=40, size="small")]}
+    runs, scans = write_dsa(out, 2, seed=40, size="small"), write_ct(out, 2, seed=40, follow_ups=False)
+    return {
+        "XA": [Study(s.patient_id, s.image, s.segmentation) for s in runs],
+        "CT": [Study(s.patient_id, s.series["venous"], s.segmentations["venous"], s.series) for s in scans],
+    }

@@ -1,61 +1,35 @@
 """Every task and every recipe, through one suite: adding a model adds its tests."""
 
-import dataclasses
 import importlib
 import json
 import pickle
 
-import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
 
-import infer_tasks
-import train_tasks
 from hepatic.adapters.infer import HepaticInferTask
-from hepatic.engine.card import ModelCard
-from hepatic.engine.cases import Case, prepare_cases
+from hepatic.engine.cases import prepare_cases
 from hepatic.engine.fit import FitSettings, fit
+from hepatic.engine.kind import judge, judged_samples
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
-from hepatic.geometry import Grid
-from hepatic.io.image import Labelmap
-from hepatic.io.labelmap import write_labelmap
-from hepatic.io.read import read
-from hepatic.tasks.discover import discover_recipes, discover_tasks
+from tests.conformance.models import (
+    RECIPES,
+    TASKS,
+    cases_of,
+    name_of,
+    predictor,
+    recipes,
+    sure_network,
+    tasks_of,
+    without_liver_model,
+)
 
-TASKS, RECIPES = discover_tasks(infer_tasks), discover_recipes(train_tasks)
 all_tasks = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-all_recipes = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-
-
-def sure_network(task):
-    """A network whose every output is positive, so that each label is predicted somewhere."""
-    torch.manual_seed(0)
-    network = task.network().eval()
-    for name, parameter in network.named_parameters():
-        if name.endswith("final_conv.bias"):
-            torch.nn.init.constant_(parameter, 3.0)
-    return network
-
-
-def predictor(task, folder):
-    registry = Registry(folder)
-    card = ModelCard(task=task.name, preset=task.preset_name, seed=0, key_metric="dice")
-    registry.promote(task.name, registry.publish(sure_network(task).state_dict(), card).version)
-    return Predictor(registry, device="cpu")
-
-
-def oblique(grid):
-    """The same grid turned about all three axes, its first axis mirrored, off the origin."""
-    a, b, c = 0.3, -0.2, 0.5
-    turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
-    turn = turn @ np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
-    turn = turn @ np.array([[np.cos(c), 0, np.sin(c)], [0, 1, 0], [-np.sin(c), 0, np.cos(c)]])
-    affine = np.eye(4)
-    affine[:3, :3] = turn @ np.diag([-0.7, 0.5, 2.0])
-    affine[:3, 3] = [12.5, -80.0, 33.0]
-    return Grid(grid.size, affine)
+all_and_toys = pytest.mark.parametrize(
+    "task", [task for kind in ("segmentation", "detection", "classification") for task in tasks_of(kind)], ids=name_of
+)
+all_recipes = pytest.mark.parametrize("recipe", recipes(), ids=name_of)
 
 
 @all_tasks
@@ -65,47 +39,6 @@ def test_a_task_survives_pickling_and_each_of_its_presets_is_a_task(task):
     for name in task.presets:
         assert task.preset(name).preset_name == name
         assert task.preset(name).labels == task.labels
-
-
-@all_tasks
-def test_the_result_lies_on_the_sources_grid_with_declared_labels_only(task, studies, tmp_path):
-    image = studies[task.modality][0].image
-    model = HepaticInferTask(task, predictor(task, tmp_path), results=tmp_path)
-    file, params = model({"image": str(image)})
-    result, source = sitk.ReadImage(file), sitk.ReadImage(str(image))
-    assert result.GetPixelID() == sitk.sitkUInt8
-    assert result.GetSize() == source.GetSize()
-    for get in ("GetSpacing", "GetOrigin", "GetDirection"):
-        assert getattr(result, get)() == pytest.approx(getattr(source, get)(), abs=1e-4)
-    values = set(np.unique(sitk.GetArrayFromImage(result))) - {0}
-    assert values
-    assert values <= set(params["label_names"].values()) == set(range(1, len(task.labels) + 1))
-
-
-@all_tasks
-def test_an_oblique_image_keeps_its_place_in_the_patient(task, studies, tmp_path):
-    source = read(studies[task.modality][0].image)
-    turned = dataclasses.replace(source, grid=oblique(source.grid))
-    sample = task.prepare({"source": turned, "options": task.parse_options({})})
-    with torch.inference_mode():
-        probabilities = task.probabilities(sure_network(task)(sample["image"][None]))[0]
-    finished = task.finish({**sample, "probabilities": probabilities})
-    assert finished["labelmap"].shape == turned.grid.shape
-    write_labelmap(tmp_path / "result.nrrd", Labelmap(finished["labelmap"], turned.grid))
-    back = sitk.ReadImage(str(tmp_path / "result.nrrd"))
-    corner = [n - 1 for n in turned.grid.size]
-    expected = (turned.grid.affine @ [*corner, 1])[:3]
-    assert back.TransformIndexToPhysicalPoint([int(n) for n in corner]) == pytest.approx(expected, abs=1e-3)
-    assert np.array_equal(sitk.GetArrayFromImage(back), finished["labelmap"])
-
-
-@all_tasks
-def test_what_is_said_about_task_and_result_is_json(task, studies, tmp_path):
-    model = HepaticInferTask(task, predictor(task, tmp_path), results=tmp_path)
-    _, params = model({"image": str(studies[task.modality][0].image), "result_write_to_file": False})
-    said = json.loads(json.dumps({"info": model.info(), "params": params}, allow_nan=False))
-    assert {"type", "labels", "dimension", "description", "config", "version"} <= said["info"].keys()
-    assert {"label_names", "model_version", "uncertainty", "latencies"} <= said["params"].keys()
 
 
 @all_tasks
@@ -119,12 +52,33 @@ def test_every_task_can_be_trained(task):
     assert task.name in RECIPES
 
 
+@all_and_toys
+def test_what_is_said_about_task_and_result_is_json(task, studies, tmp_path, monkeypatch):
+    study = studies[task.modality][0]
+    without_liver_model(monkeypatch, study)
+    network = sure_network(task) if task.type == "segmentation" else None
+    model = HepaticInferTask(task, predictor(task, tmp_path, network), results=tmp_path)
+    _, params = model({"image": str(study.image), "result_write_to_file": False})
+    said = json.loads(json.dumps({"info": model.info(), "params": params}, allow_nan=False))
+    assert {"type", "labels", "dimension", "description", "config", "version"} <= said["info"].keys()
+    assert said["info"]["type"] == task.type
+    assert {"label_names", "model_version", "model_hash", "latencies"} <= said["params"].keys()
+    kinds = {"segmentation": "uncertainty", "detection": "boxes", "classification": "probabilities"}
+    assert kinds[task.type] in said["params"]
+
+
 @all_recipes
 def test_one_step_of_every_stage_reaches_its_parameters_with_finite_gradients(recipe, studies):
-    study = studies[recipe.task.modality][0]
-    case = Case(image_id="a", patient_id="a", source=study.image, label=study.truth)
-    batch = torch.utils.data.default_collate(prepare_cases(recipe, [case]).samples)
-    assert batch["target"].shape[1] == len(recipe.task.labels)
+    prepared = prepare_cases(recipe, cases_of(recipe, studies)[:1]).samples
+    draw = torch.Generator().manual_seed(0)
+    for transform in recipe.augment:
+        prepared = [transform(sample, draw) for sample in prepared]
+    batch = torch.utils.data.default_collate(
+        [sample if recipe.encode is None else recipe.encode(sample) for sample in prepared]
+    )
+    assert all(torch.isfinite(tensor).all() for tensor in batch.values() if torch.is_tensor(tensor))
+    if recipe.task.type == "segmentation":
+        assert batch["target"].shape[1] == len(recipe.task.labels)
     for stage in recipe.stages:
         network = recipe.task.network()
         loss = stage.loss(stage.forward(network, batch["image"]), batch)
@@ -136,15 +90,24 @@ def test_one_step_of_every_stage_reaches_its_parameters_with_finite_gradients(re
 
 
 @all_recipes
-def test_training_publishes_a_model_that_answers(recipe, studies, tmp_path):
-    cases = [
-        Case(image_id=s.image.stem, patient_id=s.image.stem, source=s.image, label=s.truth)
-        for s in studies[recipe.task.modality]
-    ]
+def test_an_epoch_is_judged_sample_by_sample_between_0_and_1(recipe, studies):
+    samples = judged_samples(recipe.task, prepare_cases(recipe, cases_of(recipe, studies)).samples)
+    batch = torch.utils.data.default_collate(samples)
+    with torch.no_grad():
+        rows = judge(recipe.task, recipe.task.network().eval()(batch["image"]), batch)
+    assert rows.shape == (len(samples), 1)
+    assert ((rows >= 0) & (rows <= 1)).all()
+
+
+@all_recipes
+def test_training_publishes_a_model_that_answers(recipe, studies, tmp_path, monkeypatch):
+    cases = cases_of(recipe, studies)
+    without_liver_model(monkeypatch, studies[recipe.task.modality][0])
     registry = Registry(tmp_path / "models")
     settings = FitSettings(epochs=1)
     first = fit(recipe, cases, registry=registry, runs=tmp_path / "runs", settings=settings)
     assert first.promoted
+    assert recipe.key_metric in first.metrics
     second = fit(recipe, cases, registry=registry, runs=tmp_path / "runs", settings=settings)
     assert second.version.parent == first.version.version
     assert second.served_metrics == first.metrics
