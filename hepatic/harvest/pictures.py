@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,14 +63,15 @@ class Pictures:
     """Draws studies. Safe to use from several threads.
 
     Args:
-        find: returns the proposed study of a StudyInstanceUID; raises NotFoundError where there is none.
+        find: returns what was proposed of a StudyInstanceUID, the oldest first: a reader goes on with the candidates
+            they began with while a newer model has proposed others. Raises NotFoundError where there is nothing.
         load: returns the prepared study that a proposed one was made from; raises NotFoundError where it is gone.
         kept_bytes: of prepared studies in memory; the last one is kept whatever its size.
     """
 
     def __init__(
         self,
-        find: Callable[[str], ProposedStudy],
+        find: Callable[[str], Sequence[ProposedStudy]],
         load: Callable[[ProposedStudy], PreparedStudy],
         *,
         kept_bytes: int = _KEPT_BYTES,
@@ -86,7 +87,8 @@ class Pictures:
         Raises:
             NotFoundError: there is no such study, or it must be prepared again.
         """
-        proposed = self._find(study)
+        every = self._find(study)
+        proposed = every[-1]
         ready = self._ready(proposed)
         return {
             "study": study,
@@ -110,7 +112,11 @@ class Pictures:
                 }
                 for window in WINDOWS.values()
             ],
-            "cards": {candidate.uid: _json(lay_out(ready.prepared, candidate)) for candidate in proposed.candidates},
+            "cards": {
+                candidate.uid: _json(lay_out(ready.prepared, candidate))
+                for one in every
+                for candidate in one.candidates
+            },
             "stack": asdict(lay_out_stack(ready.prepared.grid)),
         }
 
@@ -120,11 +126,11 @@ class Pictures:
         Raises:
             NotFoundError: there is no such study, candidate or window.
         """
-        proposed = self._find(study)
+        every = self._find(study)
         preset = find_window(window)
-        for known in proposed.candidates:
+        for known in (known for one in reversed(every) for known in one.candidates):
             if known.uid == candidate:
-                ready = self._ready(proposed)
+                ready = self._ready(every[-1])
                 return draw_card(ready.prepared, lay_out(ready.prepared, known), preset, ready.levels)
         raise NotFoundError("the candidate", expected="one of the study", came="another", fix="Reload the page.")
 
@@ -134,9 +140,8 @@ class Pictures:
         Raises:
             NotFoundError: there is no such study, phase, window or slice.
         """
-        proposed = self._find(study)
         preset = find_window(window)
-        ready = self._ready(proposed)
+        ready = self._ready(self._find(study)[-1])
         wanted = next((known for known in ready.prepared.phases if known.value == phase), None)
         if wanted is None:
             there = " or ".join(ready.prepared.phases)

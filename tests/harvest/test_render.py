@@ -171,7 +171,7 @@ def pictures(**options):
     def find(study):
         if study != "1.2.3":
             raise NotFoundError("the study", expected="a proposed one", came=study, fix="Propose it.")
-        return proposed(candidate())
+        return [proposed(candidate(uid="2.25.6")), proposed(candidate())]
 
     return Pictures(find, load, **options), loaded
 
@@ -180,11 +180,13 @@ def test_a_study_is_loaded_once_for_all_its_pictures_and_its_layout_tells_no_sco
     shown, loaded = pictures()
     told = json.dumps(shown.layout("1.2.3"))
     shown.card("1.2.3", "2.25.7", "liver")
+    shown.card("1.2.3", "2.25.6", "liver")  # of the model before
     shown.stack("1.2.3", "venous", "soft", 0)
     assert loaded == ["abc"]
     assert "0.83" not in told
     assert "ffff" not in told
-    assert '"cards": {"2.25.7": {' in told
+    assert '"2.25.6": {' in told
+    assert '"2.25.7": {' in told
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ def test_a_box_drawn_on_whole_slices_is_where_it_was_drawn(flip):
     on = grid(flip)
     hu = np.ascontiguousarray(prepared().phases[Phase.VENOUS].hu[:: flip[2], :: flip[1], :: flip[0]])
     study = prepared(on=on, hu=hu)
-    shown = Pictures(lambda uid: proposed(), lambda known: study)
+    shown = Pictures(lambda uid: [proposed()], lambda known: study)
     layout = lay_out_stack(on)
     width, height = layout.size_px
     pixels = np.concatenate(

@@ -1,0 +1,70 @@
+"""``/qa/api/v1/studies/...``: pictures of studies and candidates for readers; patient data, which nobody keeps."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any
+from weakref import WeakKeyDictionary
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from hepatic.harvest.pictures import Pictures
+from hepatic.harvest.prepared_cache import load_prepared
+from hepatic.harvest.window import WINDOWS
+from server.harvest import Harvest
+from server.services import ServicesDep
+
+router = APIRouter(prefix="/qa/api/v1/studies/{study}", tags=["QA"])
+
+_NOT_KEPT = {"Cache-Control": "no-store"}
+_PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "a PNG of 8-bit greys"}}
+
+_drawing: WeakKeyDictionary[Harvest, Pictures] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def pictures_of(services: ServicesDep) -> Pictures:
+    """Return what draws the studies of this server."""
+    with _lock:
+        if services.harvest not in _drawing:
+            proposals, cache = services.harvest.store.proposals, services.spec.data_dir / "cache" / "prepared"
+            _drawing[services.harvest] = Pictures(
+                lambda uid: [known.study for known in proposals.all_of(uid)] or [proposals.latest(uid).study],
+                lambda study: load_prepared(cache, study.content),
+            )
+        return _drawing[services.harvest]
+
+
+PicturesDep = Annotated[Pictures, Depends(pictures_of)]
+WindowQuery = Annotated[str, Query(description="preset: " + ", ".join(WINDOWS))]
+
+
+@router.get("/layout", summary="Where everything is on the pictures of a study", response_model=None)
+def layout(pictures: PicturesDep, study: str) -> Response:
+    """Phases, windows, the layout of each candidate's picture and of the whole slices; no scores, no models."""
+    return JSONResponse(pictures.layout(study), headers=_NOT_KEPT)
+
+
+@router.get(
+    "/candidates/{candidate}/card.png",
+    summary="A candidate in all phases, key slice and neighbours",
+    response_class=Response,
+    responses=_PNG,
+)
+def card(pictures: PicturesDep, study: str, candidate: str, window: WindowQuery = "liver") -> Response:
+    """A row for each phase and one with the whole slice, a column for each slice; the layout says what is where."""
+    return Response(pictures.card(study, candidate, window), media_type="image/png", headers=_NOT_KEPT)
+
+
+@router.get("/stack.png", summary="Whole slices of a phase, below each other", response_class=Response, responses=_PNG)
+def stack(
+    pictures: PicturesDep,
+    study: str,
+    phase: str,
+    window: WindowQuery = "liver",
+    first: Annotated[int, Query(ge=0, le=100_000, description="index k of the first slice")] = 0,
+) -> Response:
+    """At most 16 of them from ``first`` on, all on the study's grid."""
+    return Response(pictures.stack(study, phase, window, first), media_type="image/png", headers=_NOT_KEPT)
