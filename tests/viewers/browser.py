@@ -65,6 +65,35 @@ class Browser:
             assert time.monotonic() < deadline, self.run("document.body?.innerText")
             time.sleep(0.1)
 
+    def press(self, key, *, held=False):
+        """Press a key such as ``1``, ``Enter`` or a blank, and let it go; ``held`` sends what a held key sends."""
+        typed = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = {" ": "Space", ",": "Comma", ".": "Period"}.get(key)
+        code = code or (f"Digit{key}" if key.isdigit() else f"Key{key.upper()}" if len(key) == 1 else key)
+        number = {"Escape": 27, "Enter": 13, "Backspace": 8, "Tab": 9}.get(key, 0)
+        said = {"key": key, "code": code, "windowsVirtualKeyCode": number, **({"text": typed} if typed else {})}
+        self._ask("Input.dispatchKeyEvent", type="keyDown", **said)
+        for _ in range(3 * held):
+            self._ask("Input.dispatchKeyEvent", type="keyDown", autoRepeat=True, **said)
+        self._ask("Input.dispatchKeyEvent", type="keyUp", **said)
+
+    def click(self, x, y, *, times=1):
+        """Click at a place of the page, in its pixels."""
+        for count in range(1, times + 1):
+            for type_ in ("mousePressed", "mouseReleased"):
+                self._ask("Input.dispatchMouseEvent", type=type_, x=x, y=y, button="left", clickCount=count)
+
+    def offline(self, is_offline):
+        """Cut the page off from the network, or give it back."""
+        self._ask("Network.enable")
+        self._ask(
+            "Network.emulateNetworkConditions",
+            offline=is_offline,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+
     def picture(self, file):
         file.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
 

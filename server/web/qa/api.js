@@ -1,0 +1,116 @@
+// What the page asks of the server. Every address is relative to this module, so that a proxy may put the server anywhere.
+
+const API = new URL("../api/v1/", import.meta.url);
+
+/**
+ * @typedef {[number, number, number, number, number, number]} Box (x, y, z, x, y, z), LPS millimetres
+ * @typedef {{candidate: string, order: number, key_slice: number, box: Box, slices: number, decision: ?{id?: string, verdict: string}}} Card
+ * @typedef {{id: string, expires_at: string, seconds: number}} Lease
+ * @typedef {{primary: ?string, missed: boolean, boxes: {event: string, box: Box}[], finished: boolean, finalised: boolean}} ReadingState
+ * @typedef {{study_uid: string, patient_id: string, cards: Card[], warnings: string[], kind: "reading" | "boxing", state: ReadingState}} Study
+ * @typedef {{study: Study, lease: Lease, next: string[]}} Leased
+ * @typedef {[number, number, number, number]} Edges left, top, right, bottom
+ * @typedef {{candidate: string, phases: string[], missing: string[], slices: number[], key: number, inside: [number, number], offsets_mm: number[], tile_px: number, mm_per_px: number, box: Edges, left: string, top: string, axial: Object<string, Edges>, coronal: Object<string, Edges>}} CardLayout
+ * @typedef {{size_px: [number, number], mm_per_px: number, per_picture: number, slices: number, to_lps: number[][], headwards: boolean, left: string, top: string}} StackLayout
+ * @typedef {{name: string, label: string, width: number, levels: Object<string, number>}} WindowPreset
+ * @typedef {{study: string, phases: {phase: string, scanned: boolean, told_by: string, registered: string}[], reference: string, windows: WindowPreset[], cards: Object<string, CardLayout>, stack: StackLayout}} Layout
+ * @typedef {{id: string, type: string, study: string, candidate?: string, verdict?: string, box?: Box, of?: string, shown_at?: number, decided_at?: number, hidden_ms?: number, device?: string}} ReviewEvent
+ */
+
+/** The server did not answer at all. */
+export class OfflineError extends Error {}
+
+/** The server answered, and it was no. */
+export class RefusedError extends Error {
+  /** @param {number} status @param {string} message */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+// Where nobody logs in, who reads is whom the address of the page names: /qa?reader=anna
+const named = new URLSearchParams(location.search).get("reader");
+const WHO = named ? { "X-Hepatic-Reader": named.replace(/[^\x20-\x7e]/g, "").slice(0, 64) } : {};
+
+/** @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(new URL(path, API), { cache: "no-store", ...options, headers: { ...WHO, ...options.headers } });
+  } catch (failure) {
+    if (failure.name === "AbortError") throw failure;
+    throw new OfflineError("The server does not answer.");
+  }
+  if (answer.status === 401) {
+    location.assign(new URL(`../../login?next=${encodeURIComponent(location.pathname + location.search)}`, import.meta.url));
+    throw new OfflineError("You have to log in again.");
+  }
+  if ([502, 503, 504].includes(answer.status)) throw new OfflineError("The server is busy or is starting.");
+  if (!answer.ok) {
+    const told = await answer.json().catch(() => ({}));
+    const detail = typeof told.detail === "string" ? told.detail : `The server answered with ${answer.status}.`;
+    throw new RefusedError(answer.status, detail);
+  }
+  return answer;
+}
+
+/** @param {string} path @param {unknown} body */
+const posted = (path, body) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+const at = (study) => `studies/${encodeURIComponent(study)}`;
+
+export const queue = async () => (await ask("queue")).json();
+
+/** @param {string} [study] @returns {Promise<?Leased>} null when nothing is left */
+export async function lease(study) {
+  const answer = await posted("lease", study ? { study } : {});
+  return answer.status === 204 ? null : answer.json();
+}
+
+/** @param {string} id @returns {Promise<Lease>} */
+export const renew = async (id) => (await (await posted(`lease/${encodeURIComponent(id)}/renew`, {})).json()).lease;
+
+/** @param {string} id */
+export const release = (id) => ask(`lease/${encodeURIComponent(id)}`, { method: "DELETE", keepalive: true });
+
+/** @param {ReviewEvent[]} events @returns {Promise<{results: {id: string, status: string, reason?: string}[]}>} */
+export const send = async (events) => (await posted("events", { events })).json();
+
+/** @param {string} study @returns {Promise<Layout>} */
+export const layout = async (study) => (await ask(`${at(study)}/layout`)).json();
+
+/** @param {string} study @returns {Promise<any>} */
+export const state = async (study) => (await ask(at(study))).json();
+
+/** @param {string} study @param {string} candidate @param {string} preset @returns {Promise<Blob>} */
+export const card = async (study, candidate, preset) =>
+  (await ask(`${at(study)}/candidates/${encodeURIComponent(candidate)}/card.png?window=${encodeURIComponent(preset)}`)).blob();
+
+/** @param {string} study @param {string} phase @param {string} preset @param {number} first @returns {Promise<Blob>} */
+export const stack = async (study, phase, preset, first) =>
+  (await ask(`${at(study)}/stack.png?${new URLSearchParams({ phase, window: preset, first: String(first) })}`)).blob();
+
+export const progress = async () => (await ask("progress")).json();
+export const propose = async () => (await posted("propose", {})).json();
+export const train = async () => (await posted("train", {})).json();
+export const disputed = async () => (await ask("adjudication")).json();
+/** @param {{id: string, study: string, candidate: string, verdict: string}} settled */
+export const settle = async (settled) => (await posted("adjudication", settled)).json();
+/** Without ``apply`` it only tells what would be rejected. @param {{apply?: boolean, id?: string, threshold?: number}} asked */
+export const batchReject = async (asked) => (await posted("batch-reject", asked)).json();
+/** @param {string} id */
+export const undoBatch = (id) => ask(`batch-reject/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+/** Server-sent events of a job. @param {string} id */
+export const jobEvents = (id) => new EventSource(new URL(`../../jobs/${encodeURIComponent(id)}/events`, import.meta.url));
+
+/** A UUID; crypto.randomUUID is missing where a page comes by plain HTTP from another machine. */
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}

@@ -1,0 +1,197 @@
+// Events on their way to the server. Each is kept in this browser (IndexedDB) until the server has said that it has it.
+
+import { OfflineError } from "./api.js";
+
+/** @typedef {import("./api.js").ReviewEvent} ReviewEvent */
+/** @typedef {{seq: number, reader: string, event: ReviewEvent, refused: string}} Kept */
+
+const NAME = "hepatic-qa";
+const BATCH = 50;
+const WAITS_MS = [500, 1000, 2000, 4000, 8000];
+const STEPS_KEPT = 200;
+
+/** @param {IDBRequest} request @returns {Promise<any>} */
+const done = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+/** @returns {Promise<?IDBDatabase>} null where the browser keeps nothing, as in some private windows */
+async function opened() {
+  try {
+    const request = indexedDB.open(NAME, 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore("events", { keyPath: "seq", autoIncrement: true });
+      request.result.createObjectStore("steps", { keyPath: "seq", autoIncrement: true });
+    };
+    return await done(request);
+  } catch {
+    return null;
+  }
+}
+
+export class Outbox {
+  /**
+   * @param {?IDBDatabase} database
+   * @param {string} reader events of another reader of this browser stay where they are until that one is back
+   * @param {(events: ReviewEvent[]) => Promise<{results: {id: string, status: string, reason?: string}[]}>} send
+   */
+  constructor(database, reader, send) {
+    this._database = database;
+    this._reader = reader;
+    this._send = send;
+    /** @type {Map<string, Kept>} by the event's id, in their order */
+    this._kept = new Map();
+    this._flushing = null;
+    this._timer = 0;
+    this._attempt = 0;
+    this.offline = false;
+    /** Called whenever what is pending or refused changes. */
+    this.changed = () => {};
+    addEventListener("online", () => this.flush());
+  }
+
+  /** Open it, with what an earlier page left behind. */
+  static async open(reader, send) {
+    const database = await opened();
+    const outbox = new Outbox(database, reader, send);
+    if (database) {
+      for (const kept of await done(outbox._store("events", "readonly").getAll())) {
+        if (kept.reader === reader) outbox._kept.set(kept.event.id, kept);
+      }
+    }
+    return outbox;
+  }
+
+  get isDurable() {
+    return this._database !== null;
+  }
+
+  get pending() {
+    return [...this._kept.values()].filter((kept) => !kept.refused).map((kept) => kept.event);
+  }
+
+  get refused() {
+    return [...this._kept.values()].filter((kept) => kept.refused);
+  }
+
+  /** Keep an event, and send it when that is possible. @param {ReviewEvent} event */
+  add(event) {
+    const kept = { reader: this._reader, event, refused: "" };
+    this._kept.set(event.id, kept);
+    this.changed();
+    kept.written = this._write(kept); // the page does not wait for the disk; whoever sends it does
+    this._wake(0);
+  }
+
+  async _write(kept) {
+    if (!this._database) return;
+    const { reader, event, refused } = kept;
+    try {
+      kept.seq = await done(this._store("events").put({ reader, event, refused, ...(kept.seq && { seq: kept.seq }) }));
+    } catch {
+      this._database = null; // the disk is full, or the browser forbids it: the badge says so
+      this.changed();
+    }
+  }
+
+  /** Send what is pending; resolves when the server has been asked once. */
+  flush() {
+    this._flushing ??= this._flush().finally(() => (this._flushing = null));
+    return this._flushing;
+  }
+
+  async _flush() {
+    clearTimeout(this._timer);
+    let events = this.pending.slice(0, BATCH);
+    while (events.length) {
+      try {
+        await Promise.all(events.map((event) => this._kept.get(event.id)?.written));
+        const { results } = await this._send(events);
+        this.offline = false;
+        this._attempt = 0;
+        const answered = new Set(results.map((result) => result.id));
+        for (const result of results) await this._settle(result);
+        if (!events.some((event) => answered.has(event.id))) throw new OfflineError("The server left the events out.");
+      } catch (failure) {
+        if (!(failure instanceof OfflineError)) {
+          for (const event of events) await this._settle({ id: event.id, status: "refused", reason: failure.message });
+        } else {
+          this.offline = true;
+          this.changed();
+          this._wake(WAITS_MS[Math.min(this._attempt++, WAITS_MS.length - 1)]);
+          return;
+        }
+      }
+      this.changed();
+      events = this.pending.slice(0, BATCH);
+    }
+  }
+
+  async _settle({ id, status, reason }) {
+    const kept = this._kept.get(id);
+    if (!kept) return;
+    if (status === "refused") {
+      kept.refused = reason || "The server refused it.";
+      await this._write(kept);
+    } else {
+      this._kept.delete(id);
+      // one that stays is sent again by the next page, and the server knows it by its id
+      if (this._database && kept.seq) await done(this._store("events").delete(kept.seq)).catch(() => {});
+    }
+  }
+
+  /** Try those again that were refused. */
+  async retry() {
+    for (const kept of this.refused) {
+      kept.refused = "";
+      await this._write(kept);
+    }
+    this.changed();
+    return this.flush();
+  }
+
+  /** Give up those that were refused. */
+  async discard() {
+    for (const kept of this.refused) await this._settle({ id: kept.event.id, status: "stored" });
+    this.changed();
+  }
+
+  /** What the reader did, for taking it back: also after the page was closed. @param {object} step */
+  async noteStep(step) {
+    if (!this._database) return;
+    const steps = this._store("steps");
+    const seq = await done(steps.put({ reader: this._reader, step }));
+    steps.delete(IDBKeyRange.upperBound(seq - STEPS_KEPT));
+  }
+
+  /** @returns {Promise<object[]>} */
+  async steps() {
+    if (!this._database) return [];
+    const all = await done(this._store("steps", "readonly").getAll());
+    return all.filter((kept) => kept.reader === this._reader).map((kept) => kept.step);
+  }
+
+  /** Forget the last step. */
+  async dropStep() {
+    if (!this._database) return;
+    const steps = this._store("steps");
+    const cursors = steps.openCursor(null, "prev");
+    cursors.onsuccess = () => {
+      const cursor = cursors.result;
+      if (!cursor) return;
+      if (cursor.value.reader === this._reader) cursor.delete();
+      else cursor.continue();
+    };
+  }
+
+  _store(name, mode = "readwrite") {
+    return this._database.transaction(name, mode, { durability: "strict" }).objectStore(name);
+  }
+
+  _wake(after) {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => this.flush(), after);
+  }
+}

@@ -1,0 +1,184 @@
+// Everything on the page that is words: badge, progress, buttons, what was said.
+
+const byId = (id) => document.getElementById(id);
+const MARKS = { true: "✓", false: "✕", unsure: "?" };
+const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
+
+/** @param {string} verdict */
+export const said = (verdict) => SAID[verdict] || "not decided";
+
+function made(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+/** Say something, also to those who do not see the page. @param {string} text @param {boolean} [isBad] */
+export function tell(text, isBad = false) {
+  byId("told").textContent = text;
+  byId("told").classList.toggle("bad", isBad);
+}
+
+/** @param {import("./outbox.js").Outbox} outbox */
+export function showBadge(outbox) {
+  const badge = byId("badge");
+  const [pending, refused] = [outbox.pending.length, outbox.refused.length];
+  let [text, state] = ["Saved", "saved"];
+  if (refused) [text, state] = [`${refused} refused`, "failed"];
+  else if (outbox.offline) [text, state] = [pending ? `Offline, ${pending} kept here` : "Offline", "pending"];
+  else if (pending) [text, state] = [`${pending} being saved`, "pending"];
+  if (!outbox.isDurable && pending) text += " (this browser keeps nothing: leave the page open)";
+  if (badge.dataset.state === state && badge.textContent === text) return;
+  badge.dataset.state = state;
+  badge.replaceChildren();
+  if (refused) {
+    const button = made("button", "", text);
+    button.type = "button";
+    button.addEventListener("click", () => showRefused(outbox));
+    badge.append(button);
+  } else badge.textContent = text;
+}
+
+function showRefused(outbox) {
+  const dialog = byId("refused");
+  dialog.querySelector("ul").replaceChildren(
+    ...outbox.refused.map(({ event, refused }) =>
+      made("li", "", `${event.type}${event.verdict ? ` (${said(event.verdict)})` : ""}: ${refused}`)));
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue === "retry") outbox.retry();
+    if (dialog.returnValue === "discard") outbox.discard();
+  };
+  dialog.showModal();
+}
+
+/** @param {?import("./reading.js").Reading} reading @param {(place: number) => void} go */
+export function showReading(reading, go) {
+  byId("study").textContent = reading ? reading.label : "";
+  byId("place").textContent = !reading ? "" : reading.card
+    ? `candidate ${reading.at + 1} of ${reading.cards.length}` : `${reading.decided} of ${reading.cards.length} decided`;
+  const count = reading ? reading.cards.length : 0;
+  const dots = byId("dots");
+  while (dots.children.length > count) dots.lastChild.remove();
+  while (dots.children.length < count) {
+    const place = dots.children.length;
+    const button = made("button");
+    button.type = "button";
+    button.addEventListener("click", () => {
+      button.blur();
+      go(place);
+    });
+    const item = made("li");
+    item.append(button);
+    dots.append(item);
+  }
+  reading?.cards.forEach((card, place) => {
+    const verdict = reading.verdicts.get(card.candidate);
+    const button = dots.children[place].firstChild;
+    button.className = verdict || "open";
+    button.textContent = MARKS[verdict] || String(place + 1);
+    if (reading.primary === card.candidate) button.textContent += "P";
+    button.setAttribute("aria-label", `Candidate ${place + 1}: ${said(verdict)}${reading.primary === card.candidate ? ", primary" : ""}`);
+    button.toggleAttribute("aria-current", place === reading.at);
+  });
+  const isPrimary = Boolean(reading?.card && reading.primary === reading.card.candidate);
+  byId("verdict").textContent = reading?.card ? said(reading.verdict) + (isPrimary ? ", primary tumour" : "") : "—";
+  press("primary", isPrimary);
+  press("missed", Boolean(reading?.missed));
+  for (const verdict of Object.keys(MARKS)) press(verdict, Boolean(reading?.card) && reading.verdict === verdict);
+  const warnings = reading ? [...reading.warnings, ...unregistered(reading)] : [];
+  byId("warnings").hidden = !warnings.length;
+  byId("warnings").querySelector("ul").replaceChildren(...warnings.map((warning) => made("li", "", warning)));
+}
+
+const unregistered = (reading) =>
+  reading.layout.phases.filter((one) => one.scanned && one.registered === "none")
+    .map((one) => `The ${one.phase} phase is not registered: a lesion may lie beside its place.`);
+
+/** @param {string} what @param {boolean} isOn */
+export function press(what, isOn) {
+  document.querySelector(`#bar [data-do="${what}"]`).setAttribute("aria-pressed", String(isOn));
+}
+
+/** @param {import("./api.js").WindowPreset} preset @param {number} place @param {number} count */
+export function showWindow(preset, place, count) {
+  byId("window").textContent = `${preset.label}, width ${preset.width} HU (${place + 1} of ${count})`;
+}
+
+/** @param {{studies: number, seconds: number[]}} sitting */
+export function showSitting({ studies, seconds }) {
+  const sorted = seconds.slice().sort((a, b) => a - b);
+  const median = sorted.length ? `, ${sorted[Math.floor(sorted.length / 2)].toFixed(1)} s each (median)` : "";
+  byId("sitting").textContent = `${studies} ${studies === 1 ? "study" : "studies"}, ${seconds.length} decisions${median}`;
+}
+
+/** A message in place of pictures. @param {?{title: string, lines: string[], actions?: [string, string][], links?: [string, string][]}} note */
+export function showNote(note) {
+  const box = byId("note");
+  box.hidden = !note;
+  byId("card").hidden = Boolean(note);
+  if (!note) return;
+  box.replaceChildren(made("h2", "", note.title), ...note.lines.map((line) => made("p", "", line)));
+  const row = made("p", "actions");
+  for (const [what, text] of note.actions || []) {
+    const button = made("button", "", text);
+    button.type = "button";
+    button.dataset.do = what;
+    row.append(button);
+  }
+  for (const [address, text] of note.links || []) {
+    const link = made("a", "", text);
+    link.href = address;
+    row.append(link);
+  }
+  if (row.children.length) box.append(row);
+}
+
+/** What is said at the end of a study. @param {import("./reading.js").Reading} reading */
+export function endOf(reading) {
+  const counts = { true: 0, false: 0, unsure: 0 };
+  for (const verdict of reading.verdicts.values()) counts[verdict] += 1;
+  const lines = [];
+  if (reading.cards.length) {
+    lines.push(`${counts.true} true, ${counts.false} false, ${counts.unsure} unsure` +
+      `${reading.primary ? "; the primary tumour is named" : ""}.`);
+  } else if (!reading.toBox) lines.push("The detector proposed nothing here.");
+  if (reading.boxes.size) lines.push(`${reading.boxes.size} ${reading.boxes.size === 1 ? "box" : "boxes"} drawn by hand.`);
+  if (reading.toBox && !reading.boxes.size) lines.push("A reader said that a lesion was missed here. Draw a box round it (B).");
+  else if (reading.missed && !reading.boxes.size) lines.push("A lesion was missed: the study will be boxed by hand. Press B to draw it now.");
+  else if (!counts.true && !reading.boxes.size) lines.push("No lesion was found. If there is one, press M, or B to draw it.");
+  if (reading.finished) {
+    const lines_ = reading.final ? [...lines, "Your reading is final."] : lines;
+    return { title: "Finished", lines: lines_, actions: [["next", "Next study (Space)"], ...(reading.final ? [] : [["reopen", "Reopen"]])] };
+  }
+  return {
+    title: reading.toBox ? "To be boxed by hand" : "All candidates are decided",
+    lines,
+    actions: [["next", "Finish, next study (Space)"], ["missed", "A lesion was missed (M)"], ["box", "Draw a box (B)"]],
+  };
+}
+
+/** @param {any} queue @param {(study: string) => void} open */
+export function showStudies(queue, open) {
+  const dialog = byId("studies");
+  const counts = Object.entries(queue.counts || {}).filter(([, count]) => count).map(([name, count]) => `${count} ${name}`);
+  byId("studies-told").textContent = counts.length ? counts.join(", ") : "There are no proposed studies yet.";
+  dialog.querySelector("tbody").replaceChildren(...queue.studies.map((study) => {
+    const row = made("tr");
+    const name = made("td");
+    if (study.state === "leased") name.textContent = study.patient_label;
+    else {
+      const button = made("button", "link", study.patient_label);
+      button.type = "button";
+      button.addEventListener("click", () => {
+        dialog.close();
+        open(study.study);
+      });
+      name.append(button);
+    }
+    row.append(name, made("td", "", study.state), made("td", "", `${study.decided} of ${study.candidates}`));
+    return row;
+  }));
+  dialog.showModal();
+}
