@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 NOTES = (
-    "Trained and judged on simulated angiographies (phantoms). They show that the method "
+    "Trained and judged on simulated patients (phantoms). They show that the method "
     "works and say nothing about patients. "
     "Made by: hepatic models make-demo {task} --runs {runs} --first-seed {first_seed} --epochs {epochs} --seed {seed}"
 )
@@ -23,14 +23,14 @@ def make_demo(
     out: Annotated[Path, typer.Option(help="Folder of models; the version is added to it.")] = Path(
         "apps/hepatic/models"
     ),
-    runs: Annotated[int, typer.Option(min=8, help="Simulated angiographies, one patient each.")] = 320,
+    runs: Annotated[int, typer.Option(min=8, help="Simulated patients, one angiography or CT study each.")] = 320,
     first_seed: Annotated[
         int, typer.Option(help="Seed of the first; no sample data of yours may use the same.")
     ] = 300_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training frames.")] = 9,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 9,
     seed: Annotated[int, typer.Option(help="Seed of the training run.")] = 0,
 ) -> None:
-    """Simulate angiographies, train a model on them from scratch, and keep its weights and card.
+    """Simulate patients, train a model on them from scratch, and keep its weights and card.
 
     Takes about ten minutes on one CPU core.
 
@@ -39,22 +39,18 @@ def make_demo(
     hepatic models make-demo dsa_ltdnet --out apps/hepatic/models
     """
     import train_tasks
-    from hepatic.engine.cases import Case
     from hepatic.engine.fit import FitSettings, fit
     from hepatic.engine.train_network import Progress as Epoch
     from hepatic.engine.weights import Registry
     from hepatic.tasks.discover import discover_recipes
-    from sample_data.write import write_dsa
+    from server.commands.demo_cases import demo_cases
 
     recipe = discover_recipes(train_tasks)[task]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with tempfile.TemporaryDirectory(prefix="hepatic-demo-") as folder, Progress(*columns) as bar:
         work = Path(folder)
         simulating = bar.add_task("simulating", total=runs)
-        written = write_dsa(work, runs, seed=first_seed, size="small", progress=lambda: bar.advance(simulating))
-        cases = [
-            Case(image_id=w.series_uid, patient_id=w.patient_id, source=w.image, label=w.segmentation) for w in written
-        ]
+        cases = demo_cases(recipe.task, work, runs, first_seed=first_seed, progress=lambda: bar.advance(simulating))
         training = bar.add_task("training", total=None)
 
         def advance(epoch: Epoch) -> None:

@@ -8,9 +8,11 @@ import pytest
 import requests
 import SimpleITK
 
+import infer_tasks
 from hepatic.adapters import stock
 from hepatic.errors import HepaticError
 from hepatic.io.labelmap import read_labelmap
+from hepatic.tasks.discover import discover_tasks
 from sample_data.write import write_dsa
 from tests.slicer import slicer_client_class
 
@@ -47,7 +49,7 @@ def test_it_offers_our_models_trainers_and_strategies(slicer):
     info = slicer.info()
     assert info["name"] == "hepatic"
     assert info["models"]["dsa_unet"]["labels"] == ["tumour"]
-    assert set(info["trainers"]) == set(info["models"]) == {"dsa_unet", "dsa_ltdnet"}
+    assert set(info["trainers"]) == set(info["models"]) == set(discover_tasks(infer_tasks))
     assert set(info["strategies"]) == {"first", "random", "uncertainty"}
     assert info["datastore"]["total"] == 2
 
