@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatic.boxes import Boxes, from_voxels
-from hepatic.engine.label_boxes import parts
+from hepatic.engine.label_boxes import is_anatomy, parts
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.importers.case import TUMOUR, VALUES
@@ -65,15 +65,16 @@ def each_boxed(masks: Sequence[Path]) -> Callable[[Grid], Boxes]:
     return read
 
 
-def boxes_of(labelmap: Labelmap, name: str = TUMOUR) -> Boxes:
-    """Return a box around each lesion: the connected parts of a structure, touching at a corner or more.
+def boxes_of(labelmap: Labelmap) -> Boxes:
+    """Return a box around each lesion: the connected parts of structures that are no anatomy, corners included.
+
+    Detectors are trained on the same ones (``hepatic.engine.label_boxes``).
 
     Returns:
-        (N, 6), LPS millimetres; none where the structure is not named.
+        (N, 6), LPS millimetres.
     """
-    if name not in labelmap.names:
-        return np.zeros((0, 6))
-    corners = parts(labelmap.array == labelmap.names[name])
+    values = sorted(value for name, value in labelmap.names.items() if not is_anatomy(name))
+    corners = [corner for value in values for corner in parts(labelmap.array == value)]
     return from_voxels(np.array(corners, np.float64).reshape(-1, 6), labelmap.grid)
 
 

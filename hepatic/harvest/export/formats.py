@@ -13,6 +13,7 @@ from pathlib import Path
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.box_labels import box_labels
 from hepatic.harvest.export.coco import write_coco
+from hepatic.harvest.export.nnunet import nnunet_case, nnunet_description
 from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.export.structured_report import structured_reports
 from hepatic.harvest.export.table import write_table
@@ -25,6 +26,9 @@ FilesOf = Callable[[str], Sequence[Path]]
 """Gives the files of an image by its id (``Store.files``); NotFoundError where they have gone."""
 
 _FormatOfStudy = Callable[[ReviewedStudy, FilesOf], Iterator[tuple[str, bytes]]]
+"""Gives the files of a study, name and content."""
+_Closing = Callable[[Sequence[ReviewedStudy]], Iterator[tuple[str, bytes]]]
+"""Gives what comes after all studies: files about those that were written."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ FORMATS: Mapping[str, Format] = {
     "markups": Format(".zip", "application/zip", "3D Slicer markups, a file per study"),
     "nifti": Format(".zip", "application/zip", "NIfTI labelmaps of accepted boxes, a file per study"),
     "sr": Format(".zip", "application/zip", "DICOM structured reports (TID 1500), one or more per study"),
+    "nnunet": Format(
+        ".zip", "application/zip", "a data set for nnU-Net: reference series and boxes of complete studies"
+    ),
 }
 
 
@@ -78,13 +85,14 @@ def write_export(kind: str, studies: Iterable[ReviewedStudy], target: Path, *, f
         if kind == "coco":
             write_atomically(target, write_coco(studies))
             return {}
-        return _write_zip(target, studies, _PER_STUDY[kind], files_of)
+        return _write_zip(target, studies, files_of, *_PER_STUDY[kind])
 
 
 def _write_zip(
-    target: Path, studies: Iterable[ReviewedStudy], write: _FormatOfStudy, files_of: FilesOf
+    target: Path, studies: Iterable[ReviewedStudy], files_of: FilesOf, write: _FormatOfStudy, close: _Closing
 ) -> dict[str, str]:
     left_out: dict[str, str] = {}
+    written: list[ReviewedStudy] = []
     temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
     try:
         with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
@@ -95,7 +103,10 @@ def _write_zip(
                     left_out[study.study_uid] = str(reason)
                     continue
                 for name, data in made:
-                    archive.writestr(f"{safe_id(study.study_uid)}{name}", data)
+                    archive.writestr(name, data)
+                written.append(study)
+            for name, data in close(written):
+                archive.writestr(name, data)
             if left_out:
                 archive.writestr("left_out.json", json.dumps(left_out, indent=1))
         temporary.replace(target)
@@ -105,7 +116,7 @@ def _write_zip(
 
 
 def _markups(study: ReviewedStudy, _: FilesOf) -> Iterator[tuple[str, bytes]]:
-    yield ".mrk.json", encode_rois([_roi(number, one) for number, one in enumerate(study.accepted(), 1)])
+    yield f"{_key(study)}.mrk.json", encode_rois([_roi(number, one) for number, one in enumerate(study.accepted(), 1)])
 
 
 def _roi(number: int, candidate: ReviewedCandidate) -> ROI:
@@ -123,16 +134,33 @@ def _roi(number: int, candidate: ReviewedCandidate) -> ROI:
 
 def _nifti(study: ReviewedStudy, _: FilesOf) -> Iterator[tuple[str, bytes]]:
     labels = box_labels(study)
-    yield ".nii.gz", encode_labelmap("boxes.nii.gz", labels)
+    yield f"{_key(study)}.nii.gz", encode_labelmap("boxes.nii.gz", labels)
     listed = {str(value): uid for uid, value in labels.names.items()}
-    yield ".json", json.dumps({"reference_image": study.reference_image, "candidates": listed}, indent=1).encode()
+    yield (
+        f"{_key(study)}.json",
+        json.dumps({"reference_image": study.reference_image, "candidates": listed}, indent=1).encode(),
+    )
 
 
 def _sr(study: ReviewedStudy, files_of: FilesOf) -> Iterator[tuple[str, bytes]]:
     for report in structured_reports(study, files_of(study.reference_image)):
         data = io.BytesIO()
         report.dataset.save_as(data, enforce_file_format=True)
-        yield (f"-{report.name}.dcm" if report.name else ".dcm"), data.getvalue()
+        yield f"{_key(study)}{'-' if report.name else ''}{report.name}.dcm", data.getvalue()
 
 
-_PER_STUDY: Mapping[str, _FormatOfStudy] = {"markups": _markups, "nifti": _nifti, "sr": _sr}
+def _key(study: ReviewedStudy) -> str:
+    """Return what a study's files are called."""
+    return safe_id(study.study_uid)
+
+
+def _nothing(_: Sequence[ReviewedStudy]) -> Iterator[tuple[str, bytes]]:
+    yield from ()
+
+
+_PER_STUDY: Mapping[str, tuple[_FormatOfStudy, _Closing]] = {
+    "markups": (_markups, _nothing),
+    "nifti": (_nifti, _nothing),
+    "sr": (_sr, _nothing),
+    "nnunet": (nnunet_case, nnunet_description),
+}

@@ -11,10 +11,16 @@ import pytest
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.export.formats import FORMATS, write_export
+from hepatic.importers.keep import keep
+from hepatic.importers.kinds import IMPORTERS
 from hepatic.io.grid import grid_of
+from hepatic.io.header import header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
+from hepatic.io.read import read
+from hepatic.io.refusal import NotAnImageError
 from hepatic.store.disk import DiskFullError
+from hepatic.store.folder import Store
 from tests.importers.dicom_files import write_ct
 
 
@@ -88,6 +94,25 @@ def test_a_study_that_cannot_be_written_is_named_and_the_others_are_there(export
         assert json.loads(archive.read("left_out.json")) == left_out
 
 
+def test_a_data_set_for_nnunet_is_read_back_with_its_patients(export, study, tmp_path):
+    unfinished = replace(study, study_uid="1.3", complete=False)
+    path, left_out = export("nnunet", study, unfinished)
+    assert "complete" in left_out["1.3"]
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "Dataset500")
+    (tmp_path / "Dataset500" / "left_out.json").unlink()
+    store = Store(tmp_path / "studies", header=header, not_images=(NotAnImageError,))
+    importer = IMPORTERS["nnunet"]
+    (case,) = importer.cases(tmp_path / "Dataset500")
+    outcome = keep(store, importer.data_set, case)
+    assert (outcome.image, outcome.label, outcome.boxes) == ("added", "added", 1)  # the smaller box lies in the larger
+    image = store.images.get(store.images.ids()[0])
+    assert image.patient_id == "P7"
+    assert grid_of(store.source(image.id)).matches(study.grid, tolerance_mm=0.01)
+    assert read(store.source(image.id)).array[0, 0, 0] == 1000 - 1024
+    store.close()
+
+
 def test_a_study_uid_is_never_a_path(export, study):
     path, _ = export("markups", replace(study, study_uid="../../etc/passwd"))
     with zipfile.ZipFile(path) as archive:
@@ -95,7 +120,7 @@ def test_a_study_uid_is_never_a_path(export, study):
 
 
 def test_an_unknown_format_is_refused(study, tmp_path):
-    with pytest.raises(BadInputError, match="csv, coco, markups, nifti, sr"):
+    with pytest.raises(BadInputError, match="csv, coco, markups, nifti, sr, nnunet"):
         write_export("xlsx", [study], tmp_path / "x", files_of=lambda _: [])
 
 
