@@ -17,6 +17,7 @@ from server.commands import (
     infer,
     jobs,
     models,
+    qa,
     sample_data,
     serve,
     start_server,
@@ -45,6 +46,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(qa.app, name="qa")
 
 WRONG_INPUT = 2
 

@@ -128,6 +128,8 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "POST /qa/api/v1/propose",
         "POST /qa/api/v1/train",
         "GET /qa/api/v1/snapshots",
+        "POST /qa/api/v1/snapshots",
+        "GET /qa/api/v1/export",
         "GET /qa/api/v1/adjudication",
         "POST /qa/api/v1/adjudication",
         "POST /qa/api/v1/batch-reject",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,7 +15,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from hepatic.errors import BadInputError, HepaticError, NotFoundError
+from hepatic.errors import HepaticError, NotFoundError
+from server.commands.client import GONE, HERE, Server, asked, check, connected
 
 app = typer.Typer(
     help="Look at the jobs of a running server: trainings, batch inferences, rounds of scoring; stop them."
@@ -26,25 +25,18 @@ app = typer.Typer(
 FAILED = 1
 """Exit code of ``watch`` where the job did not succeed."""
 
-TOKEN = "HEPATIC_TOKEN"  # noqa: S105 - the name of the variable
 _COLOURS = {"running": "cyan", "succeeded": "green", "failed": "red", "cancelled": "dim", "queued": "yellow"}
 _QUIET_S = 60.0
 """A stream says something every 15 s."""
 _AGAIN_S = 1.0
 """Before a stream that ended is asked for again."""
 
-Server = Annotated[
-    str, typer.Option("--server", envvar="HEPATIC_SERVER", help="The server's address.", show_default=True)
-]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or the beginning of it.")]
-
-_GONE = "The server has stopped. What was running goes on when it is started again."
-_HERE = "http://127.0.0.1:8000"
 
 
 @app.command("list")
 def list_(
-    server: Server = _HERE,
+    server: Server = HERE,
     kind: Annotated[str, typer.Option(help="Only of this kind: train, batch_infer, scoring.")] = "",
     state: Annotated[
         list[str] | None, typer.Option(help="Only in this state: queued, running, succeeded, failed, cancelled.")
@@ -63,8 +55,8 @@ def list_(
     HEPATIC_TOKEN=... hepatic jobs list --server https://labels.example.org
     """
     query: dict[str, Any] = {"kind": kind, "limit": limit, "state": state or []}
-    with _connected(server) as client:
-        told = _asked(client, "GET", "jobs", params=query)
+    with connected(server) as client:
+        told = asked(client, "GET", "jobs", params=query)
     if as_json:
         print(json.dumps(told["jobs"], indent=1))
         return
@@ -81,7 +73,7 @@ def list_(
 @app.command("show")
 def show(
     id: Id,
-    server: Server = _HERE,
+    server: Server = HERE,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Show one job, with the end of its output.
@@ -90,8 +82,8 @@ def show(
 
     hepatic jobs show 3f2a91c0
     """
-    with _connected(server) as client:
-        job = _asked(client, "GET", f"jobs/{_plain(id)}")
+    with connected(server) as client:
+        job = asked(client, "GET", f"jobs/{_plain(id)}")
     if as_json:
         print(json.dumps(job, indent=1))
         return
@@ -120,15 +112,15 @@ def show(
 
 
 @app.command("cancel")
-def cancel(id: Id, server: Server = _HERE) -> None:
+def cancel(id: Id, server: Server = HERE) -> None:
     """Stop a job that waits or runs.
 
     [bold]Example[/]
 
     hepatic jobs cancel 3f2a91c0
     """
-    with _connected(server) as client:
-        job = _asked(client, "DELETE", f"jobs/{_plain(id)}")
+    with connected(server) as client:
+        job = asked(client, "DELETE", f"jobs/{_plain(id)}")
     if job["cancelling"]:
         Console().print(f"{_name(job)} is being stopped.")
     elif job["state"] == "cancelled":
@@ -138,7 +130,7 @@ def cancel(id: Id, server: Server = _HERE) -> None:
 
 
 @app.command("watch")
-def watch(id: Id, server: Server = _HERE) -> None:
+def watch(id: Id, server: Server = HERE) -> None:
     """Follow a job until it ends; exit code 1 if it does not succeed. Ctrl-C stops watching, not the job.
 
     [bold]Example[/]
@@ -148,7 +140,7 @@ def watch(id: Id, server: Server = _HERE) -> None:
     console = Console()
     job: dict[str, Any] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
-    with _connected(server) as client, Progress(*columns, console=console) as bar:
+    with connected(server) as client, Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=1.0, left="")
         for name, data in _followed(client, f"jobs/{_plain(id)}/events"):
             if name == "log":
@@ -159,7 +151,7 @@ def watch(id: Id, server: Server = _HERE) -> None:
                 left = "" if job["seconds_left"] is None else f"{job['seconds_left']:.0f} s left"
                 bar.update(task, description=f"{_name(job)} {_state(job)}", completed=job["progress"], left=left)
     if not job.get("ended"):
-        raise HepaticError(_GONE)
+        raise HepaticError(GONE)
     if job["error"]:
         console.print(f"[red]{escape(job['error'])}[/]", highlight=False)
     if job["state"] != "succeeded":
@@ -184,7 +176,7 @@ def _events(client: httpx.Client, path: str, last: str) -> Iterator[tuple[str, A
     with client.stream("GET", path, timeout=httpx.Timeout(10.0, read=_QUIET_S), headers=headers) as answer:
         if answer.is_error:
             answer.read()
-        _check(answer)
+        check(answer)
         name, id = "message", ""
         data: list[str] = []
         for line in answer.iter_lines():
@@ -199,49 +191,6 @@ def _events(client: httpx.Client, path: str, last: str) -> Iterator[tuple[str, A
                 id = value.removeprefix(" ")
             elif field == "data":
                 data.append(value.removeprefix(" "))
-
-
-@contextmanager
-def _connected(server: str) -> Iterator[httpx.Client]:
-    """Lend a client of a server; what goes wrong on the way is said in one sentence."""
-    token = os.environ.get(TOKEN, "")
-    headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-    try:
-        with httpx.Client(base_url=server.rstrip("/") + "/", headers=headers, timeout=30.0) as client:
-            yield client
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-        raise BadInputError(
-            "--server", expected=f"an address such as {_HERE}", came=server[:80], fix="Correct it."
-        ) from None
-    except httpx.TimeoutException:
-        raise HepaticError(f"The server at {server} does not answer in time.") from None
-    except httpx.RemoteProtocolError:
-        raise HepaticError(_GONE) from None
-    except httpx.TransportError:
-        raise HepaticError(
-            f"No server answers at {server}. Start one with `hepatic serve`, or name another with --server."
-        ) from None
-
-
-def _asked(client: httpx.Client, method: str, path: str, **options: Any) -> Any:
-    answer = client.request(method, path, **options)
-    _check(answer)
-    try:
-        return answer.json()
-    except ValueError:
-        raise HepaticError(f"What answers at {client.base_url} is no hepatic server.") from None
-
-
-def _check(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    try:
-        detail = str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        detail = f"the server answered with {answer.status_code}"
-    if answer.status_code in (401, 403):
-        raise HepaticError(f"The server refuses: {detail} Put a token that may do this into {TOKEN}.")
-    raise HepaticError(detail)
 
 
 def _plain(id: str) -> str:

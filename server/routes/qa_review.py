@@ -75,6 +75,12 @@ def snapshots(services: ServicesDep) -> dict[str, Any]:
     return {"snapshots": [snapshot_json(one) for one in services.harvest.store.snapshots.all()]}
 
 
+@router.post("/snapshots", summary="Write down what is finished")
+def take_snapshot(services: ServicesDep, reader: ReaderDep) -> dict[str, Any]:
+    """What a training learns from. It is final from then on; if nothing has changed, the last one is told again."""
+    return snapshot_json(services.harvest.store.snapshot(asked_by=reader))
+
+
 @router.get("/adjudication", summary="What readers disagree about", response_model=None)
 def adjudication(services: ServicesDep) -> Response:
     """Candidates in conflict, and those that readers are unsure of, with what each of them said."""

@@ -107,3 +107,46 @@ def test_slicer_s_training_learns_from_the_reviews_too(loop):
     url = f"{loop['address']}/train/ct_centernet3d?run_sync=true&enqueue=true"
     answer = requests.post(url, json={"snapshot": "/etc/passwd"}, headers=headers, timeout=60)
     assert answer.json()["studies"] == 2
+
+
+@pytest.mark.parametrize(
+    ("format", "begins"),
+    [("csv", b"\xef\xbb\xbfstudy_uid,"), ("coco", b"{"), ("markups", b"PK"), ("nifti", b"PK"), ("sr", b"PK")],
+)
+def test_what_was_reviewed_leaves_in_every_format(loop, format, begins):
+    answer = loop["Viktor"].ask("GET", f"/export?format={format}&study=1.2.3.12")
+    assert answer.status_code == 200
+    assert answer.content.startswith(begins)
+    assert f"hepatic-{format}" in answer.headers["content-disposition"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert not list(loop["app"].state.services.scratch.results_dir.glob("*.csv"))
+
+
+def test_exports_are_for_reviewers_and_of_studies_and_formats_there_are(loop):
+    assert loop["Rita"].ask("GET", "/export?format=csv").status_code == 403
+    assert loop["Viktor"].ask("GET", "/export?format=xls").status_code == 422
+    assert loop["Viktor"].ask("GET", "/export?format=csv&study=9.9").status_code == 404
+
+
+def test_the_command_line_asks_the_same(loop, tmp_path, monkeypatch, capsys):
+    from typer.testing import CliRunner
+
+    from server.cli import app
+
+    monkeypatch.setenv("HEPATIC_TOKEN", loop["Viktor"]._session.headers["Authorization"].removeprefix("Bearer "))
+    monkeypatch.setenv("HEPATIC_SERVER", loop["address"])
+
+    def run(*words):
+        result = CliRunner().invoke(app, ["qa", *words])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    read(loop["Anna"], "1.2.3.12") if loop["Anna"].lease("1.2.3.12").ok else None
+    assert "studies are looked at" in run("propose", "1.2.3.12")
+    assert "hard negatives" in run("status")
+    assert '"effort"' in run("status", "--json")
+    assert "hard negatives" in run("snapshot")
+    run("export", str(tmp_path / "v.csv"))
+    assert (tmp_path / "v.csv").read_text("utf-8-sig").startswith("study_uid,")
+    assert list(tmp_path.iterdir()) == [tmp_path / "v.csv"]
+    assert "hepatic jobs watch" in run("train")

@@ -1,0 +1,102 @@
+"""Reviews in the form in which they are exported."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+import numpy as np
+
+from hepatic.geometry import Grid
+from hepatic.harvest.book import Review
+from hepatic.harvest.events import Event
+from hepatic.harvest.export.reviewed import Decision, Origin, ReviewedCandidate, ReviewedStudy
+from hepatic.harvest.lesson import Learnt, lesson
+from hepatic.harvest.propose import key_slice
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.study import Candidate
+from hepatic.harvest.verdicts import Settled, State, drawn_boxes, judged, settled
+
+
+def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:
+    """Return a study with every candidate of its last proposal, and lesions that only earlier models or readers saw."""
+    study = review.study
+    grid = Grid(study.size, np.asarray(study.affine, np.float64))
+    primaries = {one.primary.candidate for one in review.readings if one.primary and one.finished}
+    held = settled(review, rules)
+    found = [_candidate(review, c, held[c.uid], c.uid in primaries, grid) for c in study.candidates]
+    shown = {one.uid for one in found} | {held[uid].inherited for uid in held}
+    lessons = lesson(review, rules)
+    still = {one.candidate for one in (*lessons.boxes, *lessons.negatives)} - shown
+    found += [_candidate(review, c, own, c.uid in primaries, grid) for c, own in judged(review) if c.uid in still]
+    learnt = {one.candidate: one for one in lessons.boxes}
+    found += [_drawn(event, learnt.get(event.id), grid) for event in drawn_boxes(review)]
+    return ReviewedStudy(
+        study_uid=study.study_uid,
+        patient_id=study.patient_id,
+        reference=study.reference,
+        image_ids=study.image_ids,
+        grid=grid,
+        candidates=tuple(found),
+        complete=lessons.complete,
+    )
+
+
+def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool, grid: Grid) -> ReviewedCandidate:
+    corrected = {uid: box for one in review.readings if one.finished for uid, box in one.corrected.items()}
+    box = corrected.get(candidate.uid, candidate.box)
+    events = [
+        event
+        for one in review.readings
+        if one.kind != "repeat" and (one.finished or one.kind == "batch")
+        if (event := one.verdicts.get(candidate.uid)) is not None
+    ]
+    last = max((e for e in review.adjudicated if e.candidate == candidate.uid), key=lambda e: e.seq, default=None)
+    origin: Origin = "inherited" if own.inherited else "model"
+    return ReviewedCandidate(
+        uid=candidate.uid,
+        box=box,
+        key_slice=candidate.key_slice if box == candidate.box else key_slice(box, grid),
+        origin=origin,
+        state=own.state.value,
+        verdict=None if own.verdict is None else own.verdict.value,
+        primary=primary,
+        decisions=tuple(_decision(event) for event in sorted(events, key=lambda event: event.seq)),
+        score=candidate.score,
+        lineage=candidate.lineage,
+        model=candidate.model,
+        model_hash=candidate.model_hash,
+        adjudicated_by=last.reader if last else "",
+        adjudicated_at=_text(last.at) if last else "",
+    )
+
+
+def _drawn(event: Event, learnt: Learnt | None, grid: Grid) -> ReviewedCandidate:
+    assert event.box is not None  # noqa: S101 - of this type
+    return ReviewedCandidate(
+        uid=f"2.25.{uuid.UUID(event.id).int}",
+        box=event.box,
+        key_slice=key_slice(event.box, grid),
+        origin="manual",
+        state=State.TRUE.value,
+        verdict="true",
+        primary=learnt is not None and learnt.primary,
+        drawn_by=event.reader,
+    )
+
+
+def _decision(event: Event) -> Decision:
+    assert event.verdict is not None  # noqa: S101 - a decision has one
+    return Decision(
+        reader=event.reader,
+        verdict=event.verdict.value,
+        round=event.round,
+        shown_at=_text(event.shown_at),
+        decided_at=_text(event.decided_at),
+        hidden_ms=round(event.hidden_ms),
+        device=event.device,
+    )
+
+
+def _text(moment: float | None) -> str:
+    return "" if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

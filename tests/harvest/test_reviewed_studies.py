@@ -1,0 +1,53 @@
+"""Reviews as they are exported: what holds, who said what, and boxes that only readers or earlier models saw."""
+
+import pytest
+
+from hepatic.harvest.reviewed_studies import reviewed_study
+from hepatic.harvest.store import ReviewStore
+from tests.harvest.proposed import candidate, decide, event, proposed, read_all
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = ReviewStore(tmp_path)
+    made.proposals.add(proposed())
+    yield made
+    made.close()
+
+
+def exported(store):
+    return reviewed_study(store.review("1.2.3"), store.rules)
+
+
+def test_candidates_leave_with_what_holds_and_who_said_it(store):
+    store.lease("Rita")
+    one = decide("2.25.1", "true", shown_at=1_763_730_000_000, decided_at=1_763_730_002_500, device="key")
+    store.reviews.take([one, event("primary", candidate="2.25.1"), event("finish")], "Rita")
+    first, second, _ = exported(store).candidates
+    assert (first.verdict, first.state, first.primary, first.origin) == ("true", "true", True, "model")
+    [decision] = first.decisions
+    assert (decision.reader, decision.device, decision.decided_at) == ("Rita", "key", "2025-11-21T13:00:02.500+00:00")
+    assert (second.verdict, second.state) == (None, "unreviewed")
+
+
+def test_a_drawn_box_leaves_with_its_author_and_its_slice(store):
+    store.lease("Anna", may_box=True)
+    drawn = event("box", box=[60, 60, 20, 80, 80, 40])
+    store.reviews.take([event("missed"), drawn, event("finish")], "Anna")
+    box = exported(store).candidates[-1]
+    assert (box.origin, box.drawn_by, box.verdict, box.key_slice) == ("manual", "Anna", "true", 15)
+    assert box.uid.startswith("2.25.")
+
+
+def test_what_only_an_earlier_model_found_is_not_lost(store):
+    read_all(store, "Rita", c1="true", c2="true")
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 11, 0.7, "b" * 64)], model_hash="b" * 64))
+    found = {one.uid: (one.verdict, one.origin) for one in exported(store).candidates}
+    assert found == {"2.25.9": ("true", "inherited"), "2.25.2": ("true", "model"), "2.25.3": ("false", "model")}
+
+
+def test_what_was_not_finished_is_not_told(store):
+    store.lease("Rita")
+    store.reviews.take([decide("2.25.1", "true")], "Rita")
+    assert exported(store).candidates[0].decisions == ()
+    assert not exported(store).complete
