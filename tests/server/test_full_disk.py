@@ -18,6 +18,7 @@ from hepatic.store.disk import DiskFullError, StorageError
 from server.app import create_app
 from server.running import running
 from tests.conftest import missing
+from tests.harvest.proposed import decide, proposed
 from tests.server.intake.test_archive import zipped
 from tests.store.studies import write_ct_slice
 
@@ -172,6 +173,25 @@ def test_it_is_taken_once_there_is_space(server, disk, tmp_path, what):
         assert requests.delete(f"{server}/session/{told['session_id']}", timeout=10).ok
     elif told.get("image", "case") != "case":
         assert requests.delete(f"{server}/datastore/image", params={"id": told["image"]}, timeout=10).ok
+
+
+def test_a_decision_is_refused_whole_and_taken_once_there_is_space(server, disk):
+    from hepatic.harvest.store import ReviewStore
+
+    store = ReviewStore(disk / "studies" / ".hepatic" / "harvest")
+    store.proposals.add(proposed())
+    url = f"{server}/qa/api/v1"
+    assert requests.post(f"{url}/lease", json={"study": "1.2.3"}, timeout=10).ok
+    sent = {"events": [decide("2.25.1", "true", device="x" * 40) for _ in range(500)]}
+    with Full(disk):
+        answer = requests.post(f"{url}/events", json=sent, timeout=30)
+        assert answer.status_code == 507
+        assert "free some space" in answer.json()["detail"].lower()
+        with store.database.read() as connection:
+            assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
+    again = requests.post(f"{url}/events", json=sent, timeout=30).json()["results"]
+    assert {one["status"] for one in again} == {"stored"}
+    store.close()
 
 
 def test_an_index_that_cannot_grow_says_so(tmp_path):

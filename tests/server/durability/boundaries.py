@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hepatic.io.header import header
 from hepatic.store.folder import Store
+from tests.harvest.proposed import decide, event, proposed
 from tests.store.studies import write_ct_slice
 
 _NRRD = b"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 50 50 4\nencoding: raw\n\n"
@@ -290,6 +291,71 @@ class ReplacedWeights:
             assert content[:1] in (f"{last % 10}".encode(), f"{(last + 1) % 10}".encode(), b"0")
 
 
+class Decision:
+    """Readers' decisions: two events sent together are both there or neither is, and what was acknowledged stays."""
+
+    def open(self, folder):
+        from hepatic.harvest.rules import Rules
+        from hepatic.harvest.store import ReviewStore
+
+        return ReviewStore(folder / "harvest", rules=Rules(lease_s=0))
+
+    def prepare(self, folder):
+        store = self.open(folder)
+        store.proposals.add(proposed(candidates=[f"2.25.{n}" for n in range(1, 4)]))
+        store.close()
+
+    def run(self, folder, seed, acknowledge):
+        store = self.open(folder)
+        reader = f"Reader {seed}"
+        for number in range(1000):
+            store.lease(reader, "1.2.3")
+            verdict = ("true", "false", "unsure")[number % 3]
+            sent = [decide("2.25.1", verdict), decide("2.25.2", verdict)]
+            taken, _ = store.reviews.take(sent, reader)
+            assert [one.status for one in taken] == ["stored", "stored"]
+            acknowledge({"ids": [one["id"] for one in sent], "reader": reader, "verdict": verdict})
+
+    def check(self, folder, acknowledged):
+        store = self.open(folder)
+        with store.database.read() as connection:
+            stored = {row[0]: row[1:] for row in connection.execute("SELECT id, reader, verdict FROM event")}
+        for told in acknowledged:
+            for id in told["ids"]:
+                assert stored[id] == (told["reader"], told["verdict"]), "an acknowledged decision is lost or another"
+        assert len(stored) % 2 == 0, "one of two events that were sent together"
+        for reading in store.review("1.2.3").readings:
+            assert reading.verdict("2.25.1") == reading.verdict("2.25.2")
+        store.close()
+
+
+class TakenSnapshot(Decision):
+    """A snapshot: its file is whole, and the store knows it."""
+
+    def run(self, folder, seed, acknowledge):
+        store = self.open(folder)
+        for number in range(1000):
+            uid = f"1.2.{seed}.{number}"
+            store.proposals.add(proposed(uid, patient=f"P{seed}-{number}"))
+            store.lease("Rita", uid)
+            store.reviews.take([decide("2.25.1", "true", uid), event("finish", uid)], "Rita")
+            taken = store.snapshot()
+            acknowledge({"sha256": taken.sha256, "study": uid})
+
+    def check(self, folder, acknowledged):
+        from hepatic.harvest.snapshots import check_snapshot
+
+        store = self.open(folder)
+        there = {one.sha256: one for one in store.snapshots.all()}
+        for one in there.values():
+            check_snapshot(one.file)
+        for told in acknowledged:
+            assert told["study"] in {one["study_uid"] for one in check_snapshot(there[told["sha256"]].file)["studies"]}
+        for path in (folder / "harvest" / "snapshots").glob("[!.]*"):
+            check_snapshot(path)
+        store.close()
+
+
 BOUNDARIES = {
     "label": SavedLabel,
     "image": AddedImage,
@@ -300,6 +366,8 @@ BOUNDARIES = {
     "session": OpenedSession,
     "publish": PublishedModel,
     "weights": ReplacedWeights,
+    "decision": Decision,
+    "snapshot": TakenSnapshot,
 }
 
 

@@ -124,6 +124,11 @@ if __name__ == "__main__":
         from hepatic.engine import weights  # noqa: F401 - loaded before the forks
 
         torch.set_num_threads(1)
+    if name in ("decision", "snapshot"):
+        import torch
+
+
+        torch.set_num_threads(1)
     if name == "session":
         from server import sessions  # noqa: F401
     place = Path(where)
