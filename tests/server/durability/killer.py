@@ -127,7 +127,6 @@ if __name__ == "__main__":
     if name in ("decision", "snapshot"):
         import torch
 
-
         torch.set_num_threads(1)
     if name == "session":
         from server import sessions  # noqa: F401
