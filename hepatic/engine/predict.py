@@ -202,9 +202,11 @@ class Predictor:
         liver: NDArray[np.bool_] | None = None,
     ) -> Detections:
         more: Sample = {}
-        if model.task.liver is not None:
+        if liver is not None:
+            more["liver"] = liver
+        elif model.task.liver is not None:
             with _Timer(timings, "liver"):
-                more["liver"] = self.liver(model.task.liver, image, digest) if liver is None else liver
+                more["liver"] = self.liver(model.task.liver, image, digest)
         sample = self._prepare(model.task, {"source": image, "options": options, **more}, timings, digest)
         with _Timer(timings, "network"):
             peaks = run_detector(model, sample["image"], self.device)
@@ -248,7 +250,8 @@ class Predictor:
                 return _slim(task.prepare(sample))
             liver = None
             if isinstance(task, DetectionTask) and task.liver is not None:
-                liver = self.model(task.liver).card.sha256
+                served = self.registry.served(task.liver.name)
+                liver = None if served is None else served.card.sha256
             key = (digest, task.pre_fingerprint, tuple(sorted(sample["options"].items())), liver)
             return self._prepared.get(key, lambda: _slim(task.prepare(sample)))
 
