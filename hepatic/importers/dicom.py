@@ -4,20 +4,47 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.importers.case import Case, DataSet, Known
 from hepatic.importers.folder import files_below, nothing_found
-from hepatic.io.dicom_seg_read import read_dicom_seg, read_seg_header
-from hepatic.io.header import ImageHeader, header
-from hepatic.io.image import Labelmap
+from hepatic.importers.stacks import Slice, stacks
+from hepatic.io.dicom_element import text
+from hepatic.io.dicom_seg_read import SegHeader, read_dicom_seg, read_seg_header
+from hepatic.io.header import dicom_headers
+from hepatic.io.image import Labelmap, Modality, Volume
+from hepatic.io.labelmap import write_atomically
+from hepatic.io.nifti import encode_nifti
+from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
 
 DATA_SET = DataSet("DICOM", "not stated", "not stated")
 SHAPE = "DICOM files, in any folders"
-_SEVERAL = "several segmentations"
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A series, or a run of one: what its first file says, and its slices."""
+
+    uid: str
+    patient_id: str
+    study_uid: str
+    description: str
+    modality: Modality
+    slices: list[Slice] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Seg:
+    """A segmentation object."""
+
+    path: Path
+    header: SegHeader
 
 
 def cases(root: Path) -> Sequence[Case]:
@@ -33,53 +60,101 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
     """Return the series below a folder.
 
     A file that is a broken image becomes a case that is refused with the reason. A segmentation of a series that is not
-    in the folder is for one that is in the studies, or refused.
+    in the folder is for one that is in the studies, or refused. A series that holds several stacks (contrast phases,
+    mostly) becomes an image for each, as NIfTI: readers and viewers take a series for one stack.
 
     Args:
         root: the folder.
         meaning: structures by names of segments, beside those hepatic knows (``read_dicom_seg``).
         known: whether segmentations mark all lesions.
     """
-    volumes: dict[str, list[tuple[Path, ImageHeader]]] = defaultdict(list)
-    segmentations: dict[str, list[Path]] = defaultdict(list)
+    volumes: dict[str, _Series] = {}
+    segmentations: dict[str, list[_Seg]] = defaultdict(list)
     made: list[Case] = []
     for path in files_below(root):
         try:
-            found = header(path)
+            headers = dicom_headers([path])
         except NotAnImageError:
             about = read_seg_header(path)
             if about is not None:
-                segmentations[about.series_uid].append(path)
+                segmentations[about.series_uid].append(_Seg(path, about))
             continue
         except BadInputError as broken:
             made.append(_refused(path, broken))
             continue
-        if not found.series_uid:
+        if isinstance(headers, Path):
             continue
-        if found.kind == "volume":
-            volumes[found.series_uid].append((path, found))
+        dataset, one = headers[0].dataset, Slice.of(headers[0])
+        uid = text(dataset, "SeriesInstanceUID")
+        if not uid:
+            continue
+        series = _Series(
+            uid if headers[0].kind == "volume" else one.instance_uid or path.name,  # a series may have many runs
+            text(dataset, "PatientID") or "",
+            text(dataset, "StudyInstanceUID") or "",
+            text(dataset, "SeriesDescription") or "",
+            headers[0].modality,
+        )
+        if headers[0].kind == "volume":
+            volumes.setdefault(uid, series).slices.append(one)
         else:
-            made.append(_case(found, [path], None, known))
-    for series_uid, files in volumes.items():
-        label = _label(segmentations.pop(series_uid, []), meaning or {})
-        made.append(_case(files[0][1], [path for path, _ in files], label, known))
-    for series_uid, paths in segmentations.items():
-        made.append(_of_another_series(series_uid, paths, _label(paths, meaning or {}), known))
+            series.slices.append(one)
+            made.append(_case(series, None, known))
+    for uid, series in volumes.items():
+        found = stacks(series.slices)
+        segs = segmentations.pop(uid, [])
+        if len(found) == 1:
+            made.append(_case(series, _label([seg.path for seg in segs], meaning or {}), known))
+            continue
+        for number, stack in enumerate(found, 1):
+            mine = [seg.path for seg in segs if any(one.instance_uid in seg.header.instance_uids for one in stack)]
+            made.append(_of_stack(series, stack, number, _label(mine, meaning or {}), known))
+    for uid, segs in segmentations.items():
+        paths = [seg.path for seg in segs]
+        made.append(_of_another_series(uid, paths, _label(paths, meaning or {}), known))
     return sorted(made, key=lambda case: (case.patient_id, case.study_uid, case.name))
 
 
-def _case(found: ImageHeader, files: list[Path], label: Callable[[Grid], Labelmap] | None, known: Known) -> Case:
-    uid = found.series_uid if found.kind == "volume" else found.sop_instance_uids[0]  # a series may have many runs
+def _case(series: _Series, label: Callable[[Grid], Labelmap] | None, known: Known) -> Case:
+    files = [one.path for one in series.slices]
     return Case(
-        name=uid or files[0].name,
-        origin=uid or files[0].name,
-        patient_id=found.patient_id or "",
-        study_uid=found.study_uid or "",
-        description=found.series_description or "",
-        modality=found.modality,
+        name=series.uid,
+        origin=series.uid,
+        patient_id=series.patient_id,
+        study_uid=series.study_uid,
+        description=series.description,
+        modality=series.modality,
         image=lambda _scratch: files,
         label=label,
         known=known,
+    )
+
+
+def _of_stack(
+    series: _Series, stack: Sequence[Slice], number: int, label: Callable[[Grid], Labelmap] | None, known: Known
+) -> Case:
+    files = [one.path for one in stack]
+
+    def write(scratch: Path) -> Sequence[Path]:
+        volume = read(files)
+        if not isinstance(volume, Volume):
+            raise BadInputError(series.uid, expected="slices", came="frames", fix="Export the series again.")
+        values = np.clip(np.rint(volume.array.astype(np.float32)), -(2**15), 2**15 - 1).astype(np.int16)
+        path = scratch / "image.nii.gz"
+        write_atomically(path, encode_nifti(values, volume.grid, compress=True))
+        return [path]
+
+    return Case(
+        name=f"{series.uid}-{number}",
+        origin=f"{series.uid}, stack {number}",
+        patient_id=series.patient_id or series.study_uid,
+        study_uid=series.study_uid,
+        description=f"{series.description} {number}".strip(),
+        modality=series.modality,
+        image=write,
+        label=label,
+        known=known,
+        facts={"series": series.uid, "stack": number},
     )
 
 
@@ -102,7 +177,7 @@ def _label(paths: list[Path], meaning: Mapping[str, str]) -> Callable[[Grid], La
     def read(grid: Grid) -> Labelmap:
         if len(paths) > 1:
             raise BadInputError(
-                _SEVERAL,
+                "several segmentations",
                 expected="one segmentation of a series",
                 came=", ".join(path.name for path in paths[:5]),
                 fix="Keep the one that counts.",

@@ -29,10 +29,12 @@ class SegHeader:
     Attributes:
         series_uid: of the images it was made on; empty where it does not say.
         segments: segment number by name, as the file has it.
+        instance_uids: of the images it was made on; empty where it names the series only.
     """
 
     series_uid: str
     segments: Mapping[str, int]
+    instance_uids: frozenset[str] = frozenset()
 
 
 def read_seg_header(path: Path) -> SegHeader | None:
@@ -49,7 +51,11 @@ def read_seg_header(path: Path) -> SegHeader | None:
             str(segment.get("SegmentLabel") or f"Segment {segment.SegmentNumber}"): int(segment.SegmentNumber)
             for segment in dataset.SegmentSequence
         }
-        return SegHeader(str(series[0].SeriesInstanceUID) if series else "", segments)
+        if not series:
+            return SegHeader("", segments)
+        instances = series[0].get("ReferencedInstanceSequence") or []
+        uids = frozenset(str(one.get("ReferencedSOPInstanceUID") or "") for one in instances)
+        return SegHeader(str(series[0].SeriesInstanceUID), segments, uids)
 
 
 def read_dicom_seg(path: Path, *, like: Grid, meaning: Mapping[str, str] | None = None) -> Labelmap:

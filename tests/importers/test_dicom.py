@@ -1,6 +1,7 @@
 """DICOM folders, with or without segmentations, become studies."""
 
 import numpy as np
+import pydicom
 import pytest
 
 from hepatic.boxes import from_voxels
@@ -90,6 +91,44 @@ def test_a_segmentation_finds_its_series_in_the_studies_and_is_named_where_it_do
     assert {o.label for o in bring("hcc-tace", archive).values()} == {"none"}
     (found,) = bring("hcc-tace", apart).values()
     assert (found.image, found.label, found.boxes) == ("there", "added", 2)
+
+
+@pytest.mark.parametrize("told_by", ["AcquisitionNumber", "TemporalPositionIdentifier", "InstanceNumber"])
+def test_phases_in_one_series_become_images_of_one_study(tmp_path, bring, store, told_by):
+    root = tmp_path / "export"
+    first = write_ct(root / "a")
+    later = write_ct(root / "b")
+    series = pydicom.dcmread(first[0]).SeriesInstanceUID
+    for phase, files in enumerate((first, later)):
+        for k, file in enumerate(files):
+            ds = pydicom.dcmread(file)
+            ds.SeriesInstanceUID = series
+            setattr(ds, told_by, phase + 1 if told_by != "InstanceNumber" else 8 * phase + k + 1)
+            ds.save_as(file)
+    write_seg(root / "seg" / "1-1.dcm", later, masks())
+    outcomes = bring("hcc-tace", root)
+    assert {name: (o.image, o.label, o.boxes) for name, o in outcomes.items()} == {
+        f"{series}-1": ("added", "none", 0), f"{series}-2": ("added", "added", 2),
+    }  # fmt: skip
+    one, two = (store.images.get(f"{series}-{n}") for n in (1, 2))
+    assert (one.study_uid, one.patient_id, one.modality) == ("1.2.9", "HCC_001", "CT") == (
+        two.study_uid, two.patient_id, two.modality,
+    )  # fmt: skip
+    assert grid_of(store.source(one.id)).matches(grid_of(sorted(first)), tolerance_mm=0.01)
+    (case,) = store.labelled_cases("final")
+    labelmap = read_labelmap(case.label)
+    np.testing.assert_array_equal(labelmap.array == labelmap.names["tumour"], mask() == 2)
+    assert {o.image for o in bring("hcc-tace", root).values()} == {"there"}
+
+
+def test_a_series_that_cannot_be_told_apart_is_brought_as_it_is(tmp_path, bring, store):
+    files = write_ct(tmp_path / "a")
+    double = pydicom.dcmread(files[3])
+    double.SOPInstanceUID = double.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    double.save_as(tmp_path / "a" / "again.dcm")
+    (outcome,) = bring("dicom", tmp_path / "a").values()
+    assert outcome.image == "added"
+    assert len(store.images.files(store.images.ids()[0])) == 9
 
 
 def test_a_segmentation_with_left_out_slices_lies_where_it_was_drawn(tmp_path):
