@@ -20,6 +20,9 @@ from server.jobs.job import as_text
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_READER = "reader"
+"""Who reads where nobody logs in and the page names nobody."""
+
 
 class Harvest:
     """The reviews of the studies that are served.

@@ -105,7 +105,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             self._cases(plan),
             registry=self._registry,
             runs=self._runs,
-            settings=plan.settings,
+            settings=dataclasses.replace(plan.settings, snapshot=plan.snapshot),
             progress=self._tell,
             resume=resume,
         )

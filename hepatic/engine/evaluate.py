@@ -17,7 +17,7 @@ from hepatic.engine.model import LoadedModel, run_detector, run_network
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.metrics import dice, hd95_px, iou, lesion_recall
-from hepatic.metrics.detection import Found, froc, p1td
+from hepatic.metrics.detection import Found, bootstrap_interval, froc, froc_interval, p1td, primary_found
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
 
@@ -50,7 +50,8 @@ def evaluate(
         found).
 
         Detection: ``p1td_1``, ``p1td_10`` and ``froc`` (``hepatic.metrics.detection``) of the candidates of all images
-        of a study together. The primary tumour is the one the case names, else the largest box.
+        of a study together. The primary tumour is the one the case names, else the largest box. ``p1td_1_low``,
+        ``p1td_1_high`` and so on are 95 % intervals by the bootstrap over patients, where there are several.
 
         Classification: ``accuracy`` and ``true_class_probability``.
 
@@ -69,7 +70,10 @@ def evaluate(
 
 
 def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
-    """Return P1TD-1, P1TD-10 and the mean sensitivity of the FROC curve over the studies that hold a lesion."""
+    """Return P1TD-1, P1TD-10 and the mean sensitivity of the FROC curve over the studies that hold a lesion.
+
+    With the two ends of their 95 % intervals where the studies are of several patients.
+    """
     with_lesions = [study for study in studies if len(study.lesions)]
     if not studies:
         return {}
@@ -85,6 +89,22 @@ def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
         "p1td_10": round(p1td(with_lesions, k=10), 4),
         "froc": round(froc(with_lesions)[2], 4),
         "cases": float(len(with_lesions)),
+        **_intervals(with_lesions),
+    }
+
+
+def _intervals(studies: list[Found]) -> dict[str, float]:
+    patients = [study.patient_id for study in studies]
+    if len(set(patients)) < 2:
+        return {}
+    found = {
+        f"p1td_{k}": bootstrap_interval([primary_found(study, k=k) for study in studies], patients) for k in (1, 10)
+    }
+    found["froc"] = froc_interval(studies)
+    return {
+        f"{name}_{end}": round(value, 4)
+        for name, interval in found.items()
+        for end, value in zip(("low", "high"), interval, strict=True)
     }
 
 

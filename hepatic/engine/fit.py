@@ -46,6 +46,7 @@ class FitSettings:
         preset: of the task; that of the served version where empty.
         device: as in the settings.
         notes: written on the model card.
+        snapshot: SHA-256 of the snapshot of verdicts among the cases, written on the card; empty where there is none.
     """
 
     seed: int = 0
@@ -56,6 +57,7 @@ class FitSettings:
     preset: str = ""
     device: str = "auto"
     notes: str = ""
+    snapshot: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +204,7 @@ def _fit(
             "validation": _counts(judging),
             "best_epoch": trained.best_epoch,
             "left_out": {**training.left_out, **judging.left_out},
+            **({"snapshot": settings.snapshot} if settings.snapshot else {}),
         },
         software=software(),
         notes=settings.notes or _inherited(parent),

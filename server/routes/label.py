@@ -11,9 +11,11 @@ from fastapi.responses import FileResponse
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
+from server.harvest import DEFAULT_READER
+from server.harvest_slicer import take_saved_boxes
 from server.host import is_shared
 from server.intake.spool import SpoolingRoute
-from server.params import parsed
+from server.params import asker, parsed
 from server.plain import plain
 from server.services import Services, ServicesDep
 
@@ -44,6 +46,8 @@ def save(
             label_id = datastore.save_label(image_id, str(received), tag, given)
     finally:
         services.uploads.discard(received)
+    reader = asker(user, given) or DEFAULT_READER
+    take_saved_boxes(services.harvest.store, host, image_id=image_id, label_id=str(label_id), tag=tag, reader=reader)
     try:
         added = host.app.on_save_label(image_id, label_id)
     except Exception:

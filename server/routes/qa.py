@@ -11,7 +11,7 @@ from hepatic.harvest.events import plain_text
 from hepatic.harvest.reviews import StaleError
 from server.access.roles import Role
 from server.access.user import UserDep
-from server.harvest import lease_json
+from server.harvest import DEFAULT_READER, lease_json
 from server.services import ServicesDep
 
 router = APIRouter(prefix="/qa/api/v1", tags=["QA"])
@@ -39,7 +39,7 @@ def _reader(user: UserDep, request: Request) -> str:
     """Who reads: who logged in; where no login is needed, whom the page says (``X-Hepatic-Reader``)."""
     if user.is_known:
         return user.name
-    return plain_text(request.headers.get("x-hepatic-reader") or "reader", "X-Hepatic-Reader", longest=64)
+    return plain_text(request.headers.get("x-hepatic-reader") or DEFAULT_READER, "X-Hepatic-Reader", longest=64)
 
 
 ReaderDep = Annotated[str, Depends(_reader)]

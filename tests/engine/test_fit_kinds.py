@@ -54,8 +54,9 @@ def cases(tmp_path):
 
 
 def test_a_detector_learns_from_labelmaps_and_boxes_and_is_served(cases, place):
-    result = fit(DETECTION, cases, settings=FitSettings(device="cpu"), **place)
+    result = fit(DETECTION, cases, settings=FitSettings(device="cpu", snapshot="a" * 64), **place)
     assert result.promoted, result.reason
+    assert result.version.card.data["snapshot"] == "a" * 64
     assert result.metrics["p1td_10"] == result.metrics["p1td_1"] == 1
     assert result.metrics["froc"] > 0
     assert (result.run / "curves.png").is_file()

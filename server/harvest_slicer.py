@@ -1,0 +1,42 @@
+"""Labels that 3D Slicer saves, where they are boxes of a study under review."""
+
+from __future__ import annotations
+
+import logging
+
+from hepatic.errors import HepaticError
+from hepatic.harvest.slicer_boxes import studies_with, take_boxes
+from hepatic.harvest.store import ReviewStore
+from hepatic.io.markups import read_rois
+from server.host import Host, is_shared
+
+logger = logging.getLogger(__name__)
+
+FINAL = "final"
+
+
+def take_saved_boxes(store: ReviewStore, host: Host, *, image_id: str, label_id: str, tag: str, reader: str) -> None:
+    """Take boxes of a label that was saved as final into the review of its study; the label is saved in any case.
+
+    Only boxes on the series in whose frame the study's candidates lie are taken; nothing happens for other labels.
+    """
+    if tag != FINAL or not is_shared(host.datastore):
+        return
+    try:
+        studies = studies_with(store, image_id)
+        if not studies:
+            return
+        _, file = host.label(label_id, tag)
+        if file.suffix != ".json":
+            return
+        saved = read_rois(file)
+        for study in studies if saved else ():
+            matched = take_boxes(store, study, saved, reader)
+            logger.info(
+                "boxes saved in Slicer: %d kept, %d removed, %d added",
+                len(matched.kept),
+                len(matched.removed),
+                len(matched.added),
+            )
+    except HepaticError as refused:
+        logger.warning("boxes that were saved could not be taken into the review: %s", refused)

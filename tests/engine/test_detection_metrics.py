@@ -1,0 +1,27 @@
+"""Measures of a detector come with their intervals over patients."""
+
+import numpy as np
+import pytest
+
+from hepatic.engine.evaluate import detection_metrics
+from hepatic.metrics.detection import Found
+
+LESION = np.array([[0.0, 0, 0, 10, 10, 10]])
+
+
+def study(patient, *, found):
+    boxes = LESION if found else LESION + 50
+    return Found(boxes, np.array([0.9]), LESION, patient_id=patient)
+
+
+def test_the_interval_lies_round_the_share_that_was_found():
+    told = detection_metrics("net", [study(f"P{n}", found=n % 4 > 0) for n in range(40)])
+    assert told["p1td_1"] == 0.75
+    assert 0.5 < told["p1td_1_low"] < 0.75 < told["p1td_1_high"] < 0.95
+    assert told["froc_low"] <= told["froc"] <= told["froc_high"]
+
+
+def test_of_one_patient_there_is_no_interval():
+    told = detection_metrics("net", [study("P1", found=True)])
+    assert set(told) == {"p1td_1", "p1td_10", "froc", "cases"}
+    assert told["p1td_1"] == pytest.approx(1.0)

@@ -1,0 +1,70 @@
+"""Boxes saved in 3D Slicer become a reader's verdicts."""
+
+import pytest
+
+from hepatic.harvest.lesson import lesson
+from hepatic.harvest.slicer_boxes import studies_with, take_boxes
+from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.verdicts import study_state
+from hepatic.io.markups import ROI
+from tests.harvest.proposed import box, event, proposed
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = ReviewStore(tmp_path)
+    made.proposals.add(proposed())
+    yield made
+    made.close()
+
+
+def roi(uid, at):
+    return ROI(box(at), about={"candidate": uid})
+
+
+NEW = ROI((60.0, 60.0, 20.0, 80.0, 80.0, 40.0))
+
+
+def learnt(store):
+    one = lesson(store.review("1.2.3"), store.rules)
+    return [learnt.box for learnt in one.boxes], {learnt.candidate for learnt in one.negatives}, one.complete
+
+
+def test_kept_is_true_moved_has_its_new_box_removed_is_false_and_added_was_missed(store):
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), roi("2.25.2", 32), NEW], "Anna")
+    reading = store.reviews.reading("1.2.3", "Anna")
+    assert {uid: str(one.verdict) for uid, one in reading.verdicts.items()} == {
+        "2.25.1": "true", "2.25.2": "true", "2.25.3": "false"
+    }  # fmt: skip
+    assert reading.missed
+    assert reading.finished.device == "slicer"
+    assert learnt(store) == ([box(10), box(32), NEW.box], {"2.25.3"}, True)
+
+
+def test_boxes_that_name_no_candidate_reject_none(store):
+    take_boxes(store, "1.2.3", [NEW], "Anna")
+    assert learnt(store)[:2] == ([NEW.box], set())
+
+
+def test_saving_again_replaces_what_was_saved_before(store):
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), roi("2.25.3", 50)], "Anna")
+    assert learnt(store) == ([box(10), box(50)], {"2.25.2"}, False), "the missed lesion has no box any more"
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
+    assert learnt(store) == ([box(10), NEW.box], {"2.25.2", "2.25.3"}, True)
+
+
+def test_a_study_that_waits_to_be_boxed_is_done_with_the_boxes_and_keeps_its_verdicts(store):
+    store.lease("Rita")
+    store.reviews.take([event("missed"), event("finish")], "Rita")
+    assert study_state(store.review("1.2.3"), store.rules) == "boxing"
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+    assert learnt(store)[:2] == ([NEW.box], set())
+    take_boxes(store, "1.2.3", [NEW], "Anna")
+    assert [one.round for one in store.review("1.2.3").of("Anna")] == [1]
+
+
+def test_a_study_is_found_by_its_reference_series_only(store):
+    assert studies_with(store, "series-1.2.3") == ["1.2.3"]
+    assert studies_with(store, "another") == []
