@@ -50,6 +50,23 @@ class Settings(BaseSettings):
     propose_in_background: bool = Field(
         True, description="Let a detector look at CT studies that arrive, so that they wait in `/qa`."
     )
+    qa_readers: int = Field(1, ge=1, description="Readers of each study in `/qa`, who do not see what the others said.")
+    qa_lease_s: float = Field(
+        600.0, gt=0, description="Seconds for which a reader holds a study without a sign of life."
+    )
+    qa_known_every: int = Field(
+        20, ge=0, description="One study in so many is a known case, as long as there are some; 0 for none."
+    )
+    qa_repeat_every: int = Field(
+        25, ge=0, description="One study in so many is shown to its reader again, unsaid; 0 for none."
+    )
+    qa_min_iou: float = Field(
+        0.5, gt=0, le=1, description="From which overlap on a new model's box inherits a verdict."
+    )
+    qa_manual_minutes: float = Field(15.0, gt=0, description="Minutes that boxing a study by hand takes.")
+    qa_test_share: float = Field(
+        0.2, ge=0, lt=1, description="Share of the reviewed patients who test detectors and never train them."
+    )
     dicomweb_url: str = Field("", description="DICOMweb server behind `/proxy/dicom`; by default the one served.")
     dicomweb_username: str = _also(
         "dicomweb_username",

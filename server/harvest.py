@@ -16,6 +16,7 @@ from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import FOLDER, ReviewStore
 from hepatic.harvest.study_json import to_json
 from hepatic.harvest.verdicts import Settled, settled
+from hepatic.settings import Settings
 from server.jobs.job import as_text
 
 logger = logging.getLogger(__name__)
@@ -144,6 +145,19 @@ class Harvest:
         told["kind"] = "boxing" if reading.kind == "boxing" else "reading"  # a hidden repeat is not told apart
         told["state"] = state_of(reading, proposed)
         return told
+
+
+def rules_of(chosen: Settings) -> Rules:
+    """Return the rules that the settings say."""
+    return Rules(
+        readers=chosen.qa_readers,
+        lease_s=chosen.qa_lease_s,
+        known_every=chosen.qa_known_every,
+        repeat_every=chosen.qa_repeat_every,
+        min_iou=chosen.qa_min_iou,
+        manual_minutes=chosen.qa_manual_minutes,
+        test_share=chosen.qa_test_share,
+    )
 
 
 def lease_json(lease: Lease) -> dict[str, Any]:

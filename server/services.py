@@ -17,7 +17,7 @@ from hepatic.errors import BadInputError, ConflictError
 from hepatic.settings import settings
 from server import worker
 from server.executor import Executor
-from server.harvest import Harvest
+from server.harvest import Harvest, rules_of
 from server.harvest_jobs import HarvestJobs
 from server.harvest_watch import HarvestWatch
 from server.hiding import HIDING
@@ -102,7 +102,7 @@ class Services:
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs, apart=self._worker_apart)
         self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
-        self.harvest = Harvest(spec.data_dir)
+        self.harvest = Harvest(spec.data_dir, rules=rules_of(chosen))
         self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store)
         self._watch = HarvestWatch(self.host, self.jobs, self.harvest_jobs, self.harvest.store)
         self._propose = chosen.propose_in_background

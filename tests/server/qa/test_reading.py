@@ -1,5 +1,7 @@
 """Reading studies over HTTP: who is given what, what is told before and after, and what becomes of events."""
 
+import threading
+
 import pytest
 
 from tests.harvest.proposed import decide, event
@@ -48,6 +50,25 @@ def test_events_without_a_lease_are_refused_with_a_reason(people, new_study):
     [told] = people["Rita"].send(decide("2.25.1", "true", new_study)).json()["results"]
     assert told["status"] == "refused"
     assert "POST lease" in told["reason"]
+
+
+def test_of_two_readers_who_race_for_a_study_one_has_it(people, new_study):
+    barrier, answers = threading.Barrier(2), {}
+
+    def race(name):
+        barrier.wait()
+        answers[name] = people[name].lease(new_study).status_code
+
+    for _ in range(5):
+        threads = [threading.Thread(target=race, args=(name,)) for name in ("Rita", "Otto")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(answers.values()) == [200, 409]
+        winner = next(name for name, status in answers.items() if status == 200)
+        held = people[winner].lease(new_study).json()["lease"]["id"]
+        people[winner].ask("DELETE", f"/lease/{held}")
 
 
 def test_boxes_take_an_annotator(people, new_study):
