@@ -42,6 +42,11 @@ def cases(root: Path) -> Sequence[Case]:
         BadInputError: there is no such file, or several, or it is broken.
     """
     path, content = _read(root)
+    with refusing(path, expected="a COCO file"):
+        return _cases(path, content) or nothing_found(root, SHAPE)
+
+
+def _cases(path: Path, content: Mapping[str, Any]) -> list[Case]:
     licences = {one.get("id"): str(one.get("name") or "") for one in _list(content, "licenses")}
     lesions = {one["id"] for one in _list(content, "categories") if not is_anatomy(str(one.get("name") or ""))}
     complete = {str(one.get("reference_image")): one.get("complete") is True for one in _list(content, "studies")}
@@ -70,7 +75,7 @@ def cases(root: Path) -> Sequence[Case]:
                 facts={"licence": licence} if licence else {},
             )
         )
-    return made or nothing_found(root, SHAPE)
+    return made
 
 
 def _read(root: Path) -> tuple[Path, dict[str, Any]]:

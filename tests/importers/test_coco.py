@@ -90,7 +90,16 @@ def test_pictures_are_no_volumes(coco, bring, tmp_path):
     assert "volume" in outcome.why
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": [{}], "categories": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"images": [{}], "categories": []}', '{"images": [], "categories": []}',
+        '{"images": [{"id": 1, "file_name": 7}], "categories": []}',
+        '{"images": [{"id": [1], "file_name": "a"}], "categories": []}',
+        '{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": {}, "name": null}]}',
+        '{"images": [{"id": 1, "file_name": "a", "license": []}], "categories": [{"id": 1}]}',
+    ],
+)  # fmt: skip
 def test_a_file_that_is_not_coco_is_refused(coco, bring, text):
     root = coco([])
     (root / "boxes.json").write_text(text)

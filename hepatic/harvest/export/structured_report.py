@@ -125,6 +125,15 @@ class _Source:
             raise _refused("a FrameOfReferenceUID, in which the boxes lie", "none")
         return cls(datasets, frame)
 
+    def key_slice(self, candidate: ReviewedCandidate) -> Dataset:
+        """Return the header of a candidate's key slice."""
+        return self.datasets[int(np.clip(candidate.key_slice, 0, len(self.datasets) - 1))]
+
+    def key_slices(self, study: ReviewedStudy) -> list[Dataset]:
+        """Return the headers of all key slices; a report describes each image it lists, so it lists no others."""
+        found = {str(one.SOPInstanceUID): one for one in map(self.key_slice, study.candidates)}
+        return list(found.values())
+
 
 def _refused(expected: str, came: str) -> BadInputError:
     return BadInputError("structured report", expected=expected, came=came, fix="Export this study in another format.")
@@ -144,7 +153,7 @@ def _document(
         procedure_reported=_CT_ABDOMEN,
         imaging_measurements=list(groups),
         title=codes.DCM.ImagingMeasurementReport,
-        referenced_images=list(source.datasets),
+        referenced_images=source.key_slices(study),
     )
     document: Dataset = kind(
         evidence=list(source.datasets),
@@ -214,11 +223,11 @@ def _planar(
     candidate: ReviewedCandidate, grid: Grid, source: _Source
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     voxels = to_voxels(np.array([candidate.box]), grid)[0]
-    columns, rows, slices = grid.size
+    columns, rows, _ = grid.size
     left, right = np.clip(voxels[[2, 5]], 0, columns)
     top, bottom = np.clip(voxels[[1, 4]], 0, rows)
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
-    on = source.datasets[int(np.clip(candidate.key_slice, 0, slices - 1))]
+    on = source.key_slice(candidate)
     image = sr.SourceImageForRegion(on.SOPClassUID, on.SOPInstanceUID)
     i_mm, j_mm, _ = grid.spacing
     area = sr.Measurement(
