@@ -16,12 +16,13 @@ from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
 from hepatic import __version__  # noqa: E402
 from hepatic.adapters.datastore import HepaticDatastore  # noqa: E402
 from hepatic.adapters.infer import HepaticInferTask  # noqa: E402
-from hepatic.adapters.propose import Proposer  # noqa: E402
+from hepatic.adapters.propose import Proposer, series_of  # noqa: E402
 from hepatic.adapters.scoring import ForegroundEntropy  # noqa: E402
 from hepatic.adapters.strategies import First, RandomSample, Uncertainty  # noqa: E402
 from hepatic.adapters.train import HepaticTrainTask  # noqa: E402
 from hepatic.engine.predict import Predictor  # noqa: E402
 from hepatic.engine.weights import Registry  # noqa: E402
+from hepatic.harvest.study import PreparedStudy  # noqa: E402
 from hepatic.settings import settings  # noqa: E402
 from hepatic.tasks.discover import discover_recipes, discover_tasks  # noqa: E402
 from hepatic.tasks.spec import DetectionTask, SegmentationTask  # noqa: E402
@@ -58,7 +59,7 @@ class HepaticApp(MONAILabelApp):
     def init_trainers(self) -> dict[str, HepaticTrainTask]:
         recipes = discover_recipes(train_tasks)
         return {
-            name: HepaticTrainTask(r, self.registry, self._data / "runs", data_dir=self._data)
+            name: HepaticTrainTask(r, self.registry, self._data / "runs", data_dir=self._data, prepare=self._prepare)
             for name, r in recipes.items()
         }
 
@@ -75,6 +76,9 @@ class HepaticApp(MONAILabelApp):
             "random": RandomSample(),
             "uncertainty": Uncertainty(self._served),
         }
+
+    def _prepare(self, study_uid: str) -> PreparedStudy:
+        return self._propose.prepare(series_of(self.datastore().store, study_uid))
 
     def propose(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._propose(request)

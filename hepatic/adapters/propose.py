@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepatic.engine.predict import Predictor
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.places import prepared_folder
-from hepatic.harvest.prepare import prepare_study
+from hepatic.harvest.prepare import OnStage, prepare_study
 from hepatic.harvest.propose import propose
 from hepatic.harvest.series import Series
 from hepatic.harvest.study import Box, Phase, PreparedStudy
 from hepatic.harvest.study_json import to_json
 from hepatic.io.image import Volume
+from hepatic.store.folder import Store
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask, Task
 
 logger = logging.getLogger(__name__)
@@ -66,15 +66,7 @@ class Proposer:
         def count(stage: str, taken_s: float) -> None:
             seconds[stage] = round(seconds.get(stage, 0.0) + taken_s, 3)
 
-        phase, liver = self._served(PHASE, ClassificationTask), self._served(LIVER, SegmentationTask)
-        prepared = prepare_study(
-            _series(request),
-            find_phase=None if phase is None else lambda volume: self._find_phase(phase[0], volume),
-            find_liver=None if liver is None else lambda volume: self._find_liver(liver[0], volume),
-            cache=self._cache,
-            made_by=f"{PHASE} {phase and phase[1]} {LIVER} {liver and liver[1]}",
-            on_stage=count,
-        )
+        prepared = self.prepare(_series(request), on_stage=count)
         started = time.perf_counter()
 
         def detect(study: PreparedStudy, where: Phase) -> list[tuple[Box, float]]:
@@ -92,14 +84,30 @@ class Proposer:
             max_iou=float(options["max_iou"]),
         )
         count("detect", time.perf_counter() - started)
-        missing = []
-        if phase is None:
-            missing.append("There is no model of contrast phases: the tags alone are believed.")
-        if liver is None:
-            missing.append("There is no liver model: candidates are looked for in the whole picture.")
-        study = replace(study, warnings=(*study.warnings, *missing))
+        study = replace(study, warnings=(*study.warnings, *self._missing()))
         logger.info("%d candidates in %d phases (%s)", len(study.candidates), len(study.image_ids), seconds)
         return {**to_json(study), "model": detector.name, "model_hash": card.sha256, "seconds": seconds}
+
+    def prepare(self, series: Sequence[Series], *, on_stage: OnStage | None = None) -> PreparedStudy:
+        """Prepare a study by the models that are served, or take it from the cache; see ``prepare_study``."""
+        phase, liver = self._served(PHASE, ClassificationTask), self._served(LIVER, SegmentationTask)
+        return prepare_study(
+            series,
+            find_phase=None if phase is None else lambda volume: self._find_phase(phase[0], volume),
+            find_liver=None if liver is None else lambda volume: self._predictor.liver(liver[0], volume),
+            cache=self._cache,
+            made_by=f"{PHASE} {phase and phase[1]} {LIVER} {liver and liver[1]}",
+            on_stage=on_stage,
+        )
+
+    def _missing(self) -> list[str]:
+        """What a reader must know of models that are not there."""
+        said = {
+            PHASE: "There is no model of contrast phases: the tags alone are believed.",
+            LIVER: "There is no liver model: candidates are looked for in the whole picture.",
+        }
+        there = {PHASE: self._served(PHASE, ClassificationTask), LIVER: self._served(LIVER, SegmentationTask)}
+        return [text for name, text in said.items() if there[name] is None]
 
     def _detector(self, name: str) -> DetectionTask:
         task = self._tasks.get(name)
@@ -127,8 +135,29 @@ class Proposer:
         found = self._predictor.classify(task, volume).probabilities
         return {Phase(name): probability for name, probability in found.items()}
 
-    def _find_liver(self, task: SegmentationTask, volume: Volume) -> NDArray[np.bool_]:
-        return self._predictor.liver(task, volume)
+
+def series_of(store: Store, study_uid: str) -> list[Series]:
+    """Return the CT series of a study.
+
+    Raises:
+        NotFoundError: there are none.
+    """
+    found = [
+        Series(
+            image_id=image.id,
+            source=store.source(image.id),
+            description=image.description,
+            study_uid=image.study_uid,
+            patient_id=image.patient_id,
+        )
+        for image in store.images.all()
+        if image.study_uid == study_uid and image.modality == "CT"
+    ]
+    if not found:
+        raise NotFoundError(
+            "the study", expected="CT series in the studies folder", came="none any more", fix="Add them again."
+        )
+    return found
 
 
 def _series(request: Mapping[str, Any]) -> list[Series]:

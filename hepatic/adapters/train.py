@@ -18,8 +18,9 @@ from hepatic.engine.plan import Plan
 from hepatic.engine.train_network import Progress
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.harvest.places import prepared_folder, snapshots_folder
-from hepatic.harvest.snapshot_cases import snapshot_cases
+from hepatic.harvest.places import prepared_folder
+from hepatic.harvest.snapshot_cases import Prepare, snapshot_cases
+from hepatic.harvest.snapshots import snapshot_file
 from hepatic.settings import settings
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import Option
@@ -45,14 +46,24 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         registry: where new versions go.
         runs: folder for run folders and the statistics of the last run.
         data_dir: where snapshots and prepared studies are; None where there are none.
+        prepare: prepares a study again that has gone from the cache, by its StudyInstanceUID.
     """
 
     resumes = True
     """Tells a server that a training goes on where it was cut off, if it is given the same ``job_dir`` again."""
 
-    def __init__(self, recipe: Recipe, registry: Registry, runs: Path, *, data_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        registry: Registry,
+        runs: Path,
+        *,
+        data_dir: Path | None = None,
+        prepare: Prepare | None = None,
+    ) -> None:
         super().__init__(f"Train {recipe.task.description[0].lower()}{recipe.task.description[1:]}")
-        self.recipe, self._registry, self._runs, self._data_dir = recipe, registry, runs, data_dir
+        self.recipe, self._registry, self._runs = recipe, registry, runs
+        self._data_dir, self._prepare = data_dir, prepare
         self._options = (
             Option(
                 name="max_epochs", default=0, minimum=0, maximum=10_000, description="Epochs; 0 takes the recipe's own."
@@ -159,7 +170,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
                 came=ascii(asked)[:80],
                 fix="Take a snapshot at /qa, or leave it out.",
             )
-        if not (snapshots_folder(self._data_dir) / f"{found[1]}.json").is_file():
+        if not snapshot_file(self._data_dir, found[1]).is_file():
             raise NotFoundError(
                 "the snapshot", expected="one that was taken here", came=found[1], fix="Take a snapshot at /qa first."
             )
@@ -169,8 +180,8 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         """All that is trained on; of an image with both a label and verdicts, the verdicts."""
         if not plan.snapshot or self._data_dir is None:
             return list(plan.cases)
-        file = snapshots_folder(self._data_dir) / f"{plan.snapshot}.json"
-        reviewed = snapshot_cases(file, prepared=prepared_folder(self._data_dir))
+        file = snapshot_file(self._data_dir, plan.snapshot)
+        reviewed = snapshot_cases(file, prepared=prepared_folder(self._data_dir), prepare=self._prepare)
         images = {case.image_id for case in reviewed}
         return [*(case for case in plan.cases if case.image_id not in images), *reviewed]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,12 +14,16 @@ import numpy as np
 
 from hepatic.boxes import Boxes
 from hepatic.engine.split import Part
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.prepared_cache import load_prepared
 from hepatic.harvest.snapshots import VERSION, check_snapshot
 from hepatic.harvest.study import Phase, PreparedStudy
 from hepatic.io.image import Volume
 from hepatic.tasks.spec import Sample, Task
+
+logger = logging.getLogger(__name__)
+
+Prepare = Callable[[str], PreparedStudy]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +39,7 @@ class SnapshotCase:
         content: of the prepared study.
         cache: folder of prepared studies.
         about: the study's entry in the snapshot.
+        prepare: prepares the study again when it has gone from the cache, by its StudyInstanceUID; None cannot.
     """
 
     image_id: str
@@ -44,6 +50,7 @@ class SnapshotCase:
     cache: Path
     prepared: str
     about: Mapping[str, Any]
+    prepare: Prepare | None = None
 
     def sample(self, task: Task) -> Sample:
         """Return the phase with its liver, boxes and hard negatives.
@@ -52,9 +59,9 @@ class SnapshotCase:
         the surroundings of what is known are taught.
 
         Raises:
-            NotFoundError: the prepared study has gone from the cache.
+            NotFoundError: the prepared study has gone from the cache and cannot be prepared again.
         """
-        study = _loaded(self.cache, self.prepared)
+        study = self._study()
         if self.phase not in study.phases:
             raise BadInputError(
                 f"study {self.study}",
@@ -73,17 +80,27 @@ class SnapshotCase:
             "primary": primaries[0] if primaries else None,
         }
 
+    def _study(self) -> PreparedStudy:
+        try:
+            return _loaded(self.cache, self.prepared)
+        except NotFoundError:
+            if self.prepare is None:
+                raise
+            logger.info("Study %s has gone from the cache and is prepared again", self.study)
+            return self.prepare(self.study)
+
     def content(self) -> str:
         """Name of the prepared study, phase, and all that was said about it."""
         return f"{self.prepared} {self.phase.value} {json.dumps(dict(self.about), sort_keys=True)}"
 
 
-def snapshot_cases(file: Path, *, prepared: Path) -> list[SnapshotCase]:
+def snapshot_cases(file: Path, *, prepared: Path, prepare: Prepare | None = None) -> list[SnapshotCase]:
     """Read the cases of a snapshot, one per phase.
 
     Args:
         file: a snapshot of the review store.
         prepared: the cache of prepared studies.
+        prepare: prepares a study again, by its StudyInstanceUID.
 
     Raises:
         BadInputError: the snapshot was changed, is damaged or of another version.
@@ -106,6 +123,7 @@ def snapshot_cases(file: Path, *, prepared: Path) -> list[SnapshotCase]:
             cache=prepared,
             prepared=about["prepared"],
             about=about,
+            prepare=prepare,
         )
         for about in document["studies"]
         for phase in about["phases"]

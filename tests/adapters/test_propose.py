@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from hepatic.adapters.propose import Proposer
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.propose import Proposer, series_of
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, NotFoundError
@@ -14,6 +15,7 @@ from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import load_prepared
 from hepatic.harvest.study import Phase
 from hepatic.harvest.study_json import from_json
+from hepatic.io.sidecar import Sidecar, write_sidecar
 from tests.engine.toys import CLASSIFIER, DETECTOR, LIVER, Whole, box_of, serve, serve_detector, write_ct
 
 CENTRES = ((3, 5, 5), (5, 11, 14))
@@ -109,3 +111,18 @@ def test_a_study_without_a_usable_series_says_why(registry, tmp_path, request_of
     (tmp_path / "a.nrrd").write_bytes(b"NRRD0004\nno")
     with pytest.raises(BadInputError, match="regular stack"):
         proposer(registry, tmp_path, WITHIN)(request_of_one_phase)
+
+
+def test_a_study_of_the_datastore_is_prepared_from_its_ct_series(registry, tmp_path):
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    for name, modality, study in (("a", "CT", "1.2"), ("b", "MR", "1.2"), ("c", "CT", "1.3")):
+        write_sidecar(folder / f"{name}.nrrd", Sidecar("P1", study, "venous", modality))
+        write_ct(folder / f"{name}.nrrd", CENTRES[0])
+    store = HepaticDatastore(folder, auto_rescan_seconds=None).store
+    (series,) = series_of(store, "1.2")
+    assert (series.patient_id, series.description, series.source.name) == ("P1", "venous", "a.nrrd")
+    prepared = proposer(registry, tmp_path, WITHIN).prepare([series])
+    assert prepared.study_uid == "1.2"
+    with pytest.raises(NotFoundError, match="none any more"):
+        series_of(store, "1.4")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hepatic.engine.cases import Case, ClassCase
+from hepatic.engine.evaluate import detection_metrics
 from hepatic.engine.fit import FitSettings, fit
 from hepatic.engine.kind import average_precision, judge, judged_samples, training_sample
 from hepatic.engine.predict import Predictor
@@ -14,6 +15,7 @@ from hepatic.engine.train_network import train_network
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
 from hepatic.io.markups import ROI, encode_rois
+from hepatic.metrics.detection import Found
 from tests.engine.toys import (
     CLASSIFICATION,
     DETECTION,
@@ -58,7 +60,7 @@ def test_a_detector_learns_from_labelmaps_and_boxes_and_is_served(cases, place):
     assert result.promoted, result.reason
     assert result.version.card.data["snapshot"] == "a" * 64
     assert result.metrics["p1td_10"] == result.metrics["p1td_1"] == 1
-    assert result.metrics["froc"] > 0
+    assert 0 <= result.metrics["froc_low"] <= result.metrics["froc"] <= result.metrics["froc_high"] <= 1
     assert (result.run / "curves.png").is_file()
     found = Predictor(place["registry"], device="cpu").predict(DETECTOR, cases[0].source)
     assert found.boxes[0] == pytest.approx(box_of(centre(0)), abs=4)
@@ -177,3 +179,14 @@ def test_a_classifier_learns_classes_and_refuses_one_it_does_not_know(tmp_path, 
     assert result.metrics["accuracy"] == 1
     assert 0.5 < result.metrics["true_class_probability"] <= 1
     assert list(result.version.card.data["left_out"]) == ["odd"]
+
+
+def test_intervals_of_a_detector_are_drawn_over_patients_not_studies():
+    lesion = np.array([box_of((3, 5, 5))])
+    hit, miss = (lesion, np.array([0.9])), (lesion + 500, np.array([0.9]))
+    studies = [
+        Found(*found, lesion, patient_id=who) for who, found in (("a", hit), ("a", hit), ("a", hit), ("b", miss))
+    ]
+    metrics = detection_metrics("toy", studies)
+    assert (metrics["p1td_1"], metrics["p1td_1_low"], metrics["p1td_1_high"]) == (0.75, 0, 1)
+    assert metrics["cases"] == 4

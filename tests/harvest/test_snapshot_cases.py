@@ -12,9 +12,10 @@ from hepatic.engine.kind import training_sample
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.geometry import Grid
-from hepatic.harvest.places import prepared_folder, snapshots_folder
+from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import save_prepared
 from hepatic.harvest.snapshot_cases import snapshot_cases
+from hepatic.harvest.snapshots import snapshot_file
 from hepatic.harvest.study import Phase, PhaseVolume, PreparedStudy
 from tests.engine.toys import DETECTION, DETECTOR, ORIGIN, SHAPE, SPACING, block, box_of
 
@@ -69,9 +70,8 @@ def write(data, *entries, **more):
     """Write a snapshot as the review store does: its name is the hash of what it says."""
     content = {"version": 1, "studies": list(entries), "rounds": 1, **more}
     sha256 = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    folder = snapshots_folder(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{sha256}.json"
+    file = snapshot_file(data, sha256)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({**content, "created": "2026-11-21", "sha256": sha256}))
     return file
 
@@ -130,6 +130,17 @@ def test_a_study_that_has_gone_from_the_cache_says_what_to_do(tmp_path):
         made[0].sample(DETECTOR)
 
 
+def test_a_study_that_has_gone_from_the_cache_is_prepared_again_where_its_series_are_there(tmp_path):
+    study = prepare(tmp_path, 1)
+    file = write(tmp_path, entry(study, 1, prepared="0" * 64))
+    asked = []
+    (case, _) = snapshot_cases(
+        file, prepared=prepared_folder(tmp_path), prepare=lambda uid: (asked.append(uid), study)[1]
+    )
+    assert np.array_equal(case.sample(DETECTOR)["source"].array, study.phases[Phase.ARTERIAL].hu)
+    assert asked == ["1.2.1"]
+
+
 @pytest.fixture
 def trainer(tmp_path):
     return HepaticTrainTask(DETECTION, Registry(tmp_path / "models"), tmp_path / "runs", data_dir=tmp_path / "data")
@@ -149,6 +160,7 @@ def test_a_detector_is_trained_on_a_snapshot_and_judged_by_its_test_studies(tmp_
     assert stats["metrics"]["cases"] == 2, "studies, not phases"
     assert stats["metrics"]["p1td_10"] == 1
     card = trainer._registry.served(DETECTOR.name).card
+    assert card.data["snapshot"] == file.stem
     assert card.data["train"] == {"images": 8, "patients": 4}
     assert card.data["validation"] == {"images": 4, "patients": 2}
 
