@@ -13,8 +13,17 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 FRAME = generate_uid()
 
 
-def write_ct(folder: Path, *, patient="HCC_001", study="1.2.9", description="LIVER 3 PHASE", shape=(8, 12, 16), z0=0.0):
-    """Write a CT series of (k, j, i) voxels of 0.8 x 0.7 x 2.5 mm; returns its files."""
+def write_ct(
+    folder: Path,
+    *,
+    patient="HCC_001",
+    study="1.2.9",
+    description="LIVER 3 PHASE",
+    shape=(8, 12, 16),
+    z0=0.0,
+    prone=False,
+):
+    """Write a CT series of (k, j, i) voxels of 0.8 x 0.7 x 2.5 mm; returns its files, from foot to head."""
     series, files = generate_uid(), []
     folder.mkdir(parents=True, exist_ok=True)
     for k in range(shape[0]):
@@ -29,6 +38,8 @@ def write_ct(folder: Path, *, patient="HCC_001", study="1.2.9", description="LIV
         d.SeriesDescription, d.SeriesNumber, d.InstanceNumber = description, 3, k + 1
         d.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
         d.ImagePositionPatient, d.ImageOrientationPatient = [-10, -20, z0 + 2.5 * k], [1, 0, 0, 0, 1, 0]
+        if prone:
+            d.ImagePositionPatient, d.ImageOrientationPatient = [25, 5, z0 + 2.5 * k], [-1, 0, 0, 0, -1, 0]
         d.PixelSpacing, d.SliceThickness = [0.7, 0.8], 2.5
         d.RescaleSlope, d.RescaleIntercept = 1, -1024
         d.Rows, d.Columns = shape[1:]

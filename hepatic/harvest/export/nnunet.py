@@ -14,6 +14,7 @@ from hepatic.harvest.export.reviewed import ReviewedStudy
 from hepatic.io.image import Labelmap, Volume
 from hepatic.io.labelmap import encode_labelmap
 from hepatic.io.nifti import encode_nifti
+from hepatic.io.orient import upright
 from hepatic.io.read import read
 from hepatic.store.names import safe_id
 
@@ -33,6 +34,8 @@ def nnunet_case(study: ReviewedStudy, files_of: Callable[[str], Sequence[Path]])
             came="one with open candidates", fix="Finish it, or export it in another format.",
         )  # fmt: skip
     volume = read(list(files_of(study.reference_image)))
+    if isinstance(volume, Volume):
+        volume = upright(volume)
     if not isinstance(volume, Volume) or not volume.grid.matches(study.grid, tolerance_mm=0.01):
         raise BadInputError(
             "study", expected="the series the boxes were reviewed on", came="another", fix="Export another format."

@@ -90,7 +90,7 @@ class ReviewedStudy:
         patient_id: PatientID.
         reference: phase whose frame the boxes lie in.
         image_ids: series by phase, ids in the datastore.
-        grid: of the reference phase; index to LPS millimetres.
+        grid: of the reference phase, upright (``hepatic.io.orient``); index to LPS millimetres.
         candidates: all of them, also those nobody decided.
         complete: whether the review found every lesion: all candidates decided, missed ones boxed.
     """
@@ -105,7 +105,7 @@ class ReviewedStudy:
 
     @property
     def reference_image(self) -> str:
-        """Id of the image whose grid this is."""
+        """Id of the image whose grid this is, however its files lie."""
         return self.image_ids[self.reference]
 
     def accepted(self) -> tuple[ReviewedCandidate, ...]:

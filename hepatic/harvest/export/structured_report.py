@@ -27,6 +27,7 @@ from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy, Ve
 from hepatic.io.dicom_seg import with_patient_and_study
 from hepatic.io.dicom_series import sorted_series
 from hepatic.io.header import dicom_headers
+from hepatic.io.orient import upright_grid
 
 SCHEME = "99HEPATIC"
 VERDICT = sr.CodedConcept("verdict", SCHEME, "Verdict on the candidate")
@@ -91,7 +92,7 @@ def structured_reports(study: ReviewedStudy, reference: Sequence[Path]) -> list[
     judges = [c.adjudicated_by for c in study.candidates if c.adjudicated_by]
     everybody = list(dict.fromkeys([*judges, *readers, *drawers]))
     boxes = [_volumetric(c, study.grid, source, None) for c in study.candidates]
-    rectangles = [_planar(c, study.grid, source) for c in study.candidates]
+    rectangles = [_planar(c, source) for c in study.candidates]
     reports = [
         Report("", "", _document(sr.Comprehensive3DSR, boxes, study, source, everybody)),
         Report("slices", "", _document(sr.ComprehensiveSR, rectangles, study, source, everybody)),
@@ -106,9 +107,18 @@ def structured_reports(study: ReviewedStudy, reference: Sequence[Path]) -> list[
 
 @dataclass(frozen=True)
 class _Source:
-    """The reference series: headers in the order of the slices, and their frame of reference."""
+    """The reference series as it was scanned, which need not be upright as the study's grid is.
+
+    Attributes:
+        datasets: headers in the order of the slices.
+        grid: of these slices.
+        shown: the study's grid.
+        frame_of_reference_uid: in which both lie.
+    """
 
     datasets: tuple[Dataset, ...]
+    grid: Grid
+    shown: Grid
     frame_of_reference_uid: str
 
     @classmethod
@@ -117,17 +127,20 @@ class _Source:
         if isinstance(headers, Path):
             raise _refused("a DICOM series, which a report refers to", "another format")
         slices, grid = sorted_series(headers)
-        if not grid.matches(study.grid, tolerance_mm=0.01):
+        if not upright_grid(grid).matches(study.grid, tolerance_mm=0.01):
             raise _refused("the series the boxes were reviewed on", "a series with another grid")
         datasets = tuple(with_patient_and_study(header.dataset) for header in slices)
         frame = str(datasets[0].get("FrameOfReferenceUID") or "")
         if not frame:
             raise _refused("a FrameOfReferenceUID, in which the boxes lie", "none")
-        return cls(datasets, frame)
+        return cls(datasets, grid, study.grid, frame)
 
     def key_slice(self, candidate: ReviewedCandidate) -> Dataset:
-        """Return the header of a candidate's key slice."""
-        return self.datasets[int(np.clip(candidate.key_slice, 0, len(self.datasets) - 1))]
+        """Return the header of the slice that a candidate's key slice is, or comes closest to."""
+        i, j, _ = (np.array(self.shown.size) - 1) / 2
+        place = self.shown.affine @ (i, j, candidate.key_slice, 1.0)
+        k = (np.linalg.inv(self.grid.affine) @ place)[2]
+        return self.datasets[int(np.clip(np.rint(k), 0, len(self.datasets) - 1))]
 
     def key_slices(self, study: ReviewedStudy) -> list[Dataset]:
         """Return the headers of all key slices; a report describes each image it lists, so it lists no others."""
@@ -219,9 +232,8 @@ def _volumetric(
     )
 
 
-def _planar(
-    candidate: ReviewedCandidate, grid: Grid, source: _Source
-) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+def _planar(candidate: ReviewedCandidate, source: _Source) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    grid = source.grid
     voxels = to_voxels(np.array([candidate.box]), grid)[0]
     columns, rows, _ = grid.size
     left, right = np.clip(voxels[[2, 5]], 0, columns)

@@ -17,6 +17,7 @@ from hepatic.io.grid import grid_of
 from hepatic.io.header import header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
+from hepatic.io.orient import upright_grid
 from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
 from hepatic.store.disk import DiskFullError
@@ -111,6 +112,16 @@ def test_a_data_set_for_nnunet_is_read_back_with_its_patients(export, study, tmp
     assert grid_of(store.source(image.id)).matches(study.grid, tolerance_mm=0.01)
     assert read(store.source(image.id)).array[0, 0, 0] == 1000 - 1024
     store.close()
+
+
+def test_a_data_set_for_nnunet_holds_the_series_upright_as_it_was_reviewed(study, tmp_path):
+    series = write_ct(tmp_path / "prone", shape=(6, 32, 48), z0=100.0, prone=True)
+    grid = upright_grid(grid_of(series))
+    path = tmp_path / "out.zip"
+    assert write_export("nnunet", [replace(study, grid=grid)], path, files_of=lambda _: series) == {}
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path)
+    assert grid_of(tmp_path / "imagesTr" / "1.2_0000.nii.gz").matches(grid, tolerance_mm=0.01)
 
 
 def test_a_study_uid_is_never_a_path(export, study):

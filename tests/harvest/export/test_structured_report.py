@@ -12,6 +12,7 @@ from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.structured_report import PRIMARY, VERDICT, structured_reports
 from hepatic.io.grid import grid_of
+from hepatic.io.orient import upright_grid
 from tests.importers.conftest import scan, write_nifti
 from tests.importers.dicom_files import write_ct
 
@@ -79,6 +80,19 @@ def test_the_rectangle_lies_on_the_key_slice(reports, tmp_path):
     region = group.roi.ContentSequence[0].ReferencedSOPSequence[0]
     assert region.ReferencedSOPInstanceUID == shown
     assert group.get_measurements()[0].value == pytest.approx(10 * 0.8 * 10 * 0.7)
+
+
+def test_of_a_patient_scanned_prone_the_rectangle_lies_on_the_slice_as_it_was_scanned(study, tmp_path):
+    series = write_ct(tmp_path / "prone", shape=(6, 32, 48), z0=100.0, prone=True)
+    scanned = grid_of(series)
+    box = from_voxels([[1, 4, 6, 3, 9, 16]], scanned)[0].tolist()
+    turned = replace(study, grid=upright_grid(scanned), candidates=(replace(study.candidates[0], box=tuple(box)),))
+    assert not turned.grid.matches(scanned)
+    slices = structured_reports(turned, series)[1]
+    (group,) = read_back(slices, tmp_path).content.get_planar_roi_measurement_groups()
+    np.testing.assert_allclose([group.roi.value.min(axis=0), group.roi.value.max(axis=0)], [[6, 4], [16, 9]], atol=1e-4)
+    shown = group.roi.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert shown == pydicom.dcmread(series[2]).SOPInstanceUID
 
 
 def verdicts(content):
