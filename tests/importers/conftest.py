@@ -24,8 +24,10 @@ def write_nifti(path: Path, array, *, affine=RAS) -> Path:
 
 
 def scan(value=0):
-    """A CT of 8 slices of 12 x 16 pixels."""
-    return np.full((8, 12, 16), value, np.int16)
+    """A CT of 8 slices of 12 x 16 pixels, air in front."""
+    made = np.full((8, 12, 16), value, np.int16)
+    made[:, 0] = -1000
+    return made
 
 
 def mask():

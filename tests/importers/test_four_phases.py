@@ -8,6 +8,9 @@ import SimpleITK
 
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError
+from hepatic.harvest.prepare import prepare_study
+from hepatic.harvest.series import Series
+from hepatic.harvest.study import Phase
 from hepatic.io.grid import grid_of
 from tests.importers.conftest import mask, scan, write_nifti
 
@@ -41,6 +44,18 @@ def test_the_phases_of_a_patient_of_waw_tace_are_one_study(waw, bring, store):
     assert {image.patient_id for image in images} == {"WAW-TACE-10"}
     assert [image.description for image in images] == ["nc", "arterial", "venous", "delayed"]
     assert store.images.get("waw-tace-2-nc").study_uid != images[0].study_uid
+
+
+def test_they_can_be_prepared_for_review_phase_by_phase(waw, bring, store, tmp_path):
+    bring("waw-tace", waw)
+    study = store.images.get("waw-tace-10-venous").study_uid
+    images = [image for image in store.images.all() if image.study_uid == study and image.modality == "CT"]
+    series = [Series(i.id, store.source(i.id), i.description, i.study_uid, i.patient_id) for i in images]
+    prepared = prepare_study(series, find_phase=None, find_liver=None, cache=tmp_path / "cache", methods=())
+    assert {phase: one.image_id for phase, one in prepared.phases.items()} == {
+        phase: f"waw-tace-10-{phase}" for phase in Phase
+    }
+    assert prepared.patient_id == "WAW-TACE-10"
 
 
 def test_lesions_that_touch_keep_a_box_each_in_the_phase_they_were_drawn_in(waw, bring, store):
