@@ -43,7 +43,6 @@ def _case(number: str, is_test: bool, volume: Path, mask: Path | None) -> Case:
         origin=volume.name,
         patient_id=name,
         study_uid=study_uid_of("LiTS", name),
-        description="venous",
         image=file_of(volume),
         label=None if mask is None else by_voxel(mask, {1: LIVER, 2: TUMOUR}),
     )

@@ -18,7 +18,7 @@ _FILE = re.compile(r"liver_(\d+)\.nii(?:\.gz)?")
 def cases(root: Path) -> Sequence[Case]:
     """Return the scans of the task; those of ``imagesTs`` have no mask.
 
-    The training scans are those of LiTS. Patients are called as there (``hepatic.importers.lits``), number by number,
+    ``dataset.json`` calls them "Portal venous phase CT". The training scans are those of LiTS. Patients are called as there (``hepatic.importers.lits``), number by number,
     so that no split separates a scan from itself where both are imported; should a number not be the same scan, two
     patients are kept on one side of a split, which does no harm.
 
@@ -45,7 +45,7 @@ def _case(number: str, is_test: bool, volume: Path, mask: Path | None) -> Case:
         origin=f"{volume.parent.name}/{volume.name}",
         patient_id=patient,
         study_uid=study_uid_of("MSD Task03_Liver", patient),
-        description="venous",
+        description="portal venous",
         image=file_of(volume),
         label=None if mask is None else by_voxel(mask, {1: LIVER, 2: TUMOUR}),
     )

@@ -29,7 +29,7 @@ def test_scans_come_with_masks_patients_and_licence(lits, bring, store):
         "lits-0": ("added", "added", 2), "lits-28": ("added", "added", 2), "lits-test-0": ("added", "none", 0),
     }  # fmt: skip
     image = store.images.get("lits-28")
-    assert (image.patient_id, image.modality, image.description) == ("LiTS-28", "CT", "venous")
+    assert (image.patient_id, image.modality, image.description) == ("LiTS-28", "CT", "")
     assert image.study_uid.startswith("2.25.")
     assert image.info["source"] == {
         "name": "LiTS", "licence": "CC BY-NC-ND 4.0",
@@ -133,6 +133,7 @@ def test_the_decathlon_has_the_same_patients_as_lits(lits, bring, store, tmp_pat
     }  # fmt: skip
     bring("lits", lits)
     assert store.images.get("msd-liver-28").patient_id == store.images.get("lits-28").patient_id
+    assert store.images.get("msd-liver-28").description == "portal venous"
     assert store.images.get("msd-liver-28").info["source"]["licence"] == "CC BY-SA 4.0"
 
 
