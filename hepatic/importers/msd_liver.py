@@ -18,9 +18,9 @@ _FILE = re.compile(r"liver_(\d+)\.nii(?:\.gz)?")
 def cases(root: Path) -> Sequence[Case]:
     """Return the scans of the task; those of ``imagesTs`` have no mask.
 
-    ``dataset.json`` calls them "Portal venous phase CT". The training scans are those of LiTS. Patients are called as there (``hepatic.importers.lits``), number by number,
-    so that no split separates a scan from itself where both are imported; should a number not be the same scan, two
-    patients are kept on one side of a split, which does no harm.
+    ``dataset.json`` calls them "Portal venous phase CT". The training scans are those of LiTS. Patients are called as
+    there (``hepatic.importers.lits``), number by number, so that no split separates a scan from itself where both are
+    imported; should a number not be the same scan, two patients are kept on one side of a split, which does no harm.
 
     Raises:
         BadInputError: there is none.
