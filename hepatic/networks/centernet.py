@@ -153,6 +153,13 @@ def peaks(maps: CenterMaps, *, stride: Sequence[int], most: int = 20) -> tuple[t
     return torch.cat([middle - edges / 2, middle + edges / 2], dim=-1), scores
 
 
+def last_peaks(
+    output: Sequence[CenterMaps], *, stride: Sequence[int], most: int = 20
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ``peaks`` of the last stack: the ``decode`` of a detection task whose network is a ``CenterNet``."""
+    return peaks(output[-1], stride=stride, most=most)
+
+
 def _at(maps: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Values of (B, axes, cells...) at flat places (B, K): (B, K, axes)."""
     flat = maps.flatten(2)

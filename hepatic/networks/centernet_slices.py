@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from hepatic.networks.centernet import CenterMaps, CenterNet, peaks
+from hepatic.networks.hourglass import Width
 
 PER_SLICE = 5
 """Peaks per slice that are linked."""
@@ -31,13 +32,13 @@ class CenterNetSlices(nn.Module):
     Args:
         neighbours: slices on either side (1: three channels); the outermost slice repeats.
         stride: voxels per cell by (j, i).
-        network: further arguments of ``CenterNet``.
+        width: of the network.
     """
 
-    def __init__(self, *, neighbours: int = 1, stride: tuple[int, int], **network: Any) -> None:
+    def __init__(self, *, neighbours: int = 1, stride: tuple[int, int], **width: Unpack[Width]) -> None:
         super().__init__()
         self.neighbours = neighbours
-        self.network = CenterNet(dimension=2, stride=stride, in_channels=2 * neighbours + 1, **network)
+        self.network = CenterNet(dimension=2, stride=stride, in_channels=2 * neighbours + 1, **width)
 
     def forward(self, image: torch.Tensor) -> tuple[CenterMaps, ...]:
         """(B, 1, K, J, I) to maps (B, maps, K, cells...), those of offset and size with the two axes (j, i)."""
@@ -50,6 +51,13 @@ class CenterNetSlices(nn.Module):
             CenterMaps(*(m.reshape(batch, count, *m.shape[1:]).transpose(1, 2) for m in maps))
             for maps in self.network(flat)
         )
+
+
+def last_linked_peaks(
+    output: Sequence[CenterMaps], *, stride: Sequence[int], most: int = 20
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ``linked_peaks`` of the last stack: the ``decode`` of a task whose network is a ``CenterNetSlices``."""
+    return linked_peaks(output[-1], stride=stride, most=most)
 
 
 def linked_peaks(maps: CenterMaps, *, stride: Sequence[int], most: int = 20) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from monai.networks.blocks import Convolution
 from torch import nn
 from torch.nn import functional
 
-HOURGLASS_104 = {"channels": (256, 256, 384, 384, 384, 512), "modules": (2, 2, 2, 2, 2, 4), "stacks": 2, "stem": 128}
-"""Hourglass-104: 569 M parameters in three dimensions."""
-QUARTER = {"channels": (64, 64, 96, 96, 96, 128), "modules": (2, 2, 2, 2, 2, 4), "stacks": 2, "stem": 32}
+
+class Width(TypedDict):
+    """How large a stacked hourglass with CenterNet's heads is: arguments of ``CenterNet``."""
+
+    stem: int
+    channels: tuple[int, ...]
+    modules: tuple[int, ...]
+    stacks: int
+    light: bool
+
+
+HOURGLASS_104 = Width(
+    stem=128, channels=(256, 256, 384, 384, 384, 512), modules=(2, 2, 2, 2, 2, 4), stacks=2, light=False
+)
+"""569 M parameters in three dimensions."""
+QUARTER = Width(stem=32, channels=(64, 64, 96, 96, 96, 128), modules=(2, 2, 2, 2, 2, 4), stacks=2, light=False)
 """Hourglass-104 at a quarter of its width: 36 M parameters in three dimensions."""
-SMALL = {"channels": (24, 48, 64), "modules": (1, 1, 1), "stacks": 1, "stem": 12, "light": True}
+SMALL = Width(stem=12, channels=(24, 48, 64), modules=(1, 1, 1), stacks=1, light=True)
 """Trains in minutes on one CPU core: 0.84 M parameters in three dimensions."""
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.image import Volume
+from hepatic.io.orient import turn_of, turned, upright
 
 UNIT_HU = 20.0
 """Hounsfield units that make one unit of the network's input."""
@@ -23,9 +24,10 @@ LIMIT = 4.0
 class LiverCrop:
     """``source`` (Volume, CT) and ``liver`` (bool, its shape) to ``image`` float32 (1, k, j, i) and its ``grid``.
 
-    The box around the liver, and a margin, is resampled to one size whatever its shape; where that shrinks it, voxels
-    are averaged. Zero is the median of the liver, which differs from phase to phase and patient to patient more than
-    lesions differ from it; on phantoms a detector that was given a fixed window instead found fewer.
+    The volume is stood upright first, whichever way its file stores it. The box around the liver, and a margin, is
+    resampled to one size whatever its shape; where that shrinks it, voxels are averaged. Zero is the median of the
+    liver, which differs from phase to phase and patient to patient more than lesions differ from it; on phantoms a
+    detector that was given a fixed window instead found fewer.
 
     Attributes:
         size: (k, j, i) of the network's image.
@@ -49,7 +51,7 @@ class LiverCrop:
                 came=f"a {type(volume).__name__.lower()}",
                 fix="Choose a CT series for this model.",
             )
-        liver = np.asarray(sample["liver"], bool)
+        liver = np.asarray(sample.get("liver", ()), bool)
         if liver.shape != volume.array.shape:
             raise BadInputError(
                 "liver",
@@ -57,6 +59,7 @@ class LiverCrop:
                 came=f"one of {liver.shape}",
                 fix="Segment the liver on this very image.",
             )
+        liver, volume = turned(liver, turn_of(volume.grid)).astype(bool), upright(volume)
         inside = volume.array[liver]
         if not inside.size:
             raise BadInputError(

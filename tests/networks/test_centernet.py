@@ -7,7 +7,7 @@ from hepatic.networks.centernet import CenterMaps, CenterNet, peaks
 from hepatic.networks.centernet_slices import CenterNetSlices, link, linked_peaks
 from hepatic.networks.hourglass import HOURGLASS_104, QUARTER, SMALL
 
-TINY = {"channels": (4, 6, 8), "modules": (1, 1, 1), "stem": 4}
+TINY = {"channels": (4, 6, 8), "modules": (1, 1, 1), "stem": 4, "stacks": 1, "light": False}
 
 
 def maps(cells=(6, 8, 10), axes=3):
@@ -27,7 +27,7 @@ def test_the_presets_have_the_sizes_the_documents_say(preset, millions):
 @pytest.mark.parametrize("light", [True, False])
 @pytest.mark.parametrize("stride", [(1, 2, 4), (2, 4, 4), (4, 4, 4)])
 def test_each_axis_is_divided_by_its_own_stride(stride, light):
-    network = CenterNet(dimension=3, stride=stride, light=light, **TINY)
+    network = CenterNet(dimension=3, stride=stride, **{**TINY, "light": light})
     shape = network(torch.zeros(2, 1, 8, 24, 16))[-1].heatmap.shape
     assert shape == (2, 1, *(size // step for size, step in zip((8, 24, 16), stride, strict=True)))
 
@@ -38,7 +38,7 @@ def test_a_stride_the_stem_cannot_make_is_refused():
 
 
 def test_every_stack_is_trained_and_only_the_last_is_served():
-    network = CenterNet(dimension=2, stride=(4, 4), stacks=2, in_channels=3, **TINY)
+    network = CenterNet(dimension=2, stride=(4, 4), in_channels=3, **{**TINY, "stacks": 2})
     image = torch.randn(2, 3, 20, 28)
     sum(m.sum() for stack in network(image) for m in stack).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
@@ -46,7 +46,7 @@ def test_every_stack_is_trained_and_only_the_last_is_served():
 
 
 def test_folding_its_batch_norms_changes_nothing():
-    network = CenterNet(dimension=3, stride=(2, 4, 4), stacks=2, light=True, **TINY)
+    network = CenterNet(dimension=3, stride=(2, 4, 4), **{**TINY, "stacks": 2, "light": True})
     image = torch.randn(2, 1, 8, 16, 16)
     network(image)
     network.eval()

@@ -53,6 +53,19 @@ def found_voxels(bright):
     return [[*bright.min(0), *(bright.max(0) + 1)]]
 
 
+def test_a_volume_gives_the_same_crop_whichever_way_it_is_stored():
+    volume, liver = ct()
+    volume.array[7:11, 16:24, 20:32] = 160
+    plain = cropped(volume, liver)
+    affine = volume.grid.affine.copy()
+    affine[:3, 3] += affine[:3, 0] * 59 + affine[:3, 1] * 39
+    affine[:3, :2] *= -1
+    stored = Volume(volume.array[:, ::-1, ::-1].copy(), Grid(volume.grid.size, affine), "CT")
+    other = cropped(stored, liver[:, ::-1, ::-1])
+    torch.testing.assert_close(other["image"], plain["image"], atol=1e-4, rtol=0)
+    assert other["grid"].matches(plain["grid"])
+
+
 def test_the_crop_is_the_liver_and_its_margin():
     volume, liver = ct()
     sample = cropped(volume, liver, margin_mm=0.0)
@@ -87,6 +100,8 @@ def test_no_liver_and_a_liver_of_another_picture_are_refused():
         cropped(volume, np.zeros_like(liver))
     with pytest.raises(BadInputError, match="mask of the image's shape"):
         cropped(volume, liver[1:])
+    with pytest.raises(BadInputError, match="Segment the liver"):
+        LiverCrop((12, 24, 40))({"source": volume})
 
 
 def test_mirrored_twice_is_as_before_and_once_the_box_follows_the_lesion():
