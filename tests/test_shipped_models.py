@@ -1,11 +1,13 @@
 """The weights that come with hepatic: small, described, and right on phantoms they have not seen."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import infer_tasks
+from hepatic.boxes import hits
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.io.labelmap import read_labelmap
@@ -88,3 +90,14 @@ def test_the_liver_is_found_with_its_tumours_in_every_phase_of_patients_it_has_n
             liver = truth.array > 0
             assert dice(found.labelmap == 1, liver) > 0.93
             assert found.facts["volume_ml"] == pytest.approx(liver.sum() * np.prod(found.grid.spacing) / 1000, rel=0.1)
+
+
+def test_the_lesion_detector_finds_the_primary_tumours_of_patients_it_has_not_seen(predictor, scans):
+    found = []
+    for scan in scans:
+        told = json.loads((scan.series["venous"].parents[3] / "truth" / "truth.json").read_text())
+        lesions = told["images"][scan.series["venous"].name]["lesions"]
+        primary = [lesion["box_lps_mm"] for lesion in lesions if lesion["primary"]]
+        candidates = predictor.predict(TASKS["ct_centernet3d"], scan.series["venous"])
+        found.append(hits(candidates.boxes, np.array(primary)).any())
+    assert all(found)

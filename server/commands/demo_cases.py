@@ -22,7 +22,7 @@ def demo_cases(
     """Simulate patients as a task needs them.
 
     Args:
-        task: DSA segmentation, CT segmentation or the contrast phase.
+        task: DSA segmentation, CT segmentation, the contrast phase, or lesions on CT.
         folder: where the images go.
         patients: how many, one run or study each.
         first_seed: of the first.
@@ -40,14 +40,15 @@ def demo_cases(
         return [
             Case(image_id=w.series_uid, patient_id=w.patient_id, source=w.image, label=w.segmentation) for w in runs
         ]
-    if task.modality != "CT" or task.type == "detection":
+    if task.modality != "CT":
         raise BadInputError(
             f"task '{task.name}'",
-            expected="a DSA model, a CT segmentation or the contrast phase",
+            expected="a model of DSA or CT",
             came=f"{task.type} on {task.modality}",
             fix="Train it with `hepatic train`.",
         )
-    whole = patients // FULL_SIZE_EVERY
+    # a detector sees the liver's box at one size, whatever the scan
+    whole = 0 if task.type == "detection" else patients // FULL_SIZE_EVERY
     studies = write_ct(folder, patients - whole, seed=first_seed, follow_ups=False, progress=progress)
     if whole:
         seed = first_seed + patients - whole

@@ -48,7 +48,8 @@ def test_candidates_keep_their_place_in_a_patient_who_lies_otherwise(task, studi
     study = studies[task.modality][0]
     upright, served = read(study.image), predictor(task, tmp_path)
     move = np.eye(4)
-    move[:3, :3], move[:3, 3] = oblique(upright.grid).direction, (12.5, -80.0, 33.0)
+    turn = oblique(upright.grid).direction @ np.diag([-1, 1, 1])  # not mirrored: that would be another patient
+    move[:3, :3], move[:3, 3] = turn, (12.5, -80.0, 33.0)
     lying = dataclasses.replace(upright, grid=Grid(upright.grid.size, move @ upright.grid.affine))
     before = served.detect(task, upright, true_liver(study), params={**ALL, "max_iou": 1.0, "most": 1})
     after = served.detect(task, lying, true_liver(study), params={**ALL, "max_iou": 1.0, "most": 1})
