@@ -117,7 +117,6 @@ class Harvest:
             "candidates": len(cards_of(place.review, place.review.latest.number, self.store.rules)),
             "decided": len(mine[-1].verdicts) if mine else 0,
             "warnings": list(study.warnings),
-            "minutes": round(place.minutes, 2),
         }
 
     def _study(self, review: Review, lease: Lease) -> dict[str, Any]:

@@ -6,12 +6,21 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hepatic.adapters.training_cases import label_names
+from hepatic.engine.fit import SPLIT
+from hepatic.engine.split import FrozenSplit
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.events import read_box
+from hepatic.harvest.parts import Part
+from hepatic.harvest.slicer_boxes import DEVICE
+from hepatic.harvest.snapshots import Snapshot
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study_json import from_json
+from hepatic.store.case import LabelledCase
 from hepatic.store.images import Image
 from server import worker
 from server.executor import Executor
+from server.harvest_slicer import FINAL
 from server.host import Host, is_shared
 from server.jobs.held import Held, JobFailedError
 from server.jobs.items import go_through
@@ -23,7 +32,7 @@ from server.training import Training
 
 logger = logging.getLogger(__name__)
 
-KIND = "propose"
+KIND, KNOW = "propose", "know"
 DETECTION = "detection"
 DEFAULT_MODEL = "ct_centernet3d"
 MODALITY = "CT"
@@ -46,6 +55,7 @@ class HarvestJobs:
         self._host, self._executor, self._jobs, self._store = host, executor, jobs, store
         self._timeout_s = timeout_s
         jobs.serve(KIND, self._run)
+        jobs.serve(KNOW, self._run_know)
 
     def propose(self, studies: Sequence[str] | None = None, *, model: str = "", asked_by: str = "") -> Job:
         """Ask a detector to look at studies.
@@ -74,6 +84,22 @@ class HarvestJobs:
                 "the datastore", expected="a CT study", came="none", fix="Put CT series into the studies folder."
             )
         return self._jobs.submit(KIND, {"model": detector}, items=items, asked_by=asked_by)
+
+    def know(self, *, asked_by: str = "") -> Job:
+        """Mark the studies under review as known cases whose reference series has a final label that shows lesions.
+
+        Raises:
+            BadInputError: there is none, or the datastore is not ours.
+        """
+        items = sorted(self._labelled())
+        if not items:
+            raise BadInputError(
+                "the studies under review",
+                expected="a final label on the reference series of one",
+                came="none",
+                fix="Save or import labels of lesions, or use PUT /qa/api/v1/known/{study}.",
+            )
+        return self._jobs.submit(KNOW, {"model": "labels"}, items=items, asked_by=asked_by)
 
     def detector(self, asked: str = "") -> str:
         """Return the name of a detector: the one asked for, else ours, else the first there is."""
@@ -107,11 +133,28 @@ class HarvestJobs:
         if not self.trains_detector(str(given.get("model"))):
             return given
         try:
-            return {**given, "snapshot": self._store.snapshot(asked_by=asked_by).sha256}
+            return {**given, "snapshot": self.snapshot(str(given["model"]), asked_by=asked_by).sha256}
         except BadInputError:
             if needed:
                 raise
             return given
+
+    def snapshot(self, trainer: str = "", *, asked_by: str = "") -> Snapshot:
+        """Write down what readers have said by now; patients stay on the side that earlier trainings put them on.
+
+        Args:
+            trainer: whose trainings; of ours by default.
+            asked_by: who wants it.
+
+        Raises:
+            BadInputError: nothing was finished yet.
+        """
+        registry = getattr(self._host.app, "registry", None)
+        drawn: dict[str, Part] = {}
+        if registry is not None:
+            parts = FrozenSplit(registry.models / (trainer or DEFAULT_MODEL) / SPLIT).parts
+            drawn = {patient: "test" if part == "validation" else "train" for patient, part in parts.items()}
+        return self._store.snapshot(asked_by=asked_by, drawn=drawn)
 
     def train(self, training: Training, params: Mapping[str, Any], *, model: str = "", asked_by: str = "") -> Job:
         """Ask for a training of a detector on a snapshot of what readers have said by now.
@@ -181,6 +224,36 @@ class HarvestJobs:
         if now.items and now.items_failed == now.items:
             raise JobFailedError(f"None of the {now.items} studies could be proposed; the last lines say why.")
         return {"total": now.items, "done": now.items_done, "failed": now.items_failed}
+
+    def _run_know(self, held: Held) -> dict[str, Any]:
+        labelled = self._labelled()
+
+        def ask(study: str) -> tuple[Any, tuple[Any, ...]]:
+            if study not in labelled:
+                raise NotFoundError("the study", expected="its label", came="none any more", fix="Save it again.")
+            case = labelled[study]
+            return worker.lesion_boxes, (str(case.label), str(case.source), label_names(case.label_info))
+
+        def keep(study: str, boxes: list[list[float]]) -> dict[str, Any]:
+            self._store.know(study, [read_box(box) for box in boxes], source="label")
+            return {"lesions": len(boxes)}
+
+        go_through(held, self._executor, ask, keep, window=2, timeout_s=self._timeout_s)
+        now = held.table.get(held.job.id)
+        if now.items_failed == now.items:
+            raise JobFailedError(f"None of the {now.items} labels could be used; the last lines say why.")
+        return {"total": now.items, "done": now.items_done, "failed": now.items_failed}
+
+    def _labelled(self) -> dict[str, LabelledCase]:
+        """Studies under review with the final label of their reference series; boxes saved as a reading are none."""
+        self.series()  # refuses a datastore that is not ours
+        cases = {case.image_id: case for case in self._host.datastore.store.labelled_cases(FINAL)}
+        return {
+            review.uid: cases[image]
+            for review in self._store.book.reviews().values()
+            if (image := review.study.image_ids.get(review.study.reference, "")) in cases
+            and not any(r.finished and r.finished.device == DEVICE for r in review.readings)
+        }
 
     def series(self) -> dict[str, list[Image]]:
         """Return the CT series of each study of the datastore, by StudyInstanceUID.

@@ -99,6 +99,25 @@ def propose(request: dict[str, Any]) -> dict[str, Any]:
     return dict(plain(asking(method, request)))
 
 
+def lesion_boxes(label: str, image: str, names: dict[str, int]) -> list[list[float]]:
+    """Return the boxes of lesions in a label, LPS millimetres of its image, the largest first.
+
+    Args:
+        label: path of a labelmap or of Slicer markups.
+        image: path of the image.
+        names: label value by structure, where the labelmap does not name them.
+
+    Raises:
+        BadInputError: it does not belong to the image, or says nothing about lesions.
+    """
+    from hepatic.boxes import sizes
+    from hepatic.engine.label_boxes import read_lesions
+    from hepatic.io.grid import grid_of
+
+    found = read_lesions(Path(label), grid_of(Path(image)), names).boxes
+    return [[float(mm) for mm in found[n]] for n in (-sizes(found).prod(axis=1)).argsort(kind="stable")]
+
+
 def infer_dicom_seg(request: dict[str, Any]) -> dict[str, Any]:
     """Run one inference, and write what it found as a DICOM segmentation of the image.
 

@@ -61,8 +61,16 @@ class Snapshots:
     def __init__(self, database: Database, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._folder, self._clock = database, folder / FOLDER, clock
 
-    def take(self, book: Book, rules: Rules, *, asked_by: str = "") -> Snapshot:
+    def take(
+        self, book: Book, rules: Rules, *, asked_by: str = "", drawn: Mapping[str, Part] | None = None
+    ) -> Snapshot:
         """Write down what everything that is finished teaches. If nothing has changed, the last one is returned.
+
+        Args:
+            book: over the store.
+            rules: by which studies were read.
+            asked_by: who wants it.
+            drawn: see ``draw_parts``.
 
         Raises:
             BadInputError: nothing has been finished yet.
@@ -82,7 +90,7 @@ class Snapshots:
             for uid, one in lessons.items():
                 patient = reviews[uid].study.patient_id
                 able[patient] = able.get(patient, False) or (one.complete and bool(one.boxes))
-            parts = draw_parts(connection, able, rules=rules, now=self._clock())
+            parts = draw_parts(connection, able, rules=rules, now=self._clock(), drawn=drawn)
         content = _content(reviews, lessons, parts)
         sha256 = hashlib.sha256(_canonical(content)).hexdigest()
         known = self.get(sha256)

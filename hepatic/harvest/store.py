@@ -13,6 +13,7 @@ from hepatic.harvest.batch_reject import BatchReject
 from hepatic.harvest.book import Book, Review
 from hepatic.harvest.events import Event, EventType, Verdict
 from hepatic.harvest.leases import Lease, Leases, Wish
+from hepatic.harvest.parts import Part
 from hepatic.harvest.proposals import Proposals, latest, unknown_study
 from hepatic.harvest.queue import Place, queue_of, wishes
 from hepatic.harvest.review_database import open_reviews
@@ -99,13 +100,17 @@ class ReviewStore:
         """Close every finished reading of some studies: what they said has been used."""
         self._finalise(studies, lambda reader: True)
 
-    def snapshot(self, *, asked_by: str = "") -> Snapshot:
+    def snapshot(self, *, asked_by: str = "", drawn: Mapping[str, Part] | None = None) -> Snapshot:
         """Write down what a training is to learn from; every finished reading is final from then on.
+
+        Args:
+            asked_by: who wants it.
+            drawn: on which side of the split trainings on labels have put patients already.
 
         Raises:
             BadInputError: nothing has been finished yet.
         """
-        taken = self.snapshots.take(self.book, self.rules, asked_by=asked_by)
+        taken = self.snapshots.take(self.book, self.rules, asked_by=asked_by, drawn=drawn)
         self.finalise_all(self.book.reviews())
         return taken
 

@@ -135,6 +135,7 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "POST /qa/api/v1/batch-reject",
         "DELETE /qa/api/v1/batch-reject/{batch}",
         "GET /qa/api/v1/known",
+        "POST /qa/api/v1/known",
         "PUT /qa/api/v1/known/{study}",
     ),
     Role.ADMIN: (

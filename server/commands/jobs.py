@@ -37,7 +37,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or the begi
 @app.command("list")
 def list_(
     server: Server = HERE,
-    kind: Annotated[str, typer.Option(help="Only of this kind: train, batch_infer, scoring.")] = "",
+    kind: Annotated[str, typer.Option(help="Only of this kind: train, batch_infer, scoring, propose, know.")] = "",
     state: Annotated[
         list[str] | None, typer.Option(help="Only in this state: queued, running, succeeded, failed, cancelled.")
     ] = None,

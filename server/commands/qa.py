@@ -47,6 +47,19 @@ def propose(
     _follow(job, f"{job['items']['total']} studies are looked at")
 
 
+@app.command("known")
+def known(server: Server = HERE) -> None:
+    """Take final labels of studies under review for the truth: they measure readers from then on.
+
+    [bold]Example[/]
+
+    hepatic qa known
+    """
+    with connected(server) as client:
+        job = asked(client, "POST", f"{_API}/known")
+    _follow(job, f"{job['items']['total']} labels are read")
+
+
 @app.command("status")
 def status(server: Server = HERE, as_json: Json = False) -> None:
     """Tell how the harvest goes: studies, minutes, agreement, and what the detector made of it.

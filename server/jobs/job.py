@@ -19,7 +19,7 @@ class Job:
     Attributes:
         number: in the order they were asked for.
         id: what clients know it by.
-        kind: train, batch_infer or scoring.
+        kind: train, batch_infer, scoring, propose or know.
         spec: what to do; without paths of this machine.
         priority: smaller goes first among those of its kind.
         state: where it is.

@@ -42,7 +42,10 @@ def jobs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
 ) -> Response:
-    """Of one ``kind`` (train, batch_infer, scoring) or ``state``, a page at a time; a browser gets them as a page."""
+    """Of one ``kind`` or ``state``, a page at a time; a browser gets them as a page.
+
+    ``kind`` is train, batch_infer, scoring, propose or know.
+    """
     if "text/html" in request.headers.get("accept", ""):
         return jobs_page()
     table = services.jobs.table

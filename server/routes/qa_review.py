@@ -78,7 +78,7 @@ def snapshots(services: ServicesDep) -> dict[str, Any]:
 @router.post("/snapshots", summary="Write down what is finished")
 def take_snapshot(services: ServicesDep, reader: ReaderDep) -> dict[str, Any]:
     """What a training learns from. It is final from then on; if nothing has changed, the last one is told again."""
-    return snapshot_json(services.harvest.store.snapshot(asked_by=reader))
+    return snapshot_json(services.harvest_jobs.snapshot(asked_by=reader))
 
 
 @router.get("/adjudication", summary="What readers disagree about", response_model=None)
@@ -150,6 +150,15 @@ def known(services: ServicesDep) -> Response:
         if one.known is not None
     ]
     return JSONResponse({"known": found}, headers=NO_STORE)
+
+
+@router.post("/known", summary="Take final labels for the truth")
+def know_labels(services: ServicesDep, reader: ReaderDep) -> dict[str, Any]:
+    """Studies whose reference series has a final label become known cases, the largest lesion their primary one.
+
+    Answers with the job. Boxes that were saved as a reading of their study are left out.
+    """
+    return services.harvest_jobs.know(asked_by=reader).as_json()
 
 
 @router.put("/known/{study}", summary="Say which lesions a study truly has")

@@ -157,6 +157,19 @@ def test_test_patients_are_drawn_once_and_stay_and_no_patient_is_on_both_sides(t
     store.close()
 
 
+def test_who_was_trained_on_by_labels_never_tests_and_who_tested_never_trains(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(test_share=0.5))
+    for n in range(6):
+        store.proposals.add(proposed(f"1.{n}", patient=f"P{n}"))
+        read_all(store, "Rita", f"1.{n}", c1="true")
+    drawn = {"P0": "test", "P1": "test", "P2": "train", "P3": "train", "P4": "train", "stranger": "test"}
+    split = {s["patient_id"]: s["split"] for s in check_snapshot(store.snapshot(drawn=drawn).file)["studies"]}
+    assert drawn.items() >= {patient: part for patient, part in split.items() if patient != "P5"}.items()
+    again = {patient: "train" if part == "test" else "test" for patient, part in split.items()}
+    assert {s["patient_id"]: s["split"] for s in check_snapshot(store.snapshot(drawn=again).file)["studies"]} == split
+    store.close()
+
+
 def test_a_patient_whose_lesions_are_not_all_known_never_tests(tmp_path):
     store = ReviewStore(tmp_path, rules=Rules(test_share=0.9))
     for n in range(6):

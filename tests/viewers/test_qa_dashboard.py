@@ -54,7 +54,7 @@ def read(store, reader, uid, verdicts, *, seconds=4.0, missed=False):
 def version(number, p1td_10, snapshot=""):
     metrics = {"p1td_1": p1td_10 - 0.3, "p1td_10": p1td_10, "froc": 0.6, "froc_low": 0.5, "froc_high": 0.7, "cases": 60}
     card = SimpleNamespace(data={"snapshot": snapshot})
-    return SimpleNamespace(version=number, created="2026-11-21", metrics=metrics, state="serving", card=card)
+    return SimpleNamespace(version=number, created="2026-11-21", metrics=metrics, state="served", card=card)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ function showBars({ studies, candidates, outlook }) {
 function points(versions, measure) {
   return versions.filter((version) => known(version[measure]?.value)).map((version) => ({
     x: version.minutes, y: version[measure].value, low: version[measure].low, high: version[measure].high,
-    label: `version ${version.version}${version.state === "serving" ? " (served)" : ""}`,
+    label: `version ${version.version}${version.state === "served" ? " (served)" : ""}`,
   }));
 }
 

@@ -2,8 +2,10 @@
 
 import time
 
+import numpy as np
 import pytest
 import requests
+import SimpleITK
 
 from hepatic.settings import settings
 from server.access.access import tokens_dir
@@ -160,3 +162,27 @@ def test_the_command_line_asks_the_same(loop, reviewed, tmp_path, monkeypatch, c
     assert (tmp_path / "v.csv").read_text().startswith("study_uid,")
     assert list(tmp_path.iterdir()) == [tmp_path / "v.csv"]
     assert "hepatic jobs watch" in run("train")
+
+
+def test_final_labels_of_studies_under_review_become_known_cases(loop, studies, reviewed, tmp_path):
+    viktor = loop["Viktor"]
+    none = viktor.ask("POST", "/known")
+    assert none.status_code == 422, none.text
+    review = loop["app"].state.services.harvest.store.review("1.2.3.12")
+    [image] = review.study.image_ids.values()
+    mask = np.zeros((3, 4, 4), np.uint8)
+    mask[1, 1:3, 1:3] = 1
+    source = SimpleITK.ReadImage([str(studies / "1.2.3.12" / f"{k}.dcm") for k in range(3)])
+    label = SimpleITK.GetImageFromArray(mask)
+    label.CopyInformation(source)
+    SimpleITK.WriteImage(label, str(tmp_path / "label.nrrd"))
+    saved = requests.put(
+        f"{loop['address']}/datastore/label?image={image}",
+        files={"label": ("label.nrrd", (tmp_path / "label.nrrd").read_bytes())},
+        headers={"Authorization": viktor._session.headers["Authorization"]},
+        timeout=30,
+    )
+    assert saved.status_code == 200, saved.text
+    assert ended(loop, viktor.ask("POST", "/known").json()).result == {"total": 1, "done": 1, "failed": 0}
+    [known] = viktor.ask("GET", "/known").json()["known"]
+    assert known == {"study": "1.2.3.12", "boxes": [[0.5, 0.5, 0.5, 2.5, 2.5, 1.5]], "primary": 0}
