@@ -109,9 +109,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
-    detector = discover_tasks(infer_tasks)[options.model]
+    detector = discover_tasks(infer_tasks).get(options.model)
     if not isinstance(detector, DetectionTask):
-        parser.error(f"{options.model} is no detector")
+        parser.error(f"there is no detector named {options.model}")
     results: dict[str, Any] = {"threads": options.threads, "load": os.getloadavg()[0], "sizes": {}}
     with tempfile.TemporaryDirectory(prefix="hepatic-bench-") as folder:
         registry = Registry(Path(folder) / "models", shipped=SHIPPED)
