@@ -10,7 +10,7 @@ from hepatic.harvest.book import Review
 from hepatic.harvest.events import Verdict
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box
-from hepatic.harvest.verdicts import State, drawn_boxes, judged, settled, waits_for_boxes, was_read
+from hepatic.harvest.verdicts import State, drawn_boxes, judged, settled, waits_for_boxes, was_boxed, was_read
 
 Source = Literal["harvested", "inherited", "manual", "gold"]
 
@@ -66,8 +66,9 @@ def lesson(review: Review, rules: Rules) -> Lesson:
       boxes of a known case, and then only these.
     - A hard negative: a candidate that was rejected one by one, by all who judged it or by who adjudicated, and that
       touches no lesion.
-    - Nothing else teaches anything. A study is complete if enough readers have finished it, none of its candidates is
-      in conflict or unsure, and no lesion that was missed waits to be boxed; and if it is a known case.
+    - Nothing else teaches anything. A study is complete if enough readers have finished it, or somebody has boxed it by
+      hand from the start, none of its candidates is in conflict or unsure, and no lesion that was missed waits to be
+      boxed; and if it is a known case.
     """
     said = judged(review)
     corrected = {uid: box for reading in review.readings if reading.finished for uid, box in reading.corrected.items()}
@@ -99,7 +100,8 @@ def lesson(review: Review, rules: Rules) -> Lesson:
         if open_now[candidate.uid].state is State.UNREVIEWED and review.known is None
     ]
     doubtful = any(own.state in (State.CONFLICT, State.UNSURE) for _, own in said)
-    complete = was_read(review, rules) and not doubtful and not waits_for_boxes(review)
+    looked_at = was_read(review, rules) or was_boxed(review)
+    complete = looked_at and not doubtful and not waits_for_boxes(review)
     return Lesson(
         tuple(boxes),
         tuple(_apart(negatives, rules.min_iou)),

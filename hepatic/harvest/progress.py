@@ -20,7 +20,7 @@ from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshots import Snapshot
 from hepatic.harvest.triage import READING_MINUTES, calibrate, chance_of_a_hit, expected_minutes
-from hepatic.harvest.verdicts import State, settled, study_state, was_missed, was_read
+from hepatic.harvest.verdicts import State, settled, study_state, was_boxed, was_missed, was_read
 
 _LONGEST_LOOK_S = 300.0
 MEASURES = ("p1td_1", "p1td_10", "froc")
@@ -64,8 +64,8 @@ def effort(reviews: Sequence[Review], rules: Rules) -> dict[str, Any]:
 
     ``per_study`` = reading + manual x m (paper 001: 1 + 15 m), with the reading time that was measured here.
     """
-    read = [review for review in reviews if was_read(review, rules)]
-    missed = sum(was_missed(review) for review in read)
+    read = [review for review in reviews if was_read(review, rules) or was_boxed(review)]
+    missed = sum(was_missed(review) or was_boxed(review) for review in read)
     share = missed / len(read) if read else None
     seconds = [sum(one.seconds for one in review.readings if one.finished) for review in read]
     reading = sum(seconds) / 60 / len(read) if any(seconds) else None

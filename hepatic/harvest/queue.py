@@ -39,7 +39,10 @@ class Place:
 def queue_of(
     reader: str, reviews: Mapping[str, Review], held: Mapping[str, Lease], *, rules: Rules, may_box: bool
 ) -> list[Place]:
-    """Return every study for one reader, those that they can be given first, in the order in which they would be."""
+    """Return every study for one reader, those that they can be given first, in the order in which they would be.
+
+    A study whose candidates are hardly ever lesions is to be boxed by hand at once by who may do that.
+    """
     calibrations: dict[str, Calibration] = {}
     places = []
     for review in reviews.values():
@@ -48,6 +51,8 @@ def queue_of(
             calibrations[model_hash] = calibrate(reviews.values(), model_hash)
         chance = chance_of_a_hit([one.score for one in review.study.candidates], calibrations[model_hash])
         state = reader_state(reader, review, held.get(review.uid), rules=rules, may_box=may_box)
+        if state == "waiting" and may_box and chance < rules.straight_to_boxing:
+            state = "boxing"
         places.append(Place(review, state, chance, expected_minutes(chance, rules=rules)))
     turn: dict[str, int] = {"started": 0, "waiting": 1, "boxing": 2, "leased": 3, "finished": 4, "done": 5}
     return sorted(places, key=lambda place: (turn[place.state], place.minutes, place.review.uid))
@@ -96,11 +101,6 @@ def wishes(reader: str, places: list[Place], reviews: Mapping[str, Review], *, r
     found += [Wish(uid) for uid in known if Wish(uid) not in found]
     found += [Wish(place.review.uid, "boxing") for place in places if place.state == "boxing"]
     return found
-
-
-def straight_to_boxing(places: list[Place], rules: Rules) -> list[str]:
-    """Return the studies that wait and whose chance of a hit is so low that they are better boxed at once."""
-    return [p.review.uid for p in places if p.state == "waiting" and p.chance < rules.straight_to_boxing]
 
 
 def cards_of(review: Review, proposal: int, rules: Rules) -> list[str]:

@@ -105,7 +105,7 @@ def readers_done(review: Review) -> list[str]:
 def study_state(review: Review, rules: Rules) -> StudyState:
     """Return what is to be done with a study."""
     held = settled(review, rules)
-    done = len(readers_done(review)) >= rules.readers
+    done = len(readers_done(review)) >= rules.readers or was_boxed(review)
     if not done and not (held and review.readings and all(one.inherited for one in held.values())):
         return "waiting"
     if waits_for_boxes(review):
@@ -118,6 +118,12 @@ def study_state(review: Review, rules: Rules) -> StudyState:
 def was_missed(review: Review) -> bool:
     """Whether a reader who has finished has said that a lesion was missed."""
     return any(one.missed and one.finished for one in review.readings if one.kind == "first")
+
+
+def was_boxed(review: Review) -> bool:
+    """Whether somebody has boxed the study by hand without its being read first, or found nothing to box."""
+    asked = any(one.missed and one.finished for one in review.readings)
+    return not asked and any(one.kind == "boxing" and one.finished for one in review.readings)
 
 
 def waits_for_boxes(review: Review) -> bool:
@@ -165,7 +171,7 @@ def _own(review: Review, uid: str) -> Settled:
     votes: dict[str, Event] = {}
     for reading in sorted(review.readings, key=lambda one: one.round):
         event = reading.verdicts.get(uid)
-        if event is not None and (reading.kind == "batch" or (reading.kind == "first" and reading.finished)):
+        if event is not None and (reading.kind == "batch" or (reading.kind != "repeat" and reading.finished)):
             votes[reading.reader] = event
     if not all(event.tag for event in votes.values()):  # what somebody has looked at goes before a batch
         votes = {reader: event for reader, event in votes.items() if not event.tag}

@@ -2,11 +2,13 @@
 
 import pytest
 
-from hepatic.harvest.queue import straight_to_boxing
+from hepatic.harvest.lesson import lesson
+from hepatic.harvest.progress import effort, outlook
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.triage import Calibration, calibrated, chance_of_a_hit, expected_minutes
-from tests.harvest.proposed import proposed, read_all
+from hepatic.harvest.verdicts import study_state
+from tests.harvest.proposed import decide, event, proposed, read_all
 
 
 def opened(tmp_path, studies=(), **rules):
@@ -33,7 +35,24 @@ def test_the_study_that_is_expected_to_take_least_comes_first(tmp_path):
 
 def test_a_study_without_a_likely_candidate_is_better_boxed_at_once(tmp_path):
     store = opened(tmp_path, [("none", []), ("some", [0.9]), ("hardly", [0.01])])
-    assert straight_to_boxing(store.queue("Rita"), store.rules) == ["hardly", "none"]
+    assert [place.state for place in store.queue("Anna", may_box=True)] == ["waiting", "boxing", "boxing"]
+    assert outlook(list(store.book.reviews().values()), store.rules)["straight_to_boxing"] == 2
+    store.close()
+
+
+def test_who_may_box_is_given_it_to_box_and_the_study_is_done_then(tmp_path):
+    store = opened(tmp_path, [("hardly", [0.01])])
+    assert store.queue("Rita")[0].state == "waiting"
+    lease = store.lease("Anna", may_box=True)
+    assert store.reviews.reading("hardly", "Anna").kind == "boxing"
+    drawn = event("box", "hardly", box=[60, 60, 20, 80, 80, 40])
+    store.reviews.take([decide("2.25.1", "false", "hardly"), drawn, event("finish", "hardly")], "Anna")
+    review = store.review(lease.study)
+    assert study_state(review, store.rules) == "done"
+    learnt = lesson(review, store.rules)
+    assert ([one.source for one in learnt.boxes], len(learnt.negatives), learnt.complete) == (["manual"], 1, True)
+    assert effort([review], store.rules)["m"]["value"] == 1.0
+    assert store.lease("Rita") is None
     store.close()
 
 
@@ -86,8 +105,6 @@ def test_known_cases_are_mixed_in_one_of_so_many(tmp_path):
 
 
 def test_a_hidden_repeat_comes_once_in_so_many_and_not_at_once(tmp_path):
-    from tests.harvest.proposed import event
-
     store = opened(tmp_path, [(f"1.{n}", [0.5]) for n in range(24)], known_every=0, repeat_every=8, repeat_after=3)
     order, repeats = [], []
     for _ in range(26):
