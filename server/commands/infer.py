@@ -32,7 +32,8 @@ def infer(
 ) -> None:
     """Run a model on images, without a server.
 
-    Writes the result file and what is known about it as JSON, named for image and model.
+    Writes the result file and what is known about it as JSON, named for image and model. Boxes are written as markups
+    of 3D Slicer (.mrk.json), or as a labelmap with -p result_extension=.nii.gz.
 
     [bold]Examples[/]
 
@@ -69,7 +70,8 @@ def infer(
                 (out / f"{stem}.json").write_text(json.dumps(result["params"], indent=1), "utf-8")
                 file = result["file"]
                 if file is not None:
-                    target = out / (stem + suffix_of(file, LABEL_SUFFIXES, "the result"))
+                    suffix = suffix_of(file, LABEL_SUFFIXES, "the result")
+                    target = out / (stem + (".mrk.json" if suffix == ".json" else suffix))  # STEM.json is said above
                     shutil.move(file, target)
                     console.print(f"{image} → {target}", highlight=False)
                 else:

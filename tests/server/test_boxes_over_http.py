@@ -1,0 +1,131 @@
+"""A detector behind the real server: what 3D Slicer's own client and OHIF's request get, save and train."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+import SimpleITK
+
+from hepatic.engine.weights import Registry
+from hepatic.io.markups import ROI, encode_rois, read_rois
+from hepatic.io.sidecar import Sidecar, write_sidecar
+from hepatic.settings import settings
+from server.app import create_app
+from server.running import running
+from tests.engine.toys import CLASSIFIER, DETECTOR, box_of, serve, serve_detector, write_ct
+from tests.slicer import connected
+
+APP = Path(__file__).parent.parent / "boxes_app"
+PATIENTS = 4
+SLICER = {"result_extension": ".nrrd", "result_dtype": "uint8", "min_score": 0.5}
+OHIF = {"result_extension": ".nrrd", "result_dtype": "uint8", "result_compress": False, "restore_label_idx": False}
+
+
+def centre(number):
+    return 3, 5, 5 + number
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ct")
+    for number in range(PATIENTS):
+        write_sidecar(folder / f"p{number}.nrrd", Sidecar(f"P{number}", f"1.2.{number}", "venous", "CT"))
+        write_ct(folder / f"p{number}.nrrd", centre(number), seed=number)
+    registry = Registry(settings().data_dir(folder) / "models")
+    serve_detector(registry)
+    serve(registry, CLASSIFIER, **{"line.weight": [[-1.0], [1.0]], "line.bias": [0.0, 0.0]})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(studies):
+    app = create_app(APP, studies, score_in_background=False, auth=False)
+    with running(app) as address:
+        yield address
+
+
+@pytest.fixture
+def slicer(server, tmp_path):
+    return connected(server, tmp_path)
+
+
+def ask(server, model, image, output, params):
+    return requests.post(
+        f"{server}/infer/{model}",
+        params={"image": image, "output": output},
+        data={"params": json.dumps(params)},
+        timeout=60,
+    )
+
+
+def test_slicer_lists_the_detector_beside_the_segmentations_and_gets_rois(slicer):
+    models = slicer.info()["models"]
+    assert models[DETECTOR.name]["type"] == "detection"
+    assert models[f"{DETECTOR.name}_boxes"]["type"] == "segmentation"
+    file, params = slicer.infer(DETECTOR.name, "p1", dict(SLICER))
+    assert file.endswith(".json"), "the suffix tells Slicer to load markups"
+    (roi,) = read_rois(Path(file))
+    assert roi.box == pytest.approx(box_of(centre(1)))
+    assert roi.about["candidate"] == params["boxes"][0]["candidate"]
+
+
+def test_ohif_gets_a_raw_labelmap_of_the_boxes(server, studies):
+    answer = ask(server, f"{DETECTOR.name}_boxes", "p1", "image", {**OHIF, "min_score": 0.5})
+    (studies.parent / "ohif.nrrd").write_bytes(answer.content)
+    result = SimpleITK.ReadImage(str(studies.parent / "ohif.nrrd"))
+    assert result.GetPixelID() == SimpleITK.sitkUInt8
+    assert result.GetSize() == SimpleITK.ReadImage(str(studies / "p1.nrrd")).GetSize()
+    assert int(SimpleITK.GetArrayFromImage(result).sum()) == 3 * 5 * 5
+
+
+def test_json_has_boxes_and_classes(server):
+    boxes = ask(server, DETECTOR.name, "p2", "json", {"min_score": 0.5}).json()["boxes"]
+    assert np.array([box["box"] for box in boxes]) == pytest.approx(np.array([box_of(centre(2))]))
+    classes = ask(server, CLASSIFIER.name, "p2", "json", {}).json()
+    assert set(classes["probabilities"]) == set(CLASSIFIER.labels)
+
+
+def test_an_option_out_of_range_is_a_clear_answer(server):
+    answer = ask(server, DETECTOR.name, "p1", "json", {"min_score": 2})
+    assert answer.status_code == 422
+    assert "min_score" in answer.text
+
+
+def test_boxes_corrected_in_slicer_train_the_next_detector(slicer, server, tmp_path):
+    for number in range(PATIENTS):
+        file = tmp_path / f"{number}.json"
+        file.write_bytes(encode_rois([ROI(box_of(centre(number)), "corrected")]))
+        slicer.save_label(f"p{number}", str(file), params={"label_info": [], "model": DETECTOR.name})
+    slicer.train_start(DETECTOR.name, {"max_epochs": 20, "start": "scratch"})
+    deadline, stats = time.monotonic() + 240, {}
+    while "metrics" not in stats and time.monotonic() < deadline:
+        time.sleep(0.5)
+        stats = slicer.info()["train_stats"][DETECTOR.name]
+    assert stats["metrics"]["p1td_10"] == 1
+    assert isinstance(stats["best_metric"], float)
+
+
+def test_the_command_line_writes_boxes_too(studies, tmp_path):
+    command = [sys.executable, "-m", "server.cli", "infer", DETECTOR.name, str(studies / "p3.nrrd")]
+    command += [
+        "--app",
+        str(APP),
+        "--studies",
+        str(studies),
+        "--out",
+        str(tmp_path),
+        "-p",
+        "min_score=0",
+        "-p",
+        "most=1",
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    (roi,) = read_rois(tmp_path / f"p3_{DETECTOR.name}.mrk.json")
+    told = json.loads((tmp_path / f"p3_{DETECTOR.name}.json").read_bytes())
+    assert roi.box == pytest.approx(told["boxes"][0]["box"])
