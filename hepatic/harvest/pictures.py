@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from hepatic.errors import NotFoundError
-from hepatic.geometry import Grid
-from hepatic.harvest.layout import CardLayout, View, lay_out
+from hepatic.harvest.layout import CardLayout, Edges, View, lay_out
 from hepatic.harvest.render import draw_card, draw_stack
 from hepatic.harvest.study import Phase, PreparedStudy, ProposedStudy
 from hepatic.harvest.window import WINDOWS, find_window, liver_levels
 
-STACK_SLICES = 16
+STACK_SLICES = 8
 """Slices on one picture of a stack."""
-STACK_PX = 448
+STACK_PX = 512
 """Longer side of a slice of a stack."""
 _KEPT_BYTES = 1 << 30
+_ROUND_LIVER_MM = 15.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class StackLayout:
             k in slices from the lower edge of the first.
         headwards: whether slices run towards the head.
         left, top: letters, see ``View``.
+        focus: where the liver is, over all slices, with some space round it; in pixels of a slice.
     """
 
     size_px: tuple[int, int]
@@ -47,12 +48,14 @@ class StackLayout:
     headwards: bool
     left: str
     top: str
+    focus: Edges
 
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
     prepared: PreparedStudy
     levels: dict[Phase, float]
+    stack: StackLayout
 
     @property
     def bytes(self) -> int:
@@ -117,7 +120,7 @@ class Pictures:
                 for one in every
                 for candidate in one.candidates
             },
-            "stack": asdict(lay_out_stack(ready.prepared.grid)),
+            "stack": asdict(ready.stack),
         }
 
     def card(self, study: str, candidate: str, window: str) -> bytes:
@@ -146,7 +149,7 @@ class Pictures:
         if wanted is None:
             there = " or ".join(ready.prepared.phases)
             raise NotFoundError("the phase", expected=there, came=phase[:40], fix="Choose one that was scanned.")
-        layout = lay_out_stack(ready.prepared.grid)
+        layout = ready.stack
         if not 0 <= first < layout.slices:
             raise NotFoundError(
                 "the slice", expected=f"0 to {layout.slices - 1}", came=str(first), fix="Choose one of them."
@@ -174,7 +177,7 @@ class Pictures:
                     return self._kept[key]
             try:
                 prepared = self._load(proposed)
-                ready = _Ready(prepared, liver_levels(prepared))
+                ready = _Ready(prepared, liver_levels(prepared), lay_out_stack(prepared))
                 with self._lock:
                     self._kept[key] = ready
                     while len(self._kept) > 1 and sum(kept.bytes for kept in self._kept.values()) > self._most:
@@ -185,8 +188,9 @@ class Pictures:
             return ready
 
 
-def lay_out_stack(grid: Grid) -> StackLayout:
-    """Return how whole slices of a grid are drawn."""
+def lay_out_stack(prepared: PreparedStudy) -> StackLayout:
+    """Return how whole slices of a study are drawn."""
+    grid = prepared.grid
     view = View.of(grid)
     columns, rows, depth = grid.size
     step_i, step_j, _ = grid.spacing
@@ -208,7 +212,30 @@ def lay_out_stack(grid: Grid) -> StackLayout:
         headwards=view.headwards,
         left=view.left,
         top=view.top,
+        focus=_focus(prepared, view, size),
     )
+
+
+def _focus(prepared: PreparedStudy, view: View, size_px: tuple[int, int]) -> Edges:
+    """Return where the liver is on drawn slices, and everything where none was found."""
+    columns, rows, _ = prepared.grid.size
+    seen = np.asarray(np.any(prepared.liver, axis=0))
+    if not seen.any():
+        return 0.0, 0.0, float(size_px[0]), float(size_px[1])
+    step_i, step_j, _ = prepared.grid.spacing
+    across, down = np.flatnonzero(np.any(seen, axis=0)), np.flatnonzero(np.any(seen, axis=1))
+    more_i, more_j = _ROUND_LIVER_MM / step_i, _ROUND_LIVER_MM / step_j
+    edges = view.on_screen(
+        (
+            max(0.0, float(across[0]) - more_i),
+            max(0.0, float(down[0]) - more_j),
+            min(float(columns), float(across[-1]) + 1 + more_i),
+            min(float(rows), float(down[-1]) + 1 + more_j),
+        ),
+        (columns, rows),
+    )
+    x, y = size_px[0] / columns, size_px[1] / rows
+    return edges[0] * x, edges[1] * y, edges[2] * x, edges[3] * y
 
 
 def _json(layout: CardLayout) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from hepatic.harvest.pictures import Pictures
+from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import load_prepared
 from hepatic.harvest.window import WINDOWS
 from server.harvest import Harvest
@@ -29,7 +30,7 @@ def pictures_of(services: ServicesDep) -> Pictures:
     """Return what draws the studies of this server."""
     with _lock:
         if services.harvest not in _drawing:
-            proposals, cache = services.harvest.store.proposals, services.spec.data_dir / "cache" / "prepared"
+            proposals, cache = services.harvest.store.proposals, prepared_folder(services.spec.data_dir)
             _drawing[services.harvest] = Pictures(
                 lambda uid: [known.study for known in proposals.all_of(uid)] or [proposals.latest(uid).study],
                 lambda study: load_prepared(cache, study.content),
@@ -66,5 +67,5 @@ def stack(
     window: WindowQuery = "liver",
     first: Annotated[int, Query(ge=0, le=100_000, description="index k of the first slice")] = 0,
 ) -> Response:
-    """At most 16 of them from ``first`` on, all on the study's grid."""
+    """At most 8 of them from ``first`` on, all on the study's grid."""
     return Response(pictures.stack(study, phase, window, first), media_type="image/png", headers=_NOT_KEPT)

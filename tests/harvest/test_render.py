@@ -205,12 +205,24 @@ def test_what_is_not_there_is_not_found(asked):
 
 
 @pytest.mark.parametrize("flip", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)])
+def test_whole_slices_are_shown_where_the_liver_is(flip):
+    study = prepared(on=grid(flip))
+    liver = np.zeros(study.grid.shape, bool)
+    liver[5:9, 20:40, 30:50] = True
+    layout = lay_out_stack(replace(study, liver=liver[:: flip[2], :: flip[1], :: flip[0]]))
+    scale = layout.size_px[0] / SIZE[0]
+    assert layout.focus == pytest.approx([(30 - 7.5) * scale, (20 - 7.5) * scale, 57.5 * scale, 47.5 * scale], rel=0.01)
+    nothing = lay_out_stack(replace(study, liver=np.zeros_like(liver)))
+    assert nothing.focus == (0, 0, *nothing.size_px)
+
+
+@pytest.mark.parametrize("flip", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)])
 def test_a_box_drawn_on_whole_slices_is_where_it_was_drawn(flip):
     on = grid(flip)
     hu = np.ascontiguousarray(prepared().phases[Phase.VENOUS].hu[:: flip[2], :: flip[1], :: flip[0]])
     study = prepared(on=on, hu=hu)
     shown = Pictures(lambda uid: [proposed()], lambda known: study)
-    layout = lay_out_stack(on)
+    layout = lay_out_stack(study)
     width, height = layout.size_px
     pixels = np.concatenate(
         [

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from hepatic.boxes import from_voxels
+from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import save_prepared
 from hepatic.harvest.study import Candidate, Phase, PhaseVolume, PreparedStudy, Proposal, ProposedStudy
 from sample_data.ct.study import simulate
@@ -56,5 +57,5 @@ def put(app, *studies):
     """Put studies where a running server has its own."""
     services = app.state.services
     for prepared, proposed in studies:
-        save_prepared(services.spec.data_dir / "cache" / "prepared", prepared)
+        save_prepared(prepared_folder(services.spec.data_dir), prepared)
         services.harvest.store.proposals.add(proposed)

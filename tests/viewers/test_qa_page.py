@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from hepatic.boxes import iou
 from server.app import create_app
 from server.running import running
 
@@ -277,6 +276,8 @@ def test_a_missed_lesion_is_boxed_on_the_page_and_lies_where_it_was_drawn(opened
         left, top, wide, high = page.browser.run(
             "(e => [e.x, e.y, e.width, e.height])(document.querySelector('#slice').getBoundingClientRect())"
         )
+        page.browser.press("f")  # the whole slice, whose middle is that of the grid
+        time.sleep(DEAD_S)
         for x, y in ((0.45, 0.5), (0.55, 0.5), (0.5, 0.42), (0.5, 0.58)):
             page.browser.click(left + x * wide, top + y * high)
         page.until("document.querySelector('#box-hint').innerText.includes('mm, slices')")
@@ -301,7 +302,6 @@ def test_a_missed_lesion_is_boxed_on_the_page_and_lies_where_it_was_drawn(opened
     middle = [(drawn.box[n] + drawn.box[n + 3]) / 2 for n in range(2)]
     centre = (prepared.grid.affine @ [(i - 1) / 2, (j - 1) / 2, 0, 1])[:2]
     assert middle == pytest.approx(centre, abs=3)
-    assert iou([drawn.box], [drawn.box])[0, 0] == pytest.approx(1)
 
 
 CONTRASTS = """(() => {

@@ -11,7 +11,7 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{study: Study, lease: Lease, next: string[]}} Leased
  * @typedef {[number, number, number, number]} Edges left, top, right, bottom
  * @typedef {{candidate: string, phases: string[], missing: string[], slices: number[], key: number, inside: [number, number], offsets_mm: number[], tile_px: number, mm_per_px: number, box: Edges, left: string, top: string, axial: Object<string, Edges>, coronal: Object<string, Edges>}} CardLayout
- * @typedef {{size_px: [number, number], mm_per_px: number, per_picture: number, slices: number, to_lps: number[][], headwards: boolean, left: string, top: string}} StackLayout
+ * @typedef {{size_px: [number, number], mm_per_px: number, per_picture: number, slices: number, to_lps: number[][], headwards: boolean, left: string, top: string, focus: Edges}} StackLayout
  * @typedef {{name: string, label: string, width: number, levels: Object<string, number>}} WindowPreset
  * @typedef {{study: string, phases: {phase: string, scanned: boolean, told_by: string, registered: string}[], reference: string, windows: WindowPreset[], cards: Object<string, CardLayout>, stack: StackLayout}} Layout
  * @typedef {{id: string, type: string, study: string, candidate?: string, verdict?: string, box?: Box, of?: string, shown_at?: number, decided_at?: number, hidden_ms?: number, device?: string}} ReviewEvent

@@ -6,7 +6,8 @@ import { drawScale, phaseName, sized, words } from "./card.js";
 
 const ACCENT = "#5cc9bd";
 const TICK = "#ffc94d";
-const FAINT = "#8b979e";
+const FAINT = "#aab5bb";
+const INK = "#e4eaed";
 
 /** @param {number[][]} m 4 x 4 @param {number[]} p x, y, z @returns {number[]} */
 const carried = (m, [x, y, z]) => [0, 1, 2].map((row) => m[row][0] * x + m[row][1] * y + m[row][2] * z + m[row][3]);
@@ -58,14 +59,15 @@ export class Boxing {
   /** @param {import("./reading.js").Reading} reading @param {number} k @param {string} preset */
   open(reading, k, preset) {
     this.reading = reading;
-    this.isPainted = false;
+    this.isPainted = this.isWhole = false;
     this.stack = reading.layout.stack;
     this.to_slices = inverse(this.stack.to_lps);
     this.scanned = reading.layout.phases.filter((one) => one.scanned).map((one) => one.phase);
     this.phase = this.scanned.includes(reading.layout.reference) ? reading.layout.reference : this.scanned[0];
     this.preset = preset;
     this.k = Math.max(0, Math.min(k, this.stack.slices - 1));
-    this.cursor = [this.stack.size_px[0] / 2, this.stack.size_px[1] / 2];
+    const [left, top, right, bottom] = this.stack.focus;
+    this.cursor = [(left + right) / 2, (top + bottom) / 2];
     this._forget();
     this.draw();
     this.on.told(this.hint);
@@ -148,6 +150,12 @@ export class Boxing {
     this.draw();
   }
 
+  /** Show the whole slice, or the liver alone. */
+  whole() {
+    this.isWhole = !this.isWhole;
+    this.draw();
+  }
+
   /** Move the crosshair. */
   move(x, y) {
     const [wide, high] = this.stack.size_px;
@@ -200,8 +208,9 @@ export class Boxing {
     const context = sized(this.canvas, Math.floor(width), Math.floor(height));
     context.fillStyle = "#000";
     context.fillRect(0, 0, width, height);
-    this.scale = Math.min(width / wide, height / high);
-    this.offset = [(width - wide * this.scale) / 2, (height - high * this.scale) / 2];
+    const [left, top, right, bottom] = this.isWhole ? [0, 0, wide, high] : this.stack.focus;
+    this.scale = Math.min(width / (right - left), height / (bottom - top));
+    this.offset = [width / 2 - ((left + right) / 2) * this.scale, height / 2 - ((top + bottom) / 2) * this.scale];
     this.isPainted = Boolean(picture);
     if (!picture) {
       words(context, "This slice could not be fetched; it is tried again when you scroll.", width / 2, height / 2, { align: "center" });
@@ -227,7 +236,7 @@ export class Boxing {
     context.fillStyle = ACCENT;
     const dot = 3 / this.scale;
     if (this.k === this.key) for (const [x, y] of this.points) context.fillRect(x - dot, y - dot, 2 * dot, 2 * dot);
-    context.strokeStyle = FAINT;
+    context.strokeStyle = INK;
     context.lineWidth = 1 / this.scale;
     context.beginPath();
     const [x, y] = this.cursor;

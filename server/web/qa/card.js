@@ -101,8 +101,9 @@ export function drawCard(canvas, picture, layout, { width, height, middle, ticks
   });
   if (plain) return;
   drawScale(context, layout.mm_per_px / scale, 8, grid.rows * step - GAP - 10);
-  words(context, layout.left, 6, grid.tile / 2, { size: 12, colour: FAINT, base: "middle" });
-  words(context, layout.top, grid.tile / 2, 5, { size: 12, colour: FAINT, align: "center", base: "top" });
+  const [x, y] = columns.length < 2 ? [0, 0] : grid.across ? [0, step] : [step, 0]; // the second slice has room for letters
+  words(context, layout.left, x + 6, y + grid.tile / 2, { size: 12, colour: FAINT, base: "middle" });
+  words(context, layout.top, x + grid.tile / 2, y + 5, { size: 12, colour: FAINT, align: "center", base: "top" });
 }
 
 /** Corner ticks round a box, further out than the box so that they hide nothing of it. */
@@ -139,26 +140,28 @@ export function drawScale(context, mmPerPx, x, y) {
   words(context, `${length} mm`, x, y - 5, { size: 11 });
 }
 
-/** Where in the body it is: the whole slice, and the plane from the front. */
+/** Where in the body it is: the whole slice, and the plane from the front below it. */
 export function drawLocators(canvas, picture, layout, width) {
   const gap = 6;
-  const tile = (width - gap) / 2;
-  const context = sized(canvas, width, tile);
-  context.fillStyle = "#000";
-  context.fillRect(0, 0, width, tile);
-  if (!picture) return;
   const side = layout.tile_px;
-  const scale = tile / side;
-  [layout.axial, layout.coronal].forEach((locator, number) => {
-    const x = number * (tile + gap);
-    context.drawImage(picture, number * side, layout.phases.length * side, side, side, x, 0, tile, tile);
-    const [left, top, right, bottom] = locator.crop.map((edge) => edge * scale);
-    context.strokeStyle = FAINT;
+  const planes = [layout.axial, layout.coronal];
+  const heights = planes.map(({ plane: [left, top, right, bottom] }) => (width * (bottom - top)) / (right - left));
+  const context = sized(canvas, width, Math.round(heights[0] + gap + heights[1]));
+  context.fillStyle = "#0a0d0f";
+  context.fillRect(0, 0, width, heights[0] + gap + heights[1]);
+  if (!picture) return;
+  planes.forEach((locator, number) => {
+    const [left, top, right, bottom] = locator.plane;
+    const scale = width / (right - left);
+    const below = number * (heights[0] + gap);
+    const place = (edges) => [(edges[0] - left) * scale, below + (edges[1] - top) * scale, (edges[2] - edges[0]) * scale, (edges[3] - edges[1]) * scale];
+    context.drawImage(picture, number * side + left, layout.phases.length * side + top, right - left, bottom - top, 0, below, width, heights[number]);
     context.lineWidth = 1;
-    context.strokeRect(x + left, top, right - left, bottom - top);
-    const [boxLeft, boxTop, boxRight, boxBottom] = locator.box.map((edge) => edge * scale);
+    context.strokeStyle = FAINT;
+    context.strokeRect(...place(locator.crop));
+    const [x, y, wide, high] = place(locator.box);
     context.strokeStyle = TICK;
     context.lineWidth = 1.5;
-    context.strokeRect(x + boxLeft, boxTop, Math.max(3, boxRight - boxLeft), Math.max(3, boxBottom - boxTop));
+    context.strokeRect(x, y, Math.max(3, wide), Math.max(3, high));
   });
 }

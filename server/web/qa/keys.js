@@ -9,7 +9,7 @@ const READING = {
 const BOXING = {
   1: "phase-0", 2: "phase-1", 3: "phase-2", 4: "phase-3", " ": "box-point", enter: "box-save", escape: "box-close",
   backspace: "box-back", ",": "box-from", ".": "box-to", pageup: "up", pagedown: "down", w: "window", l: "window-back",
-  h: "help", "?": "help", b: "box-close", arrowup: "cross-up", arrowdown: "cross-down", arrowleft: "cross-left",
+  h: "help", "?": "help", b: "box-close", f: "box-whole", arrowup: "cross-up", arrowdown: "cross-down", arrowleft: "cross-left",
   arrowright: "cross-right",
 };
 

@@ -11,6 +11,7 @@ import { VERDICTS } from "./reading.js";
 import { Shelf } from "./shelf.js";
 
 const DEAD_MS = 250; // after a card has come up, what was meant for the one before it is let go
+const AFTER_MS = 40;
 const SLICES = 3;
 const CARDS_UNPACKED = 2;
 
@@ -112,7 +113,8 @@ class Page {
       this._draw();
       this._announce();
     }
-    this._prefetch();
+    clearTimeout(this.fetching);
+    this.fetching = setTimeout(() => this._prefetch(), AFTER_MS); // not while the card itself is being drawn
   }
 
   _announce() {
@@ -158,7 +160,7 @@ class Page {
     drawCard(byId("card"), picture, layout, {
       width: room.width, height: room.height, middle: this.middle, ticks: this.ticks, preset: this.preset, slices: SLICES,
     });
-    drawLocators(byId("locator"), picture, layout, 236);
+    drawLocators(byId("locator"), picture, layout, 232);
     byId("stage").ariaBusy = String(!picture);
     if (picture) this._measured();
     if (picture && !this.shown.ready) {
@@ -172,6 +174,7 @@ class Page {
   /** Fetch what comes next: this study's cards, then those of the studies after it. */
   async _prefetch() {
     const { reading } = this;
+    if (!reading) return;
     const name = this.preset.name;
     const rest = reading.cards.filter((card) => !reading.verdicts.has(card.candidate) && card !== reading.card);
     const place = (card) => (reading.cards.indexOf(card) - reading.at + reading.cards.length) % reading.cards.length;
@@ -389,6 +392,7 @@ class Page {
     else if (what === "box-point") this.boxing.point();
     else if (what === "box-save") this.boxing.save();
     else if (what === "box-back") this.boxing.back();
+    else if (what === "box-whole") this.boxing.whole();
     else if (what === "box-from") this.boxing.depth("low");
     else if (what === "box-to") this.boxing.depth("high");
     else if (what === "box-close" || what === "box") this.boxing.close();
