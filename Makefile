@@ -30,6 +30,7 @@ SLICER_PYTHON ?= $(shell for p in python3.11 python3; do \
 DEMO  ?= demo
 PORT  ?= 8000
 RUNS  ?= 12
+PATIENTS ?= 6
 
 .PHONY: install slicer demo test check bench clean
 
@@ -76,6 +77,7 @@ demo: $(DEMO)/.ready
 
 $(DEMO)/.ready: | $(STAMP)
 	$(BIN)/hepatic sample-data $(DEMO) --dsa $(RUNS) --seed 0 --size small
+	$(BIN)/hepatic sample-data $(DEMO) --ct $(PATIENTS) --seed 0 --size small
 	$(BIN)/hepatic import-dir $(DEMO)/truth --studies $(DEMO)/studies --first 4 --author "phantom truth"
 	@touch $@
 
