@@ -20,6 +20,9 @@ from monailabel.interfaces.tasks.strategy import Strategy  # noqa: E402
 
 Request = Mapping[str, Any]
 
+#: Whichever model is served and has scored anything.
+ANY = "any"
+
 #: How long an image is kept for the client it was handed to.
 KEEP_MINUTES = 30.0
 
@@ -102,10 +105,16 @@ class Uncertainty(_Chooser):
         super().__init__("The unlabelled image the current model is least sure of", keep_minutes=keep_minutes)
         self._served = served
 
+    def info(self) -> dict[str, Any]:
+        """Describe the strategy; viewers offer the models as a combo box: in a folder of several modalities one asks."""
+        return {**super().info(), "config": {"model": [ANY, *self._served()]}}
+
     def choose(self, candidates: Candidates, request: Request) -> Choice | None:
         """Choose by score."""
-        model = request.get("model")
-        return choose_uncertain(candidates, served=self._served(), model=str(model) if model else None)
+        asked = request.get("model")
+        model = asked[0] if isinstance(asked, list) and asked else asked  # a combo box that nobody touched
+        chosen = None if model in (None, "", ANY) else str(model)
+        return choose_uncertain(candidates, served=self._served(), model=chosen)
 
 
 def _seed(request: Request) -> int | None:
