@@ -106,7 +106,7 @@ class Uncertainty(_Chooser):
         self._served = served
 
     def info(self) -> dict[str, Any]:
-        """Describe the strategy; viewers offer the models as a combo box: in a folder of several modalities one asks."""
+        """Describe the strategy; viewers offer the models as a combo box, for folders of several modalities."""
         return {**super().info(), "config": {"model": [ANY, *self._served()]}}
 
     def choose(self, candidates: Candidates, request: Request) -> Choice | None:

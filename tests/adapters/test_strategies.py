@@ -68,3 +68,16 @@ def test_a_seed_repeats_a_draw(datastore: HepaticDatastore) -> None:
 def test_they_work_on_a_stock_datastore_too(tmp_path: Path) -> None:
     write_image(tmp_path / "x.nii.gz")
     assert First()({}, LocalDatastore(str(tmp_path)))["id"] == "x"  # type: ignore[index]
+
+
+def test_viewers_may_say_whose_doubt_counts_and_a_box_nobody_touched_means_any(
+    datastore: HepaticDatastore,
+) -> None:
+    strategy = Uncertainty(lambda: {"liver": 1, "other": 1})
+    assert strategy.info()["config"] == {"model": ["any", "liver", "other"]}
+    for image_id, score in (("b", Score("liver", 1, 0.9)), ("c", Score("other", 1, 0.2))):
+        datastore.update_image_info(image_id, write_score(score))
+    any_model = strategy({}, datastore)
+    assert strategy({"model": "any"}, datastore) == any_model
+    assert strategy({"model": ["any", "liver", "other"]}, datastore) == any_model
+    assert strategy({"model": "other"}, datastore) != any_model
