@@ -4,16 +4,22 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 import infer_tasks
 from hepatic.boxes import hits
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
+from hepatic.harvest.prepare import prepare_study
+from hepatic.harvest.series import Series
+from hepatic.harvest.study import Phase
 from hepatic.io.labelmap import read_labelmap
 from hepatic.metrics import dice
 from hepatic.tasks.discover import discover_tasks
-from sample_data.ct.write import write_ct
+from sample_data.ct.flaws import Flaws
+from sample_data.ct.study import simulate
+from sample_data.ct.write import write_ct, write_study
 from sample_data.write import write_dsa
 
 TASKS = discover_tasks(infer_tasks)
@@ -101,3 +107,33 @@ def test_the_lesion_detector_finds_the_primary_tumours_of_patients_it_has_not_se
         candidates = predictor.predict(TASKS["ct_centernet3d"], scan.series["venous"])
         found.append(hits(candidates.boxes, np.array(primary)).any())
     assert all(found)
+
+
+def test_the_contrast_phase_is_told_from_the_picture_of_patients_it_has_not_seen(predictor, scans):
+    pictures = [(phase, series) for scan in scans for phase, series in scan.series.items()]
+    right = [predictor.predict(TASKS["ct_phase"], series).label == phase for phase, series in pictures]
+    assert sum(right) >= len(pictures) - 1
+
+
+def test_series_without_names_times_and_order_are_put_in_their_phases_by_the_picture(predictor, tmp_path):
+    flaws = Flaws(order={"nc": 4, "arterial": 5, "venous": 2, "delayed": 3}, naming="meaningless")
+    written = write_study(tmp_path, simulate(701), flaws)
+    for folder in written.series.values():
+        for file in folder.iterdir():
+            dataset = pydicom.dcmread(file)
+            del dataset.AcquisitionTime
+            dataset.save_as(file)
+
+    def find_phase(volume):
+        found = predictor.classify(TASKS["ct_phase"], volume)
+        return {Phase(name): probability for name, probability in found.probabilities.items()}
+
+    study = prepare_study(
+        [Series(phase, folder, "Abdomen 5.0", "1.2.3", "P1") for phase, folder in written.series.items()],
+        find_phase=find_phase,
+        find_liver=lambda volume: predictor.liver(TASKS["ct_liver"], volume),
+        cache=tmp_path / "cache",
+        methods=(),
+    )
+    assert {phase: volume.image_id for phase, volume in study.phases.items()} == {p: p.value for p in Phase}
+    assert {volume.told_by for volume in study.phases.values()} == {"picture"}
