@@ -105,7 +105,7 @@ def test_its_proposal_fits_the_image_and_the_least_sure_image_is_next(slicer, de
 
     until(lambda: app.state.services.scoring.status()["status"] == "DONE")
     assert app.state.services.scoring.status()["failed"] == 0
-    sample = slicer.next_sample("uncertainty", {})
+    sample = slicer.next_sample("uncertainty", {"model": "dsa_ltdnet"})
     assert sample["id"] == open_case.series_uid
 
 
