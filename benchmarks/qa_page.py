@@ -33,7 +33,8 @@ from server.running import running
 
 NEXT_CARD_MS, CARD_MS = 50.0, 100.0
 """Most that the next card may take to be on the screen (p95), and the drawing of one, in CPU time of one core (p95)."""
-DEAD_S = 0.3
+PACE_S = 1.0
+"""A reader looks at each card for so long: quicker than readers are, and longer than keys are let go."""
 _BUTTON = (
     "(b => [b.x + b.width / 2, b.y + b.height / 2])"
     "(document.querySelector('#bar [data-do={}]').getBoundingClientRect())"
@@ -158,6 +159,7 @@ def reading(studies: Sequence[tuple[PreparedStudy, ProposedStudy]], folder: Path
         raise RuntimeError(f"{judged} candidates were judged, {stored} verdicts are stored: {found}")
     return {
         "next_card_ms": vars(Measured.of(found["hepatic:next-card"])),
+        "each_ms": found["hepatic:next-card"],
         "next_study_ms": vars(Measured.of(found["hepatic:next-study"])),
         "verdicts_stored": stored,
     }
@@ -165,7 +167,7 @@ def reading(studies: Sequence[tuple[PreparedStudy, ProposedStudy]], folder: Path
 
 def _wait(browser: Any, place: str) -> None:
     browser.until(f"document.querySelector('#place').innerText.includes({place!r}) && {_SHOWN}")
-    time.sleep(DEAD_S)
+    time.sleep(PACE_S)
 
 
 def main(arguments: Sequence[str]) -> None:

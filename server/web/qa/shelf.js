@@ -4,7 +4,7 @@ import * as api from "./api.js";
 
 const PACKED_STUDIES = 6;
 const UNPACKED = 6;
-const AT_ONCE = 3;
+const AT_ONCE = 2;
 
 /** Waits for its turn: a few fetches at a time, the most wanted first. */
 class Turns {
