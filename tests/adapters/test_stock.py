@@ -49,7 +49,10 @@ def test_it_offers_our_models_trainers_and_strategies(slicer):
     info = slicer.info()
     assert info["name"] == "hepatic"
     assert info["models"]["dsa_unet"]["labels"] == ["tumour"]
-    assert set(info["trainers"]) == set(info["models"]) == set(discover_tasks(infer_tasks))
+    tasks = discover_tasks(infer_tasks)
+    boxes = {f"{name}_boxes" for name, task in tasks.items() if task.type == "detection"}
+    assert set(info["trainers"]) == set(tasks)
+    assert set(info["models"]) == set(tasks) | boxes
     assert set(info["strategies"]) == {"first", "random", "uncertainty"}
     assert info["datastore"]["total"] == 2
 
