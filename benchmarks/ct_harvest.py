@@ -32,8 +32,8 @@ from benchmarks._harvest_models import MODELS
 from benchmarks._harvest_studies import Study, load
 from benchmarks._harvest_training import Reading, agreed_score, found, propose, read, train
 from hepatic.boxes import hits
-from hepatic.harvest.threshold import choose_threshold
 from hepatic.metrics import Found, bootstrap_interval, froc, primary_found
+from hepatic.metrics.threshold import choose_threshold
 from infer_tasks.ct_centernet3d import TASK
 
 PAPER = {"2d": {"A": (74.1, 92.9), "B": (71.4, 92.9), "C": (78.6, 97.3)},

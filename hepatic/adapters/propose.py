@@ -48,7 +48,8 @@ class Proposer:
         Args:
             request: ``study_uid``; ``patient_id``; ``series``, a list of ``image_id``, ``path`` (of this machine, set
                 by the server), ``description`` and, where they differ, ``patient_id``; ``model``, the detector's name;
-                its options.
+                its options. Without ``min_score`` candidates are shown from the score that was chosen when the
+                detector was judged (``shown_from`` on its card).
 
         Returns:
             ``ProposedStudy`` as JSON, with ``model`` and ``model_hash``, which a study without candidates does not
@@ -61,6 +62,8 @@ class Proposer:
         detector = self._detector(str(request.get("model") or DETECTOR))
         options = detector.parse_options(request)
         card = self._predictor.model(detector).card
+        if "min_score" not in request and "shown_from" in card.metrics:  # every card more is a chance to slip
+            options["min_score"] = card.metrics["shown_from"]
         seconds: dict[str, float] = {}
 
         def count(stage: str, taken_s: float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepatic.boxes import Boxes, kept_by_nms, sizes
+from hepatic.boxes import Boxes, hits, kept_by_nms, sizes
 from hepatic.engine.candidates import choose
 from hepatic.engine.cases import Livers, TrainingCase, whole_sample
 from hepatic.engine.model import LoadedModel, run_detector, run_network
@@ -18,6 +18,7 @@ from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.metrics import dice, hd95_px, iou, lesion_recall
 from hepatic.metrics.detection import Found, bootstrap_interval, froc, froc_interval, p1td, primary_found
+from hepatic.metrics.threshold import choose_threshold
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
 
@@ -52,6 +53,8 @@ def evaluate(
         Detection: ``p1td_1``, ``p1td_10`` and ``froc`` (``hepatic.metrics.detection``) of the candidates of all images
         of a study together. The primary tumour is the one the case names, else the largest box. ``p1td_1_low``,
         ``p1td_1_high`` and so on are 95 % intervals by the bootstrap over patients, where there are several.
+        ``shown_from`` is the score from which readers are shown candidates (``hepatic.metrics.threshold``), ``cards``
+        how many a study then has.
 
         Classification: ``accuracy`` and ``true_class_probability``.
 
@@ -90,7 +93,17 @@ def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
         "froc": round(froc(with_lesions)[2], 4),
         "cases": float(len(with_lesions)),
         **_intervals(with_lesions),
+        **_shown(studies),
     }
+
+
+def _shown(studies: list[Found]) -> dict[str, float]:
+    """From which score candidates are worth a reader's look, and how many of them a study then has."""
+    gold = [(study.scores, hits(study.boxes, study.lesions)) for study in studies]
+    if not any(hit.any() for _, hit in gold):
+        return {}
+    chosen = choose_threshold(gold)
+    return {"shown_from": math.floor(chosen.score * 1e4) / 1e4, "cards": round(chosen.cards, 2)}
 
 
 def _intervals(studies: list[Found]) -> dict[str, float]:

@@ -79,6 +79,17 @@ def test_the_prepared_study_is_kept_and_proposing_again_changes_nothing(registry
     assert [c["uid"] for c in first["candidates"]] == [c["uid"] for c in again["candidates"]]
 
 
+def test_candidates_are_shown_from_the_score_on_the_detectors_card_unless_another_is_asked_for(
+    tmp_path, request_of_one_phase
+):
+    registry = Registry(tmp_path / "picky")
+    serve_detector(registry, WITHIN, p1td_10=1.0, shown_from=1.0)
+    propose = proposer(registry, tmp_path, WITHIN)
+    unsaid = {name: value for name, value in request_of_one_phase.items() if name != "min_score"}
+    assert propose(unsaid)["candidates"] == []
+    assert len(propose(request_of_one_phase)["candidates"]) == len(CENTRES)
+
+
 def test_what_is_missing_is_said_to_the_reader(registry, tmp_path, request_of_one_phase):
     warnings = proposer(registry, tmp_path, WITHIN)(request_of_one_phase)["warnings"]
     assert any("no liver model" in warning for warning in warnings)

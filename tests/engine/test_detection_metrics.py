@@ -23,5 +23,19 @@ def test_the_interval_lies_round_the_share_that_was_found():
 
 def test_of_one_patient_there_is_no_interval():
     told = detection_metrics("net", [study("P1", found=True)])
-    assert set(told) == {"p1td_1", "p1td_10", "froc", "cases"}
+    assert set(told) == {"p1td_1", "p1td_10", "froc", "cases", "shown_from", "cards"}
     assert told["p1td_1"] == pytest.approx(1.0)
+
+
+def test_candidates_are_shown_from_the_score_that_keeps_what_is_found():
+    def scored(score, false_alarm):
+        boxes = np.concatenate([LESION, LESION + 50])
+        return Found(boxes, np.array([score, false_alarm]), LESION, patient_id=f"P{score}")
+
+    told = detection_metrics("net", [scored(0.8, 0.1), scored(0.6, 0.5), scored(0.7, 0.65)])
+    assert told["shown_from"] == 0.6
+    assert told["cards"] == pytest.approx(4 / 3, abs=0.01)
+
+
+def test_a_detector_that_finds_nothing_names_no_such_score():
+    assert "shown_from" not in detection_metrics("net", [study("P1", found=False)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hepatic.errors import BadInputError
-from hepatic.harvest.threshold import choose_threshold
+from hepatic.metrics.threshold import choose_threshold
 
 # two studies: the first has two lesions, found by .9 and .4; the second has one, found by .6 and, worse, by .2
 STUDIES = [
