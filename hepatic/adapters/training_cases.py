@@ -60,6 +60,7 @@ def labelled_cases(datastore: Datastore, *, modality: str, markups: bool = False
                 source=case.source,
                 label=case.label,
                 names=label_names(case.label_info),
+                complete=case.label_info.get("boxes_known") != "positives_only",
             )
             for case in datastore.labelled_cases()
             if case.modality == modality and (markups or case.label.suffix != ".json")

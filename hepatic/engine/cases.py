@@ -68,6 +68,7 @@ class Case:
         source: image file or series folder.
         label: labelmap file; for a detector also Slicer markups (.json).
         names: label value by structure, where the label file itself does not name them (viewers send them beside it).
+        complete: whether every lesion is marked; where not, a detector learns nothing from what is unmarked.
     """
 
     image_id: str
@@ -75,6 +76,7 @@ class Case:
     source: Path
     label: Path
     names: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = True
 
     @property
     def part(self) -> Part | None:
@@ -93,7 +95,7 @@ class Case:
         if isinstance(task, DetectionTask):
             lesions = read_lesions(self.label, image.grid, self.names)
             shown = {} if lesions.liver is None else {"liver": lesions.liver}
-            return {**sample, "boxes": lesions.boxes, **shown}
+            return {**sample, "boxes": lesions.boxes, "complete": self.complete, **shown}
         labelmap = read_labelmap(self.label, like=image.grid)
         return {
             **sample,
