@@ -177,13 +177,17 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         return found[1]
 
     def _cases(self, plan: Plan) -> list[TrainingCase]:
-        """All that is trained on; of an image with both a label and verdicts, the verdicts."""
+        """All that is trained on; of an image with both a label and verdicts, the verdicts if they say all there is."""
         if not plan.snapshot or self._data_dir is None:
             return list(plan.cases)
         file = snapshot_file(self._data_dir, plan.snapshot)
         reviewed = snapshot_cases(file, prepared=prepared_folder(self._data_dir), prepare=self._prepare)
-        images = {case.image_id for case in reviewed}
-        return [*(case for case in plan.cases if case.image_id not in images), *reviewed]
+        said = {case.image_id for case in reviewed if case.complete}
+        labelled = {case.image_id for case in plan.cases} - said
+        return [
+            *(case for case in plan.cases if case.image_id not in said),
+            *(case for case in reviewed if case.image_id not in labelled),
+        ]
 
     def _tell(self, progress: Progress) -> None:
         """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""

@@ -52,6 +52,11 @@ class SnapshotCase:
     about: Mapping[str, Any]
     prepare: Prepare | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether every lesion of the study is known."""
+        return bool(self.about["complete"]) and not self.about.get("ignored")
+
     def sample(self, task: Task) -> Sample:
         """Return the phase with its liver, boxes and hard negatives.
 
@@ -76,7 +81,7 @@ class SnapshotCase:
             "options": task.parse_options({}),
             "boxes": _boxes(self.about["boxes"]),
             "negatives": _boxes(self.about["negatives"]),
-            "complete": bool(self.about["complete"]) and not self.about.get("ignored"),
+            "complete": self.complete,
             "primary": primaries[0] if primaries else None,
         }
 

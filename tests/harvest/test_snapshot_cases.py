@@ -8,7 +8,10 @@ import pytest
 
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.train import HepaticTrainTask
+from hepatic.engine.cases import Case
+from hepatic.engine.fit import FitSettings
 from hepatic.engine.kind import training_sample
+from hepatic.engine.plan import Plan
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.geometry import Grid
@@ -174,3 +177,19 @@ def test_what_is_no_snapshot_is_refused(trainer, datastore, sent):
 def test_a_snapshot_nobody_took_is_not_found(trainer, datastore):
     with pytest.raises(NotFoundError, match="snapshot"):
         trainer({"snapshot": f"/elsewhere/{'0' * 64}.json"}, datastore)
+
+
+def test_of_an_image_with_a_label_the_verdicts_count_only_where_they_say_all_there_is(tmp_path, trainer):
+    data = tmp_path / "data"
+    doubtful = entry(prepare(data, 1), 1, complete=False, boxes=[])
+    file = write(data, doubtful, entry(prepare(data, 2), 2))
+    labels = [
+        Case(image_id=f"{n}.venous", patient_id=f"P{n}", source=tmp_path / "i", label=tmp_path / "l") for n in (1, 2)
+    ]
+    made = trainer._cases(Plan(FitSettings(), labels, file.stem))
+    assert [(case.image_id, type(case).__name__) for case in made] == [
+        ("1.venous", "Case"),
+        ("1.arterial", "SnapshotCase"),
+        ("2.arterial", "SnapshotCase"),
+        ("2.venous", "SnapshotCase"),
+    ]
