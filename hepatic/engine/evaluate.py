@@ -18,7 +18,7 @@ from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.metrics import dice, hd95_px, iou, lesion_recall
 from hepatic.metrics.detection import Found, bootstrap_interval, froc, froc_interval, p1td, primary_found
-from hepatic.metrics.threshold import choose_threshold
+from hepatic.metrics.threshold import FEWEST_LESIONS, choose_threshold
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
 
@@ -54,7 +54,7 @@ def evaluate(
         of a study together. The primary tumour is the one the case names, else the largest box. ``p1td_1_low``,
         ``p1td_1_high`` and so on are 95 % intervals by the bootstrap over patients, where there are several.
         ``shown_from`` is the score from which readers are shown candidates (``hepatic.metrics.threshold``), ``cards``
-        how many a study then has.
+        how many a study then has; neither where the candidates hit too few lesions to tell.
 
         Classification: ``accuracy`` and ``true_class_probability``.
 
@@ -98,9 +98,12 @@ def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
 
 
 def _shown(studies: list[Found]) -> dict[str, float]:
-    """From which score candidates are worth a reader's look, and how many of them a study then has."""
+    """From which score candidates are worth a reader's look, and how many of them a study then has.
+
+    Nothing where candidates hit fewer than ``FEWEST_LESIONS`` lesions: too few to tell what a score loses.
+    """
     gold = [(study.scores, hits(study.boxes, study.lesions)) for study in studies]
-    if not any(hit.any() for _, hit in gold):
+    if sum(int(hit.any(axis=0).sum()) for _, hit in gold) < FEWEST_LESIONS:
         return {}
     chosen = choose_threshold(gold)
     return {"shown_from": math.floor(chosen.score * 1e4) / 1e4, "cards": round(chosen.cards, 2)}

@@ -16,10 +16,8 @@ from hepatic.harvest.proposals import numbered
 from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.verdicts import State, settled
+from hepatic.metrics.threshold import FEWEST_LESIONS
 from hepatic.store.database import Database
-
-FEWEST_LESIONS = 20
-"""Candidates on known lesions that it takes to choose a threshold."""
 
 MAY_LOSE = 0.02
 """Share of candidates on lesions that may lie below it."""

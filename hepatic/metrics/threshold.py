@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
 
+FEWEST_LESIONS = 20
+"""Lesions hit by a candidate that it takes to choose a score by which candidates are shown or rejected."""
+
 
 @dataclass(frozen=True)
 class Threshold:
