@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from typing import cast
@@ -21,6 +22,8 @@ from hepatic.metrics.detection import Found, bootstrap_interval, froc, froc_inte
 from hepatic.metrics.threshold import FEWEST_LESIONS, choose_threshold
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, float]
 
@@ -59,7 +62,7 @@ def evaluate(
         Classification: ``accuracy`` and ``true_class_probability``.
 
     Raises:
-        BadInputError: a detector is to be judged by studies none of which holds a lesion.
+        BadInputError: a detector is to be judged by studies none of which holds a lesion and is known as a whole.
     """
     match model.task:
         case SegmentationTask():
@@ -78,13 +81,11 @@ def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
     With the two ends of their 95 % intervals where the studies are of several patients.
     """
     with_lesions = [study for study in studies if len(study.lesions)]
-    if not studies:
-        return {}
     if not with_lesions:
         raise BadInputError(
             f"judging of '{name}'",
-            expected="a lesion in at least one study of the validation patients",
-            came=f"{len(studies)} without any",
+            expected="a lesion in at least one study of the validation patients all of whose lesions are known",
+            came=f"{len(studies)} studies without any",
             fix="Submit boxes of more patients, then train again.",
         )
     return {
@@ -132,12 +133,19 @@ def found_in(
     device: torch.device,
     livers: Livers | None = None,
 ) -> list[Found]:
-    """Run a detector on cases and merge what it finds in the images of each study; one entry per study."""
+    """Run a detector on cases and merge what it finds in the images of each study; one entry per study.
+
+    Cases not all of whose lesions are known are left out: what is found in them beside the boxes may be right.
+    """
     options = model.task.parse_options({})
     pooled: dict[str, list[tuple[Boxes, NDArray[np.float64]]]] = {}
     truths: dict[str, tuple[TrainingCase, Sample]] = {}
     for case in cases:
-        for sample in recipe.expand(whole_sample(case, model.task, livers)):
+        whole = whole_sample(case, model.task, livers)
+        if not whole.get("complete", True):
+            logger.info("Image %s does not judge: not all of its lesions are known", case.image_id)
+            continue
+        for sample in recipe.expand(whole):
             prepared = model.task.prepare(sample)
             peaks = run_detector(model, prepared["image"], device)
             pooled.setdefault(case.study, []).append(choose(*peaks, prepared["grid"], options))

@@ -60,6 +60,7 @@ def judged_samples(task: Task, samples: Sequence[Sample]) -> list[Sample]:
 
 @judged_samples.register
 def _(task: DetectionTask, samples: Sequence[Sample]) -> list[Sample]:
+    samples = [sample for sample in samples if sample["complete"]] or samples  # else what is found may be right
     longest = max((len(sample["boxes"]) for sample in samples), default=0)
     rows = torch.full((max(longest, 1), 6), torch.nan)
     padded = []

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import Case, ClassCase
-from hepatic.engine.evaluate import detection_metrics
+from hepatic.engine.evaluate import detection_metrics, evaluate
 from hepatic.engine.fit import FitSettings, fit
 from hepatic.engine.kind import average_precision, judge, judged_samples, training_sample
+from hepatic.engine.model import LoadedModel
 from hepatic.engine.predict import Predictor
 from hepatic.engine.train_network import train_network
 from hepatic.engine.weights import Registry
@@ -144,6 +146,22 @@ def test_an_epoch_is_judged_by_how_high_the_lesions_rank():
     logits[2, 0, 3, 12, 3] = 3
     rows = judge(DETECTOR, logits, batch)
     assert rows.tolist() == [pytest.approx([(1 + 2 / 3) / 2]), [0], [0.5]]
+
+
+def test_a_picture_with_unknown_lesions_judges_no_epoch_unless_there_is_no_other():
+    known, unknown = (training_sample(DETECTOR, prepared((3, 5, 5), complete=told)) for told in (True, False))
+    assert len(judged_samples(DETECTOR, [known, unknown])) == 1
+    assert len(judged_samples(DETECTOR, [unknown])) == 1
+
+
+def test_a_study_with_unknown_lesions_does_not_judge_a_detector(cases):
+    torch.manual_seed(0)
+    card = ModelCard(task=DETECTOR.name, preset=DETECTOR.preset_name, seed=0, key_metric="p1td_10")
+    model = LoadedModel(DETECTOR, card, DETECTOR.network().eval())
+    unknown = [dataclasses.replace(case, complete=False) for case in cases[:2]]
+    assert evaluate(DETECTION, model, [*unknown, *cases[2:5]], device=CPU)["cases"] == 3
+    with pytest.raises(BadInputError, match="all of whose lesions are known"):
+        evaluate(DETECTION, model, unknown, device=CPU)
 
 
 def test_a_second_candidate_on_one_lesion_counts_neither_way():
