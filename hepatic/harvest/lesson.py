@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hepatic.boxes import hits, iou
 from hepatic.harvest.book import Review
-from hepatic.harvest.events import Verdict
+from hepatic.harvest.events import Event, Verdict
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box
 from hepatic.harvest.verdicts import State, drawn_boxes, judged, settled, waits_for_boxes, was_boxed, was_read
@@ -62,8 +62,9 @@ class Lesson:
 def lesson(review: Review, rules: Rules) -> Lesson:
     """Return what a study teaches, by these rules.
 
-    - A lesion: a candidate of any proposal that its readers, or who adjudicated, accepted; a box drawn by hand; the
-      boxes of a known case, and then only these.
+    - A lesion: a candidate of any proposal that its readers, or who adjudicated, accepted; a box drawn by hand by any
+      reader in any round; the boxes of a known case, and then only these. A lesion counts once: with the box drawn
+      last, or else with the latest candidate's.
     - A hard negative: a candidate that was rejected one by one, by all who judged it or by who adjudicated, and that
       touches no lesion.
     - Nothing else teaches anything. A study is complete if enough readers have finished it, or somebody has boxed it by
@@ -81,8 +82,7 @@ def lesson(review: Review, rules: Rules) -> Lesson:
             for c, own in said
             if own.verdict is Verdict.TRUE
         ]
-        boxes = _apart(boxes, rules.min_iou)
-        boxes += [Learnt(e.box, "manual", e.id) for e in drawn_boxes(review) if e.box is not None]
+        boxes = _with_drawn(_apart(boxes, rules.min_iou), drawn_boxes(review))
         if len(boxes) == 1:
             boxes = [Learnt(boxes[0].box, boxes[0].source, boxes[0].candidate, primary=True)]
     negatives: list[Learnt] = []
@@ -113,6 +113,28 @@ def lesson(review: Review, rules: Rules) -> Lesson:
 def _touches(one: Learnt, boxes: list[Learnt]) -> bool:
     """Whether it could be meant for one of these lesions."""
     return bool(boxes) and bool(hits([one.box], [other.box for other in boxes]).any())  # type: ignore[arg-type]
+
+
+def _same(one: Box, other: Box) -> bool:
+    """Whether two boxes are meant for one lesion: each counts as the other. A small one inside a large one does not."""
+    return bool(hits([one], [other]).any() and hits([other], [one]).any())  # type: ignore[arg-type]
+
+
+def _with_drawn(harvested: list[Learnt], drawn: list[Event]) -> list[Learnt]:
+    """Add boxes drawn by hand, the latest first; they go before others of the same lesion.
+
+    Boxes that a reader drew side by side in one reading are never taken for one lesion.
+    """
+    kept: list[tuple[Learnt, tuple[str, int]]] = []
+    for event in drawn:
+        reading = (event.reader, event.round)
+        others = [one.box for one, by in kept if by != reading]
+        if event.box is not None and not any(_same(event.box, other) for other in others):
+            kept.append((Learnt(event.box, "manual", event.id), reading))
+    manual = [
+        replace(one, primary=any(other.primary and _same(one.box, other.box) for other in harvested)) for one, _ in kept
+    ]
+    return [one for one in harvested if not any(_same(one.box, other.box) for other in manual)] + manual
 
 
 def _apart(boxes: list[Learnt], min_iou: float) -> list[Learnt]:

@@ -30,7 +30,11 @@ def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:
     still = {one.candidate for one in (*lessons.boxes, *lessons.negatives)} - shown
     found += [_candidate(review, c, own, c.uid in primaries, grid) for c, own in judged(review) if c.uid in still]
     learnt = {one.candidate: one for one in lessons.boxes}
-    found += [_drawn(event, learnt.get(event.id), grid) for event in drawn_boxes(review)]
+    found += [
+        _drawn(event, learnt.get(event.id), grid)
+        for event in drawn_boxes(review)
+        if event.id not in shown and (event.id in learnt or review.known is not None)
+    ]
     return ReviewedStudy(
         study_uid=study.study_uid,
         patient_id=study.patient_id,

@@ -127,16 +127,25 @@ def was_boxed(review: Review) -> bool:
 
 
 def waits_for_boxes(review: Review) -> bool:
-    """Whether somebody has said that a lesion was missed, and nobody has drawn it and finished."""
-    asked = [one for one in review.readings if one.missed and one.finished and one.kind in ("first", "boxing")]
-    drawn = [one for one in review.readings if one.boxes and one.finished]
-    return bool(asked) and not drawn
+    """Whether somebody has said that a lesion was missed, and nobody has answered it.
+
+    Boxes of the same reading answer it, and so does a boxing that finished later, also if it found nothing to box.
+    """
+    boxings = [one.finished.seq for one in review.readings if one.kind == "boxing" and one.finished]
+    return any(
+        one.missed and one.finished and not one.boxes and not any(seq > one.finished.seq for seq in boxings)
+        for one in review.readings
+        if one.kind in ("first", "boxing")
+    )
 
 
 def drawn_boxes(review: Review) -> list[Event]:
-    """Return the boxes that were drawn by hand in finished readings; the last one to draw counts."""
+    """Return the boxes that were drawn by hand in all finished readings but hidden repeats, the latest reading's first.
+
+    The same lesion may be among them several times, drawn by several readers or in several rounds.
+    """
     drawn = [one for one in review.readings if one.boxes and one.finished and one.kind != "repeat"]
-    return list(max(drawn, key=lambda one: one.last_seq).boxes) if drawn else []
+    return [box for one in sorted(drawn, key=lambda one: -one.last_seq) for box in one.boxes]
 
 
 def _settled(review: Review, min_iou: float) -> dict[str, Settled]:

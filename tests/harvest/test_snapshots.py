@@ -76,6 +76,50 @@ def test_a_study_sent_to_be_boxed_gives_no_background_until_it_is_done(store):
     assert (boxes, negatives, complete) == ({drawn["id"]: "manual"}, {"2.25.1"}, True)
 
 
+def draw(store, reader, *xs):
+    """Draw boxes in a study in which that reader misses lesions; return the ids of the boxes."""
+    store.lease(reader, "1.2.3", may_box=True)
+    drawn = [event("box", box=list(box(x))) for x in xs]
+    uids = [one.uid for one in store.review("1.2.3").study.candidates]
+    made = [*(decide(uid, "false") for uid in uids), event("missed"), *drawn, event("finish")]
+    taken, _ = store.reviews.take(made, reader)
+    assert {one.status for one in taken} == {"stored"}, taken
+    return [one["id"] for one in drawn]
+
+
+def test_what_several_readers_draw_all_teaches_and_each_lesion_once(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(readers=2))
+    store.proposals.add(proposed())
+    draw(store, "Anna", 70)
+    later = draw(store, "Otto", 71, 85)
+    boxes, _, _, complete = learnt(store)
+    assert (set(boxes), complete) == (set(later), True)
+    store.close()
+
+
+def test_what_was_drawn_in_an_earlier_round_still_teaches(store):
+    first = draw(store, "Anna", 70)
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 40, 0.7, "b" * 64)], model_hash="b" * 64))
+    second = draw(store, "Anna", 85)
+    assert set(learnt(store)[0]) == {*first, *second}
+
+
+def test_a_lesion_that_was_drawn_and_accepted_teaches_once(store):
+    [drawn] = draw(store, "Anna", 70)
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 74, 0.7, "b" * 64)], model_hash="b" * 64))
+    read_all(store, "Anna", c9="true")
+    assert learnt(store)[0] == {drawn: "manual"}
+
+
+def test_a_small_lesion_drawn_inside_a_large_one_s_box_is_another(store):
+    read_all(store, "Rita", c1="true")
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 60, 0.7, "b" * 64)], model_hash="b" * 64))
+    store.lease("Anna", may_box=True)
+    small = event("box", box=[11, 11, 11, 13, 13, 13])
+    store.reviews.take([decide("2.25.9", "false"), event("missed"), small, event("finish")], "Anna")
+    assert learnt(store)[0] == {"2.25.1": "harvested", small["id"]: "manual"}
+
+
 def test_a_rejected_candidate_that_touches_a_lesion_is_no_negative(tmp_path):
     store = ReviewStore(tmp_path)
     store.proposals.add(proposed(candidates=[candidate("2.25.1", 10), candidate("2.25.2", 14)]))

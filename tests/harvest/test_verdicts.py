@@ -73,6 +73,25 @@ def test_a_study_with_a_missed_lesion_waits_until_it_is_boxed(tmp_path):
     store.close()
 
 
+def test_who_boxes_answers_what_was_missed_also_with_no_box(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    store.lease("Rita")
+    store.reviews.take([event("missed"), event("finish")], "Rita")
+    store.lease("Anna", may_box=True)
+    store.reviews.take([event("finish")], "Anna")
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+    store.close()
+
+
+def test_another_reader_s_drawing_does_not_answer_what_was_missed(store):
+    for reader in ("Anna", "Otto"):
+        store.lease(reader, "1.2.3", may_box=True)
+        drawn = [event("box", box=[70, 10, 10, 80, 20, 20])] if reader == "Anna" else []
+        store.reviews.take([event("missed"), *drawn, event("finish")], reader)
+    assert study_state(store.review("1.2.3"), TWO) == "boxing"
+
+
 def shifted(by, uid="2.25.9"):
     return proposed(candidates=[candidate(uid, 10 + by, 0.7, "b" * 64)], model_hash="b" * 64)
 
