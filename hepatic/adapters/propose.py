@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hepatic.engine.predict import Predictor
-from hepatic.errors import BadInputError, NotFoundError
+from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepare import OnStage, prepare_study
 from hepatic.harvest.propose import propose
@@ -26,6 +26,11 @@ from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTa
 logger = logging.getLogger(__name__)
 
 OneTask = TypeVar("OneTask", bound=Task)
+
+
+class _PromotedError(ConflictError):
+    """Other weights were promoted while a study was being proposed."""
+
 
 DETECTOR, PHASE, LIVER = "ct_centernet3d", "ct_phase", "ct_liver"
 
@@ -58,8 +63,17 @@ class Proposer:
         Raises:
             BadInputError: the model is no detector, or no series of the study can be used.
             NotFoundError: the detector has not been trained yet.
+            ConflictError: other weights were promoted again and again meanwhile.
         """
         detector = self._detector(str(request.get("model") or DETECTOR))
+        try:
+            return self._proposed(request, detector)
+        except _PromotedError:
+            logger.info("Other weights of %s were promoted meanwhile; the study is proposed again", detector.name)
+            return self._proposed(request, detector)
+
+    def _proposed(self, request: Mapping[str, Any], detector: DetectionTask) -> dict[str, Any]:
+        """Propose with the weights that are served now; _PromotedError if others are before it is done."""
         options = detector.parse_options(request)
         card = self._predictor.model(detector).card
         if "min_score" not in request and "shown_from" in card.metrics:  # every card more is a chance to slip
@@ -75,6 +89,13 @@ class Proposer:
         def detect(study: PreparedStudy, where: Phase) -> list[tuple[Box, float]]:
             volume = Volume(study.phases[where].hu, study.grid, "CT")
             found = self._predictor.detect(detector, volume, np.asarray(study.liver), params=options)
+            if found.model_sha256 != card.sha256:
+                raise _PromotedError(
+                    f"model '{detector.name}'",
+                    expected="the same weights for all phases of a study",
+                    came="others, promoted meanwhile",
+                    fix="Propose the study again.",
+                )
             return [(tuple(box), score) for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)]
 
         study = propose(

@@ -10,7 +10,7 @@ from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.propose import Proposer, series_of
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
-from hepatic.errors import BadInputError, NotFoundError
+from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import load_prepared
 from hepatic.harvest.study import Phase
@@ -88,6 +88,33 @@ def test_candidates_are_shown_from_the_score_on_the_detectors_card_unless_anothe
     unsaid = {name: value for name, value in request_of_one_phase.items() if name != "min_score"}
     assert propose(unsaid)["candidates"] == []
     assert len(propose(request_of_one_phase)["candidates"]) == len(CENTRES)
+
+
+class Promoting(Predictor):
+    """Serves other weights before it looks at a picture, as often as it is told to."""
+
+    def __init__(self, registry, times):
+        super().__init__(registry, device="cpu")
+        self.left = times
+
+    def detect(self, task, image, liver=None, *, params=None):
+        if self.left:
+            serve(self.registry, task, **{"conv.bias": [-5.0 - self.left]})
+            self.left -= 1
+        return super().detect(task, image, liver, params=params)
+
+
+def test_a_study_is_proposed_with_one_set_of_weights_though_others_are_promoted_meanwhile(
+    registry, tmp_path, request_of_two_phases
+):
+    before = registry.served(DETECTOR.name).card.sha256
+    propose = Proposer({WITHIN.name: WITHIN}, Promoting(registry, times=1), tmp_path / "data")
+    answer = propose(request_of_two_phases)
+    served = registry.served(DETECTOR.name).card.sha256
+    assert served != before
+    assert answer["model_hash"] == served
+    with pytest.raises(ConflictError, match="promoted meanwhile"):
+        Proposer({WITHIN.name: WITHIN}, Promoting(registry, times=2), tmp_path / "data")(request_of_two_phases)
 
 
 def test_what_is_missing_is_said_to_the_reader(registry, tmp_path, request_of_one_phase):
