@@ -15,6 +15,7 @@ import numpy as np
 from hepatic.boxes import Boxes
 from hepatic.engine.split import Part
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.geometry import Grid
 from hepatic.harvest.prepared_cache import load_prepared
 from hepatic.harvest.snapshots import VERSION, check_snapshot
 from hepatic.harvest.study import Phase, PreparedStudy
@@ -65,6 +66,7 @@ class SnapshotCase:
 
         Raises:
             NotFoundError: the prepared study has gone from the cache and cannot be prepared again.
+            BadInputError: it was prepared again and is another one.
         """
         study = self._study()
         if self.phase not in study.phases:
@@ -92,7 +94,30 @@ class SnapshotCase:
             if self.prepare is None:
                 raise
             logger.info("Study %s has gone from the cache and is prepared again", self.study)
-            return self.prepare(self.study)
+            return self._checked(self.prepare(self.study))
+
+    def _checked(self, again: PreparedStudy) -> PreparedStudy:
+        """Refuse a study that was not prepared as the one that was read: its boxes would lie elsewhere in it."""
+        noted: Mapping[str, str] = self.about.get("image_ids", {})
+        other = [
+            f"another {phase.value} series"
+            for phase, volume in again.phases.items()
+            if noted.get(phase.value, volume.image_id) != volume.image_id
+        ]
+        if self.about.get("reference", again.reference.value) != again.reference.value:
+            other.append(f"the {again.reference.value} phase as its reference")
+        if "size" in self.about and "affine" in self.about:
+            i, j, k = (int(count) for count in self.about["size"])
+            if not again.grid.matches(Grid((i, j, k), np.array(self.about["affine"], np.float64).reshape(4, 4))):
+                other.append("another grid")
+        if other:
+            raise BadInputError(
+                f"study {self.study}",
+                expected="the series, reference phase and grid it was read with",
+                came="one that is prepared with " + " and ".join(other),
+                fix="Propose the study again, have it read, and take a new snapshot.",
+            )
+        return again
 
     def content(self) -> str:
         """Name of the prepared study, phase, and all that was said about it."""

@@ -187,6 +187,8 @@ def _content(reviews: Mapping[str, Review], lessons: Mapping[str, Lesson], parts
                 "patient_id": review.study.patient_id,
                 "prepared": review.study.content,
                 "reference": review.study.reference.value,
+                "size": list(review.study.size),
+                "affine": [list(row) for row in review.study.affine],
                 "phases": sorted(phase.value for phase in review.study.image_ids),
                 "image_ids": {phase.value: image for phase, image in sorted(review.study.image_ids.items())},
                 "boxes": [box.as_json() for box in one.boxes],

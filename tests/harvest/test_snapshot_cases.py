@@ -144,6 +144,31 @@ def test_a_study_that_has_gone_from_the_cache_is_prepared_again_where_its_series
     assert asked == ["1.2.1"]
 
 
+@pytest.mark.parametrize(
+    ("noted", "came"),
+    [
+        ({"reference": "arterial"}, "the venous phase as its reference"),
+        ({"size": [20, 16, 9], "affine": AFFINE.tolist()}, "another grid"),
+        ({"size": list(GRID.size), "affine": (AFFINE + np.eye(4, k=3)).tolist()}, "another grid"),
+        ({"image_ids": {"arterial": "1.arterial", "venous": "1.thin"}}, "another venous series"),
+    ],
+)
+def test_a_study_that_is_prepared_another_way_than_it_was_read_is_refused(tmp_path, noted, came):
+    study = prepare(tmp_path, 1)
+    same = {"reference": "venous", "size": list(GRID.size), "affine": AFFINE.tolist()}
+    good, bad = (
+        snapshot_cases(
+            write(tmp_path, entry(study, 1, prepared="0" * 64, **told)),
+            prepared=prepared_folder(tmp_path),
+            prepare=lambda _: study,
+        )[0]
+        for told in (same, same | noted)
+    )
+    assert good.sample(DETECTOR)
+    with pytest.raises(BadInputError, match=came):
+        bad.sample(DETECTOR)
+
+
 @pytest.fixture
 def trainer(tmp_path):
     return HepaticTrainTask(DETECTION, Registry(tmp_path / "models"), tmp_path / "runs", data_dir=tmp_path / "data")
