@@ -88,6 +88,8 @@ class HarvestJobs:
     def know(self, *, asked_by: str = "") -> Job:
         """Mark the studies under review as known cases whose reference series has a final label that shows lesions.
 
+        Labels of data sets that mark only some of the lesions are left out: they do not say where there is none.
+
         Raises:
             BadInputError: there is none, or the datastore is not ours.
         """
@@ -96,8 +98,8 @@ class HarvestJobs:
             raise BadInputError(
                 "the studies under review",
                 expected="a final label on the reference series of one",
-                came="none",
-                fix="Save or import labels of lesions, or use PUT /qa/api/v1/known/{study}.",
+                came="none that marks every lesion",
+                fix="Save or import labels of all lesions, or use PUT /qa/api/v1/known/{study}.",
             )
         return self._jobs.submit(KNOW, {"model": "labels"}, items=items, asked_by=asked_by)
 
@@ -245,13 +247,17 @@ class HarvestJobs:
         return {"total": now.items, "done": now.items_done, "failed": now.items_failed}
 
     def _labelled(self) -> dict[str, LabelledCase]:
-        """Studies under review with the final label of their reference series; boxes saved as a reading are none."""
+        """Studies under review with the final label of their reference series, if it marks every lesion.
+
+        Boxes saved as a reading are no such label.
+        """
         self.series()  # refuses a datastore that is not ours
         cases = {case.image_id: case for case in self._host.datastore.store.labelled_cases(FINAL)}
         return {
             review.uid: cases[image]
             for review in self._store.book.reviews().values()
             if (image := review.study.image_ids.get(review.study.reference, "")) in cases
+            and cases[image].label_info.get("boxes_known") != "positives_only"
             and not any(r.finished and r.finished.device == DEVICE for r in review.readings)
         }
 

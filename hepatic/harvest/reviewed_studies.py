@@ -9,10 +9,11 @@ import numpy as np
 
 from hepatic.geometry import Grid
 from hepatic.harvest.book import Review
-from hepatic.harvest.events import Event
+from hepatic.harvest.events import Event, Verdict
 from hepatic.harvest.export.reviewed import Decision, Origin, ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.lesson import Learnt, lesson
 from hepatic.harvest.propose import key_slice
+from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Candidate
 from hepatic.harvest.verdicts import Settled, State, drawn_boxes, judged, settled
@@ -22,7 +23,7 @@ def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:
     """Return a study with every candidate of its last proposal, and lesions that only earlier models or readers saw."""
     study = review.study
     grid = Grid(study.size, np.asarray(study.affine, np.float64))
-    primaries = {one.primary.candidate for one in review.readings if one.primary and one.finished}
+    primaries = _primaries(review)
     held = settled(review, rules)
     found = [_candidate(review, c, held[c.uid], c.uid in primaries, grid) for c in study.candidates]
     shown = {one.uid for one in found} | {held[uid].inherited for uid in held}
@@ -46,6 +47,21 @@ def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:
     )
 
 
+def _primaries(review: Review) -> set[str]:
+    """Return what each reader named the primary lesion and accepted; the last reading counts, hidden repeats do not."""
+    last: dict[str, Reading] = {}
+    for one in sorted(review.readings, key=lambda one: one.round):
+        if one.finished and (one.kind == "first" or (one.kind == "boxing" and one.primary)):
+            last[one.reader] = one
+    return {
+        one.primary.candidate
+        for one in last.values()
+        if one.primary
+        and (said := one.verdicts.get(one.primary.candidate)) is not None
+        and said.verdict is Verdict.TRUE
+    }
+
+
 def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool, grid: Grid) -> ReviewedCandidate:
     corrected = {uid: box for one in review.readings if one.finished for uid, box in one.corrected.items()}
     box = corrected.get(candidate.uid, candidate.box)
@@ -60,11 +76,11 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool
     return ReviewedCandidate(
         uid=candidate.uid,
         box=box,
-        key_slice=candidate.key_slice if box == candidate.box else key_slice(box, grid),
+        key_slice=key_slice(box, grid),
         origin=origin,
         state=own.state.value,
         verdict=None if own.verdict is None else own.verdict.value,
-        primary=primary,
+        primary=primary and own.verdict is Verdict.TRUE,
         decisions=tuple(_decision(event) for event in sorted(events, key=lambda event: event.seq)),
         score=candidate.score,
         lineage=candidate.lineage,

@@ -1,7 +1,10 @@
 """Reviews as they are exported: what holds, who said what, and boxes that only readers or earlier models saw."""
 
+from dataclasses import replace
+
 import pytest
 
+from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.reviewed_studies import reviewed_study
 from hepatic.harvest.store import ReviewStore
 from tests.harvest.proposed import candidate, decide, event, proposed, read_all
@@ -51,3 +54,30 @@ def test_what_was_not_finished_is_not_told(store):
     store.reviews.take([decide("2.25.1", "true")], "Rita")
     assert exported(store).candidates[0].decisions == ()
     assert not exported(store).complete
+
+
+def primaries(store):
+    return {one.uid for one in exported(store).candidates if one.primary}
+
+
+def test_a_rejected_candidate_is_no_primary_lesion(store):
+    store.lease("Rita")
+    said = [event("primary", candidate="2.25.1"), decide("2.25.1", "false"), decide("2.25.2", "true")]
+    store.reviews.take([*said, event("finish")], "Rita")
+    assert primaries(store) == set()
+
+
+def test_a_hidden_repeat_names_no_primary_lesion(store):
+    read_all(store, "Rita", c1="true", c2="true")
+    with store.database.write() as connection:
+        open_reading(connection, "Rita", Wish("1.2.3", "repeat"), store.clock())
+    repeat = [decide("2.25.2", "true"), event("primary", candidate="2.25.2"), event("finish")]
+    taken, _ = store.reviews.take(repeat, "Rita")
+    assert {one.status for one in taken} == {"stored"}
+    assert primaries(store) == set()
+
+
+def test_the_key_slice_is_that_of_the_grid_that_is_exported(store):
+    one = replace(candidate("2.25.1"), key_slice=49)
+    store.proposals.add(proposed(candidates=[one], model_hash="d" * 64))
+    assert exported(store).candidates[0].key_slice in (7, 8)

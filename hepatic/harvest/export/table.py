@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -22,15 +23,18 @@ COLUMNS = (
 """Coordinates are LPS."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_IN_A_NEW_CELL = re.compile(r'(;["\s]*)(?=[=+\-@])')
 
 
 def write_table(studies: Iterable[ReviewedStudy]) -> bytes:
     """Return a CSV file (UTF-8, RFC 4180): a row per candidate and decision, one for a candidate without any.
 
-    Texts that a spreadsheet would take for a formula are preceded by an apostrophe; numbers never are.
+    Texts that a spreadsheet would take for a formula are preceded by an apostrophe; numbers never are. Where a
+    spreadsheet separates cells by semicolons, a text after one would be a cell of its own, quoted or not, and is
+    treated the same.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for study in studies:
         for candidate in study.candidates:
@@ -74,4 +78,7 @@ def _yes(value: bool) -> str:
 
 def _safe(value: object) -> object:
     """Return a cell that no spreadsheet runs: https://owasp.org/www-community/attacks/CSV_Injection."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    guarded = _FORMULA_IN_A_NEW_CELL.sub(r"\1'", value)
+    return f"'{guarded}" if guarded.startswith(_FORMULA) else guarded

@@ -53,7 +53,7 @@ def export(tmp_path, series):
 def test_every_format_writes_a_file_of_its_kind_and_nothing_else(export, study, kind, tmp_path):
     path, left_out = export(kind, study)
     assert left_out == {}
-    start = {".csv": b"study_uid,", ".json": b"{", ".zip": b"PK"}[path.suffix]
+    start = {".csv": b'"study_uid",', ".json": b"{", ".zip": b"PK"}[path.suffix]
     assert path.read_bytes().startswith(start)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, "venous"])
 

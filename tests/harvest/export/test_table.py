@@ -52,6 +52,17 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(study):
     assert rows[0]["x_min_mm"] == "-14.4"
 
 
+def test_no_formula_is_smuggled_in_behind_the_separator_of_another_spreadsheet(study):
+    said = write_table([replace(study, patient_id='P1;=HYPERLINK(A1);"@x', candidates=study.candidates[:1])])
+    header, row = said.decode().splitlines()[:2]
+    assert all(line.startswith('"') and line.endswith('"') for line in (header, row))
+    for separator in ",;":
+        cells = [
+            cell for line in csv.reader(io.StringIO(said.decode(), newline=""), delimiter=separator) for cell in line
+        ]
+        assert not [cell for cell in cells if cell.startswith(("=", "@"))]
+
+
 def test_time_in_a_hidden_tab_does_not_count_and_a_clock_that_went_back_says_nothing():
     decision = Decision("ann", "true", 1, "2026-03-02T10:00:00+00:00", "2026-03-02T10:00:09+00:00", 6500)
     assert seconds_taken(decision) == 2.5

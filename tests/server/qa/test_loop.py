@@ -120,7 +120,7 @@ def reviewed(loop):
 
 @pytest.mark.parametrize(
     ("format", "begins"),
-    [("csv", b"study_uid,"), ("coco", b"{"), ("markups", b"PK"), ("nifti", b"PK"), ("sr", b"PK")],
+    [("csv", b'"study_uid",'), ("coco", b"{"), ("markups", b"PK"), ("nifti", b"PK"), ("sr", b"PK")],
 )
 def test_what_was_reviewed_leaves_in_every_format(loop, reviewed, format, begins):
     answer = loop["Viktor"].ask("GET", f"/export?format={format}&study=1.2.3.12")
@@ -159,7 +159,7 @@ def test_the_command_line_asks_the_same(loop, reviewed, tmp_path, monkeypatch, c
     assert '"effort"' in run("status", "--json")
     assert "hard negatives" in run("snapshot")
     run("export", str(tmp_path / "v.csv"))
-    assert (tmp_path / "v.csv").read_text().startswith("study_uid,")
+    assert (tmp_path / "v.csv").read_text().startswith('"study_uid",')
     assert list(tmp_path.iterdir()) == [tmp_path / "v.csv"]
     assert "hepatic jobs watch" in run("train")
 
@@ -176,6 +176,12 @@ def test_final_labels_of_studies_under_review_become_known_cases(loop, studies, 
     label = SimpleITK.GetImageFromArray(mask)
     label.CopyInformation(source)
     SimpleITK.WriteImage(label, str(tmp_path / "label.nrrd"))
+    labels = loop["app"].state.services.host.datastore.store.labels
+    some = {"boxes_known": "positives_only", "label_info": [{"name": "lesion", "idx": 1}]}
+    labels.save(image, "final", tmp_path / "label.nrrd", author="DeepLesion", info=some)
+    refused = viktor.ask("POST", "/known")
+    assert refused.status_code == 422, "what marks some lesions only does not tell where there is none"
+    assert "marks every lesion" in refused.text
     saved = requests.put(
         f"{loop['address']}/datastore/label?image={image}",
         files={"label": ("label.nrrd", (tmp_path / "label.nrrd").read_bytes())},
