@@ -15,7 +15,7 @@ from hepatic.harvest.lesson import Learnt, lesson
 from hepatic.harvest.propose import key_slice
 from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
-from hepatic.harvest.study import Candidate
+from hepatic.harvest.study import Box, Candidate
 from hepatic.harvest.verdicts import Settled, State, drawn_boxes, judged, settled
 
 
@@ -66,7 +66,7 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool
     corrected = {uid: box for one in review.readings if one.finished for uid, box in one.corrected.items()}
     box = corrected.get(candidate.uid, candidate.box)
     events = [
-        event
+        (event, one.corrected.get(candidate.uid, candidate.box))
         for one in review.readings
         if one.kind != "repeat" and (one.finished or one.kind == "batch")
         if (event := one.verdicts.get(candidate.uid)) is not None
@@ -81,7 +81,7 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool
         state=own.state.value,
         verdict=None if own.verdict is None else own.verdict.value,
         primary=primary and own.verdict is Verdict.TRUE,
-        decisions=tuple(_decision(event) for event in sorted(events, key=lambda event: event.seq)),
+        decisions=tuple(_decision(*one) for one in sorted(events, key=lambda one: one[0].seq)),
         score=candidate.score,
         lineage=candidate.lineage,
         model=candidate.model,
@@ -105,7 +105,7 @@ def _drawn(event: Event, learnt: Learnt | None, grid: Grid) -> ReviewedCandidate
     )
 
 
-def _decision(event: Event) -> Decision:
+def _decision(event: Event, box: Box) -> Decision:
     assert event.verdict is not None  # noqa: S101 - a decision has one
     return Decision(
         reader=event.reader,
@@ -115,6 +115,7 @@ def _decision(event: Event) -> Decision:
         decided_at=_text(event.decided_at),
         hidden_ms=round(event.hidden_ms),
         device=event.device,
+        box=box,
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.reviewed_studies import reviewed_study
 from hepatic.harvest.store import ReviewStore
-from tests.harvest.proposed import candidate, decide, event, proposed, read_all
+from tests.harvest.proposed import box, candidate, decide, event, proposed, read_all
 
 
 @pytest.fixture
@@ -81,3 +81,13 @@ def test_the_key_slice_is_that_of_the_grid_that_is_exported(store):
     one = replace(candidate("2.25.1"), key_slice=49)
     store.proposals.add(proposed(candidates=[one], model_hash="d" * 64))
     assert exported(store).candidates[0].key_slice in (7, 8)
+
+
+def test_each_decision_says_which_box_was_judged(store):
+    read_all(store, "Rita", c1="true")
+    with store.database.write() as connection:
+        open_reading(connection, "Anna", Wish("1.2.3", "first"), store.clock())
+    moved = [event("box", candidate="2.25.1", box=[12, 10, 10, 22, 20, 20]), decide("2.25.1", "true")]
+    store.reviews.take([*moved, event("finish")], "Anna")
+    first = exported(store).candidates[0]
+    assert {one.reader: one.box for one in first.decisions} == {"Rita": box(10), "Anna": box(12)}

@@ -31,6 +31,8 @@ class Decision:
         decided_at: when the key was pressed, likewise.
         hidden_ms: how long the page was hidden in between.
         device: what was decided with, such as ``key`` or ``mouse``.
+        box: what was judged: the box the reader drew in the candidate's place, else the candidate's as it was shown;
+            None where that is the candidate's ``box``.
     """
 
     reader: str
@@ -40,6 +42,7 @@ class Decision:
     decided_at: str = ""
     hidden_ms: int = 0
     device: str = ""
+    box: Box | None = None
 
 
 @dataclass(frozen=True)

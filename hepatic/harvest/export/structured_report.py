@@ -9,7 +9,7 @@ on (``_checkIfCanAddMeasurementsToDisplaySet``). So there is a second one, a Com
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import highdicom as hd
@@ -24,6 +24,7 @@ from hepatic.boxes import to_voxels
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy, Verdict
+from hepatic.harvest.propose import key_slice
 from hepatic.io.dicom_seg import with_patient_and_study
 from hepatic.io.dicom_series import sorted_series
 from hepatic.io.header import dicom_headers
@@ -99,10 +100,24 @@ def structured_reports(study: ReviewedStudy, reference: Sequence[Path]) -> list[
     ]
     if len(readers) > 1:
         for number, reader in enumerate(readers, 1):
-            said = [_volumetric(c, study.grid, source, reader) for c in study.candidates]
-            document = _document(sr.Comprehensive3DSR, said, study, source, [reader], reader=reader)
+            said = replace(study, candidates=tuple(_said(study, reader)))
+            own = [_volumetric(c, study.grid, source, reader) for c in said.candidates]
+            document = _document(sr.Comprehensive3DSR, own, said, source, [reader], reader=reader)
             reports.append(Report(f"reader-{number}", reader, document))
     return reports
+
+
+def _said(study: ReviewedStudy, reader: str) -> Iterator[ReviewedCandidate]:
+    """Yield what a reader judged, with the box that reader judged, and what the reader drew."""
+    for candidate in study.candidates:
+        last = next((d for d in reversed(candidate.decisions) if d.reader == reader), None)
+        if last is None:
+            if candidate.drawn_by == reader:
+                yield candidate
+        elif last.box is None or last.box == candidate.box:
+            yield candidate
+        else:
+            yield replace(candidate, box=last.box, key_slice=key_slice(last.box, study.grid))
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,22 @@ def test_what_counts_and_what_each_reader_said_are_told_apart(reports, tmp_path)
     assert verdicts(ann) == {
         "2.25.1": ("True", None), "2.25.2": ("False", None), "2.25.3": ("True", None), "2.25.4": (None, None),
     }  # fmt: skip
-    assert verdicts(bo)["2.25.3"] == ("False", None)
+    assert verdicts(bo) == {"2.25.1": ("True", None), "2.25.3": ("False", None)}, "not what only ann judged or drew"
     (context,) = bo.get_observer_contexts(observer_type=pydicom.sr.codedict.codes.DCM.Person)
     assert str(context.observer_identifying_attributes.name) == "bo^"
+
+
+def test_a_reader_s_report_has_the_box_that_this_reader_judged(study, series, tmp_path):
+    first = study.candidates[0]
+    shown = from_voxels([[3, 5, 6, 5, 9, 12]], study.grid)[0].tolist()
+    ann, bo = replace(first.decisions[0], box=first.box), replace(first.decisions[1], box=tuple(shown))
+    moved = replace(study, candidates=(replace(first, decisions=(ann, bo)), *study.candidates[1:]))
+    found = []
+    for report in structured_reports(moved, series)[2:]:
+        (group,) = read_back(report, tmp_path).content.get_volumetric_roi_measurement_groups(tracking_uid="2.25.1")
+        points = np.concatenate([np.asarray(item.value) for item in group.roi if item.ValueType == "SCOORD3D"])
+        found.append([*points.min(axis=0), *points.max(axis=0)])
+    np.testing.assert_allclose(found, [first.box, shown], atol=1e-3)
 
 
 def test_the_model_is_named_with_its_version_and_score_and_a_drawn_box_has_none(reports, tmp_path):
