@@ -15,7 +15,13 @@ def nnunet(tmp_path):
     root = tmp_path / "Dataset501_Liver"
 
     def write(labels, **more):
-        about = {"channel_names": {"0": "arterial", "1": "venous"}, "labels": labels, "file_ending": ".nii.gz", **more}
+        about = {
+            "channel_names": {"0": "arterial", "1": "venous"},
+            "modality": {"0": "CT", "1": "CT"},
+            "labels": labels,
+            "file_ending": ".nii.gz",
+            **more,
+        }
         root.mkdir(exist_ok=True)
         (root / "dataset.json").write_text(json.dumps(about))
         for channel in (0, 1):
@@ -63,3 +69,29 @@ def test_a_description_that_says_nothing_is_refused(nnunet, bring, text):
     (root / "dataset.json").write_text(text)
     with pytest.raises(BadInputError, match=r"dataset\.json"):
         bring("nnunet", root)
+
+
+def test_the_modality_is_that_of_the_channel(nnunet, bring, store):
+    bring("nnunet", nnunet({"liver": 1}, channel_names={"0": "T1", "1": "CT_arterial"}, modality={}))
+    found = {image.description: image.modality for image in store.images.all()}
+    assert found == {"T1": "MR", "CT_arterial": "CT"}
+
+
+@pytest.mark.parametrize("name", ["arterial", "PET", "noNorm", ""])
+def test_a_channel_of_no_known_modality_is_refused(nnunet, bring, store, name):
+    with pytest.raises(BadInputError, match="modality of channel 0000"):
+        bring("nnunet", nnunet({"liver": 1}, channel_names={"0": name, "1": "CT"}, modality={}))
+    assert store.images.ids() == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "known"),
+    [
+        ({"liver": 1, "tumour": 2}, "complete"),
+        ({"liver": 1, "tumour": 2, "ignore": 3}, "positives_only"),
+        ({"1": "liver", "2": "tumour", "3": "Ignore"}, "positives_only"),
+    ],
+)
+def test_where_voxels_may_be_ignored_not_all_lesions_are_marked(nnunet, bring, store, labels, known):
+    bring("nnunet", nnunet(labels))
+    assert {case.label_info["boxes_known"] for case in store.labelled_cases("final")} == {known}
