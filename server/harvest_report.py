@@ -12,7 +12,7 @@ from hepatic.harvest.batch_reject import Rejection
 from hepatic.harvest.book import Review
 from hepatic.harvest.snapshots import Snapshot, check_snapshot
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import State, settled
+from hepatic.harvest.verdicts import State, settled, was_boxed, was_read
 from server.harvest import settled_json
 from server.host import Host
 from server.jobs.job import as_text
@@ -30,12 +30,19 @@ def progress_of(store: ReviewStore, host: Host, jobs: Jobs, *, reader: str, mode
         jobs: where proposals and trainings run.
         reader: who asks.
         model: the detector.
-        names: whether they may be told who the other readers are.
+        names: whether they may be told who the other readers are, and what detectors say of candidates.
     """
     reviews = list(store.book.reviews().values())
     snapshots = store.snapshots.all()
     registry = getattr(host.app, "registry", None)
     versions = registry.versions(model) if registry is not None and model else []
+    negatives = progress.negatives(reviews, store.rules, _last_document(snapshots))
+    written = [snapshot_json(one) for one in snapshots]
+    jobs_told = {kind: _job(jobs, kind) for kind in ("propose", "train")}
+    if not names:
+        negatives["firing"] = []  # scores of candidates that they may yet have to judge
+        for told in (*written, *filter(None, jobs_told.values())):
+            told.pop("asked_by", None)
     return {
         **progress.counts(reviews, store.leases.held(), store.rules),
         "effort": progress.effort(reviews, store.rules),
@@ -44,10 +51,10 @@ def progress_of(store: ReviewStore, host: Host, jobs: Jobs, *, reader: str, mode
         "agreement": progress.agreed(reviews, names=names),
         "model": model or None,
         "versions": progress.curve(versions, snapshots),
-        "negatives": progress.negatives(reviews, store.rules, _last_document(snapshots)),
+        "negatives": negatives,
         "outlook": progress.outlook(reviews, store.rules),
-        "snapshots": [snapshot_json(one) for one in snapshots],
-        "jobs": {kind: _job(jobs, kind) for kind in ("propose", "train")},
+        "snapshots": written,
+        "jobs": jobs_told,
     }
 
 
@@ -63,9 +70,14 @@ def snapshot_json(one: Snapshot) -> dict[str, Any]:
 
 
 def disputed(reviews: Sequence[Review], store: ReviewStore) -> list[dict[str, Any]]:
-    """Return the candidates that readers disagree about or are unsure of, with what each said."""
+    """Return the candidates that readers disagree about or are unsure of, with what each said.
+
+    Only of studies that enough readers have finished: the others are still being read.
+    """
     found = []
     for review in reviews:
+        if not (was_read(review, store.rules) or was_boxed(review)):
+            continue
         for uid, one in settled(review, store.rules).items():
             if one.state in (State.CONFLICT, State.UNSURE):
                 candidate = next(c for c in review.study.candidates if c.uid == uid)

@@ -116,9 +116,8 @@ class Pictures:
                 for window in WINDOWS.values()
             ],
             "cards": {
-                candidate.uid: _json(lay_out(ready.prepared, candidate))
-                for one in every
-                for candidate in one.candidates
+                uid: _json(lay_out(ready.prepared, candidate))  # by UID: a proposal has them by their scores
+                for uid, candidate in sorted({c.uid: c for one in every for c in one.candidates}.items())
             },
             "stack": asdict(ready.stack),
         }

@@ -28,7 +28,7 @@ Asked = Annotated[dict[str, Any] | None, Body()]
 def progress(services: ServicesDep, user: UserDep, reader: ReaderDep) -> dict[str, Any]:
     """Counts, minutes, time per click, agreement, versions of the detector, hard negatives; docs/qa.md names them.
 
-    Other readers are named to reviewers only.
+    Other readers, who asked for what, and which candidates still fire are told to reviewers only.
     """
     try:
         model = services.harvest_jobs.detector()
@@ -83,7 +83,7 @@ def take_snapshot(services: ServicesDep, reader: ReaderDep) -> dict[str, Any]:
 
 @router.get("/adjudication", summary="What readers disagree about", response_model=None)
 def adjudication(services: ServicesDep) -> Response:
-    """Candidates in conflict, and those that readers are unsure of, with what each of them said."""
+    """Candidates in conflict or that readers are unsure of, with what each said, once enough have read the study."""
     store = services.harvest.store
     return JSONResponse({"candidates": disputed(list(store.book.reviews().values()), store)}, headers=NO_STORE)
 

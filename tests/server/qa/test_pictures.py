@@ -1,6 +1,7 @@
 """Pictures over HTTP: for those who are let in, kept by nobody, and no word of scores in what is told with them."""
 
 import io
+from dataclasses import replace
 
 import pytest
 import requests
@@ -31,6 +32,14 @@ def test_a_card_is_drawn_for_a_reader_and_nobody_keeps_it(people, shown):
     assert card["missing"] == ["delayed"]
     for secret in ("score", "lineage", "model"):
         assert secret not in layout.text
+
+
+def test_the_layout_does_not_tell_which_candidate_scores_more(people, store, shown):
+    _, made = study(1, without=("delayed",))
+    last_first = replace(made, study_uid="1.2.826.0.1.903", candidates=made.candidates[::-1])
+    store.proposals.add(last_first)
+    cards = people["Rita"].ask("GET", "/studies/1.2.826.0.1.903/layout").json()["cards"]
+    assert list(cards) == sorted(one.uid for one in made.candidates)
 
 
 def test_whole_slices_come_eight_at_a_time(people, shown):

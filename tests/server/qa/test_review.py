@@ -1,10 +1,11 @@
 """What reviewers do over HTTP: settle disputes, reject many at once, mark known cases; and the progress all see."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
-from tests.harvest.proposed import box, decide, event, proposed
+from tests.harvest.proposed import box, candidate, decide, event, proposed
 from tests.server.access.conftest import asked
 from tests.server.qa.conftest import QA
 
@@ -62,6 +63,28 @@ def test_progress_names_other_readers_to_reviewers_only(people, new_study):
     assert finish_seen["clicks"]["by_device"]["key"]["clicks"] >= 3
     assert finish_seen["effort"]["minutes_per_study"] > 0
     assert finish_seen["versions"] == []
+
+
+def test_what_detectors_say_and_who_asked_them_is_told_to_reviewers_only(people, new_study, store):
+    finish(people["Rita"], new_study, "false", "false", "false")
+    store.snapshot(asked_by="Viktor")
+    found = [candidate("2.25.9", 11, 0.4, "b" * 64)]
+    store.proposals.add(proposed(new_study, found, model_hash="b" * 64))
+    told = people["Viktor"].ask("GET", "/progress").json()
+    assert new_study in {one["study"] for one in told["negatives"]["firing"]}
+    assert told["snapshots"][-1]["asked_by"] == "Viktor"
+    answer = people["Otto"].ask("GET", "/progress")
+    assert answer.json()["negatives"] == told["negatives"] | {"firing": []}
+    assert "asked_by" not in answer.text
+
+
+def test_a_dispute_is_told_once_enough_readers_have_finished_the_study(people, new_study, store, monkeypatch):
+    monkeypatch.setattr(store, "rules", replace(store.rules, readers=2))
+    finish(people["Rita"], new_study, "unsure", "false", "false")
+    disputed = lambda: {one["study"] for one in people["Viktor"].ask("GET", "/adjudication").json()["candidates"]}  # noqa: E731
+    assert new_study not in disputed()
+    finish(people["Otto"], new_study, "true", "false", "false")
+    assert new_study in disputed()
 
 
 @pytest.mark.parametrize("body", [{"boxes": 1}, {"boxes": [[1, 2]]}, {"boxes": [], "primary": 1}, {"boxes": [[0] * 6]}])
