@@ -65,10 +65,13 @@ class Browser:
             assert time.monotonic() < deadline, self.run("document.body?.innerText")
             time.sleep(0.1)
 
-    def press(self, key, *, held=False):
-        """Press a key such as ``1``, ``Enter`` or a blank, and let it go; ``held`` sends what a held key sends."""
+    def press(self, key, *, held=False, code=None):
+        """Press a key such as ``1``, ``Enter`` or a blank, and let it go; ``held`` sends what a held key sends.
+
+        ``code`` says where the key is, where that is not where it is on an English keyboard.
+        """
         typed = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
-        code = {" ": "Space", ",": "Comma", ".": "Period"}.get(key)
+        code = code or {" ": "Space", ",": "Comma", ".": "Period"}.get(key)
         code = code or (f"Digit{key}" if key.isdigit() else f"Key{key.upper()}" if len(key) == 1 else key)
         number = {"Escape": 27, "Enter": 13, "Backspace": 8, "Tab": 9}.get(key, 0)
         said = {"key": key, "code": code, "windowsVirtualKeyCode": number, **({"text": typed} if typed else {})}

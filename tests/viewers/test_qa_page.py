@@ -197,6 +197,85 @@ def test_what_is_decided_without_a_network_is_kept_over_a_closed_page_and_sent_l
         assert page.card() == 2
 
 
+REFUSING = """(() => {
+  const real = window.fetch;
+  window.refusing = true; window.asked = 0;
+  window.fetch = async (to, how = {}) => {
+    if (!String(to).endsWith('/events')) return real(to, how);
+    if (WHEN) { window.asked += 1; return ANSWER; }
+    return real(to, how);
+  };
+})()"""
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 507])
+def test_what_the_server_cannot_take_now_is_sent_again_later(opened, status):
+    with opened(1) as (page, store):
+        page.open()
+        answer = f"new Response('{{}}', {{status: {status}}})"
+        page.browser.run(REFUSING.replace("WHEN", "window.refusing").replace("ANSWER", answer))
+        page.judge_all("1222")
+        page.browser.press(" ")
+        page.until("document.querySelector('#badge').innerText.includes('5 kept here')")
+        page.browser.run("window.refusing = false")
+        page.saved()
+        [uid] = store.proposals.studies()
+        assert sorted(verdicts(store, uid).values()) == ["false", "false", "false", "true"]
+        assert store.reviews.reading(uid, "rita").finished
+
+
+def test_the_server_is_left_alone_as_long_as_it_asks(opened):
+    with opened(1) as (page, store):
+        page.open()
+        answer = "new Response('{}', {status: 429, headers: {'Retry-After': '4'}})"
+        page.browser.run(REFUSING.replace("WHEN", "window.refusing").replace("ANSWER", answer))
+        page.press("1")
+        page.until("window.asked == 1")
+        page.press("2")
+        time.sleep(1.5)
+        assert page.browser.run("window.asked") == 1
+        page.browser.run("window.refusing = false")
+        page.saved()
+        assert len(verdicts(store, store.proposals.studies()[0])) == 2
+
+
+def test_a_study_is_not_finished_past_a_decision_that_was_refused(opened):
+    with opened(1, 2) as (page, store):
+        page.open()
+        answer = """new Response(JSON.stringify({results: JSON.parse(how.body).events.map(
+            ({id}) => ({id, status: 'refused', reason: 'No.'}))}), {status: 200})"""
+        when = "JSON.parse(how.body).events[0].type === 'decide' && !window.asked"
+        page.browser.run(REFUSING.replace("WHEN", when).replace("ANSWER", answer))
+        page.judge_all("1222")
+        page.press(" ")
+        page.press("1")  # of the next study: it is not held up
+        page.until("document.querySelector('#badge').innerText.includes('refused')")
+        uids = store.proposals.studies()
+        deadline = time.monotonic() + 20
+        while not any(list(verdicts(store, uid).values()) == ["true"] for uid in uids) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert sorted(len(verdicts(store, uid)) for uid in uids) == [0, 1]
+        assert not any(store.reviews.reading(uid, "rita").finished for uid in uids)
+        page.browser.run("document.querySelector('#badge button, button#badge')?.click()")
+        page.until("document.querySelector('#refused').open")
+        page.browser.run("document.querySelector('dialog[open] [value=retry]').click()")
+        page.saved()
+        assert sorted(len(verdicts(store, uid)) for uid in uids) == [1, 4]
+        assert sum(store.reviews.reading(uid, "rita").finished is not None for uid in uids) == 1
+
+
+def test_the_row_of_digits_decides_on_a_french_keyboard_too(opened):
+    with opened(1) as (page, store):
+        page.open()
+        for key, code in (("&", "Digit1"), ("é", "Digit2"), ('"', "Digit3")):
+            before = page.card()
+            page.browser.press(key, code=code)
+            page.until(f"document.querySelector('#place').innerText.includes('{before + 1} of 4')")
+            page.settle()
+        page.saved()
+        assert list(verdicts(store, store.proposals.studies()[0]).values()) == ["true", "false", "unsure"]
+
+
 def test_a_network_that_comes_back_is_used_without_a_word_from_the_reader(opened):
     with opened(1) as (page, store):
         page.open()

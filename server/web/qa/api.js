@@ -17,8 +17,14 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{id: string, type: string, study: string, candidate?: string, verdict?: string, box?: Box, of?: string, shown_at?: number, decided_at?: number, hidden_ms?: number, device?: string}} ReviewEvent
  */
 
-/** The server did not answer at all. */
-export class OfflineError extends Error {}
+/** The server did not answer, or it cannot now: what was asked is to be asked again. */
+export class OfflineError extends Error {
+  /** @param {string} message @param {number} [after] milliseconds that the server wants to be left alone */
+  constructor(message, after = 0) {
+    super(message);
+    this.after = after;
+  }
+}
 
 /** The server answered, and it was no. */
 export class RefusedError extends Error {
@@ -33,6 +39,15 @@ export class RefusedError extends Error {
 const named = new URLSearchParams(location.search).get("reader");
 const WHO = named ? { "X-Hepatic-Reader": named.replace(/[^\x20-\x7e]/g, "").slice(0, 64) } : {};
 
+const LONGEST_WAIT_MS = 300_000;
+
+/** What Retry-After says, in milliseconds. @param {Response} answer */
+function waitOf(answer) {
+  const told = answer.headers.get("Retry-After") || "0";
+  const wait = Number.isNaN(Number(told)) ? Date.parse(told) - Date.now() : Number(told) * 1000;
+  return Math.min(Math.max(wait || 0, 0), LONGEST_WAIT_MS);
+}
+
 /** @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
 async function ask(path, options = {}) {
   let answer;
@@ -46,10 +61,12 @@ async function ask(path, options = {}) {
     location.assign(new URL(`../../login?next=${encodeURIComponent(location.pathname + location.search)}`, import.meta.url));
     throw new OfflineError("You have to log in again.");
   }
-  if ([502, 503, 504].includes(answer.status)) throw new OfflineError("The server is busy or is starting.");
+  if ([502, 503, 504].includes(answer.status)) throw new OfflineError("The server is busy or is starting.", waitOf(answer));
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
     const detail = typeof told.detail === "string" ? told.detail : `The server answered with ${answer.status}.`;
+    // asked too often, a full disk, a failure of the server: none of it says that what was sent is wrong
+    if ([408, 429].includes(answer.status) || answer.status >= 500) throw new OfflineError(detail, waitOf(answer));
     throw new RefusedError(answer.status, detail);
   }
   return answer;

@@ -16,6 +16,9 @@ const BOXING = {
 /** What goes on while a key is held down. */
 const REPEATED = new Set(["up", "down", "cross-up", "cross-down", "cross-left", "cross-right"]);
 
+/** The digit of the row above the letters that was pressed: on French keyboards such a key types a letter or a sign. */
+const digit = (event) => (event.shiftKey ? "" : /^Digit(\d)$/.exec(event.code)?.[1]);
+
 /**
  * @param {{isBoxing: () => boolean, act: (what: string, how: {device: string, at: number, far: boolean}) => void}} page
  */
@@ -25,7 +28,8 @@ export function listen(page) {
     const focused = document.activeElement;
     const isControl = focused instanceof HTMLElement && focused.matches("button, a, input, summary");
     if (isControl && ["Enter", " "].includes(event.key)) return; // reached by Tab: these two are the control's own
-    const what = (page.isBoxing() ? BOXING : READING)[event.key.toLowerCase()];
+    const known = page.isBoxing() ? BOXING : READING;
+    const what = known[event.key.toLowerCase()] || known[digit(event)];
     if (!what) return;
     event.preventDefault();
     if (event.repeat && !REPEATED.has(what)) return;

@@ -46,6 +46,7 @@ export class Outbox {
     this._flushing = null;
     this._timer = 0;
     this._attempt = 0;
+    this._notBefore = 0;
     this.offline = false;
     /** Called whenever what is pending or refused changes. */
     this.changed = () => {};
@@ -76,6 +77,21 @@ export class Outbox {
     return [...this._kept.values()].filter((kept) => kept.refused);
   }
 
+  /**
+   * What may go now: nothing of a study behind what was refused of it, and an end only once all before it is stored, for
+   * it closes the study.
+   */
+  get _sendable() {
+    const [held, before] = [new Set(), new Set()];
+    const events = [];
+    for (const { event, refused } of this._kept.values()) {
+      if (refused || (event.type === "finish" && before.has(event.study))) held.add(event.study);
+      before.add(event.study);
+      if (!held.has(event.study)) events.push(event);
+    }
+    return events.slice(0, BATCH);
+  }
+
   /** Keep an event, and send it when that is possible. @param {ReviewEvent} event */
   add(event) {
     const kept = { reader: this._reader, event, refused: "" };
@@ -104,7 +120,11 @@ export class Outbox {
 
   async _flush() {
     clearTimeout(this._timer);
-    let events = this.pending.slice(0, BATCH);
+    if (performance.now() < this._notBefore) {
+      this._wake(this._notBefore - performance.now());
+      return;
+    }
+    let events = this._sendable;
     while (events.length) {
       try {
         await Promise.all(events.map((event) => this._kept.get(event.id)?.written));
@@ -119,13 +139,14 @@ export class Outbox {
           for (const event of events) await this._settle({ id: event.id, status: "refused", reason: failure.message });
         } else {
           this.offline = true;
+          this._notBefore = performance.now() + (failure.after || 0);
           this.changed();
           this._wake(WAITS_MS[Math.min(this._attempt++, WAITS_MS.length - 1)]);
           return;
         }
       }
       this.changed();
-      events = this.pending.slice(0, BATCH);
+      events = this._sendable;
     }
   }
 
@@ -156,6 +177,7 @@ export class Outbox {
   async discard() {
     for (const kept of this.refused) await this._settle({ id: kept.event.id, status: "stored" });
     this.changed();
+    return this.flush();
   }
 
   /** What the reader did, for taking it back: also after the page was closed. @param {object} step */
