@@ -19,10 +19,12 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_atomically, write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
+from hepatic.store.disk import sha256_of
 from hepatic.store.folder import Store
 from hepatic.store.names import safe_id, split_suffix
 
 TAG = "final"
+_FILES = (".nii.gz", ".nii", ".nrrd")
 Done = Literal["added", "there", "none", "refused"]
 
 
@@ -75,13 +77,14 @@ def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> t
         there = store.images.get(image_id)
         came_from = there.info.get("source", {})
         if there.present and came_from == _source(data_set, case):
+            _check_same(store, image_id, case, scratch)
             return image_id, False
     files = list(case.image(scratch))
     if not files:
         return _there(store, case, image_id), False
     info = {"source": _source(data_set, case), **({"facts": dict(case.facts)} if case.facts else {})}
     suffix = split_suffix(files[0].name)[1].lower()
-    if suffix not in (".nii.gz", ".nii", ".nrrd"):
+    if suffix not in _FILES:
         return _keep_dicom(store, files, info)
     target = store.root / (image_id + suffix)
     said = Sidecar(case.patient_id or None, case.study_uid or None, case.description or None, case.modality)
@@ -91,7 +94,7 @@ def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> t
             sidecar_path(target).name,
             expected="a name that is free in the studies folder",
             came="a file that says other things of an image of that name",
-            fix="Rename or remove the other image, or import into another folder.",
+            fix="Rename or remove the other image, or use another folder.",
         )
     write_sidecar(target, said)
     try:
@@ -100,6 +103,26 @@ def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> t
         if not is_said:
             sidecar_path(target).unlink(missing_ok=True)
         raise
+
+
+def _check_same(store: Store, image_id: str, case: Case, scratch: Path) -> None:
+    """Check that a file of the same name from the same data set is the image that is there.
+
+    Folders of several sites may use the same names. DICOM is called by its UIDs and needs no check.
+
+    Raises:
+        ConflictError: it is another image.
+    """
+    files = list(case.image(scratch))
+    if len(files) != 1 or split_suffix(files[0].name)[1].lower() not in _FILES or not files[0].exists():
+        return
+    if store.checksum(image_id) != f"SHA256:{sha256_of(files[0])}":
+        raise ConflictError(
+            case.origin,
+            expected="the image that was imported under this name",
+            came="another image of the same name",
+            fix="Give the data set or its files another name (for COCO, the .json file), or use another folder.",
+        )
 
 
 def _there(store: Store, case: Case, image_id: str) -> str:

@@ -127,3 +127,13 @@ def test_an_image_that_is_nowhere_is_named(coco, bring):
     (outcome,) = bring("coco", coco([], images=[{"id": 1, "file_name": "1.2.840.5", "slice": 0}])).values()
     assert outcome.image == "refused"
     assert "1.2.840.5" in outcome.why
+
+
+def test_another_image_of_the_same_name_is_not_taken_for_the_one_that_is_there(coco, bring, store):
+    root = coco([])
+    assert [one.image for one in bring("coco", root).values()] == ["added"]
+    assert [one.image for one in bring("coco", root).values()] == ["there"]
+    write_nifti(root / "volumes" / "a.nii.gz", scan(7))
+    (outcome,) = bring("coco", root).values()
+    assert (outcome.image, outcome.label) == ("refused", "none")
+    assert "another image of the same name" in outcome.why
