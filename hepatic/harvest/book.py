@@ -72,13 +72,17 @@ class Book:
 
     def reviews(self) -> Mapping[str, Review]:
         """Return all studies by UID, in the order they were first proposed, as they are now."""
+        return self.reviews_upto()[0]
+
+    def reviews_upto(self) -> tuple[Mapping[str, Review], int]:
+        """Return all studies, and the number of the last event that they hold."""
         with self._lock, self._database.read() as connection:
             connection.execute("BEGIN")
             try:
                 self._catch_up(connection)
             finally:
                 connection.execute("COMMIT")
-            return dict(self._reviews)
+            return dict(self._reviews), self._seen[2]
 
     def review(self, uid: str) -> Review | None:
         """Return one study, None if it was never proposed."""

@@ -10,8 +10,18 @@ from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event, Verdict
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box
-from hepatic.harvest.verdicts import State, drawn_boxes, judged, settled, waits_for_boxes, was_boxed, was_read
+from hepatic.harvest.verdicts import (
+    State,
+    drawn_boxes,
+    judged,
+    settled,
+    settled_since,
+    waits_for_boxes,
+    was_boxed,
+    was_read,
+)
 
+_DOUBTFUL = (State.CONFLICT, State.UNSURE)
 Source = Literal["harvested", "inherited", "manual", "gold"]
 
 
@@ -68,10 +78,12 @@ def lesson(review: Review, rules: Rules) -> Lesson:
     - A hard negative: a candidate that was rejected one by one, by all who judged it or by who adjudicated, and that
       touches no lesion.
     - Nothing else teaches anything. A study is complete if enough readers have finished it, or somebody has boxed it by
-      hand from the start, none of its candidates is in conflict or unsure, and no lesion that was missed waits to be
+      hand from the start, none of its candidates is in conflict or unsure (what was said later of another candidate at
+      the same place settles it), and no lesion that was missed waits to be
       boxed; and if it is a known case.
     """
-    said = judged(review)
+    since = settled_since(review, rules.min_iou)
+    said = [(c, own) for c, own in judged(review) if own.state not in _DOUBTFUL or c.uid not in since]
     corrected = {uid: box for reading in review.readings if reading.finished for uid, box in reading.corrected.items()}
     primaries = {one.primary.candidate for one in review.readings if one.primary and one.finished}
     if review.known is not None:
@@ -99,7 +111,7 @@ def lesson(review: Review, rules: Rules) -> Lesson:
         for candidate in review.study.candidates
         if open_now[candidate.uid].state is State.UNREVIEWED and review.known is None
     ]
-    doubtful = any(own.state in (State.CONFLICT, State.UNSURE) for _, own in said)
+    doubtful = any(own.state in _DOUBTFUL for _, own in said)
     looked_at = was_read(review, rules) or was_boxed(review)
     complete = looked_at and not doubtful and not waits_for_boxes(review)
     return Lesson(

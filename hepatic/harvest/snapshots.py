@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.errors import BadInputError
-from hepatic.harvest.book import Book, Review
+from hepatic.harvest.book import Review
 from hepatic.harvest.lesson import Lesson, lesson
 from hepatic.harvest.parts import Part, draw_parts
 from hepatic.harvest.rules import Rules
@@ -62,12 +62,19 @@ class Snapshots:
         self._database, self._folder, self._clock = database, folder / FOLDER, clock
 
     def take(
-        self, book: Book, rules: Rules, *, asked_by: str = "", drawn: Mapping[str, Part] | None = None
+        self,
+        reviews: Mapping[str, Review],
+        upto: int,
+        rules: Rules,
+        *,
+        asked_by: str = "",
+        drawn: Mapping[str, Part] | None = None,
     ) -> Snapshot:
         """Write down what everything that is finished teaches. If nothing has changed, the last one is returned.
 
         Args:
-            book: over the store.
+            reviews: all studies.
+            upto: number of the last event that they hold.
             rules: by which studies were read.
             asked_by: who wants it.
             drawn: see ``draw_parts``.
@@ -75,7 +82,6 @@ class Snapshots:
         Raises:
             BadInputError: nothing has been finished yet.
         """
-        reviews = book.reviews()
         lessons = {uid: lesson(review, rules) for uid, review in reviews.items()}
         lessons = {uid: one for uid, one in lessons.items() if one.boxes or one.negatives or one.complete}
         if not lessons:
@@ -102,10 +108,9 @@ class Snapshots:
         summary = _summary(content)
         with self._database.write() as connection:
             (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM snapshot").fetchone()
-            (seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
             connection.execute(
                 "INSERT OR IGNORE INTO snapshot (sha256, number, at, asked_by, seq, summary) VALUES (?, ?, ?, ?, ?, ?)",
-                (sha256, number, now, asked_by, seq, json.dumps(summary)),
+                (sha256, number, now, asked_by, upto, json.dumps(summary)),
             )
         found = self.get(sha256)
         assert found is not None  # noqa: S101 - just written

@@ -16,6 +16,7 @@ from hepatic.harvest.leases import Lease, Leases, Wish
 from hepatic.harvest.parts import Part
 from hepatic.harvest.proposals import Proposals, latest, unknown_study
 from hepatic.harvest.queue import Place, queue_of, wishes
+from hepatic.harvest.reading import Reading, readings_of
 from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.reviews import Reviews
@@ -94,14 +95,14 @@ class ReviewStore:
 
     def finalise(self, study: str, reader: str) -> None:
         """Close the finished readings of a reader, so that nothing of them can be undone any more."""
-        self._finalise([study], lambda candidate: candidate == reader)
+        self._finalise([study], lambda reading: reading.reader == reader)
 
     def finalise_all(self, studies: Iterable[str]) -> None:
         """Close every finished reading of some studies: what they said has been used."""
-        self._finalise(studies, lambda reader: True)
+        self._finalise(studies, lambda reading: True)
 
     def snapshot(self, *, asked_by: str = "", drawn: Mapping[str, Part] | None = None) -> Snapshot:
-        """Write down what a training is to learn from; every finished reading is final from then on.
+        """Write down what a training is to learn from; every finished reading in it is final from then on.
 
         Args:
             asked_by: who wants it.
@@ -110,8 +111,9 @@ class ReviewStore:
         Raises:
             BadInputError: nothing has been finished yet.
         """
-        taken = self.snapshots.take(self.book, self.rules, asked_by=asked_by, drawn=drawn)
-        self.finalise_all(self.book.reviews())
+        reviews, upto = self.book.reviews_upto()
+        taken = self.snapshots.take(reviews, upto, self.rules, asked_by=asked_by, drawn=drawn)
+        self._finalise(reviews, lambda reading: reading.last_seq <= upto)
         return taken
 
     def adjudicate(self, id: str, study: str, candidate: str, verdict: Verdict, reviewer: str) -> Event:
@@ -168,19 +170,22 @@ class ReviewStore:
                 (study, json.dumps(told), source, self.clock()),
             )
 
-    def _finalise(self, studies: Iterable[str], of: Callable[[str], bool]) -> None:
-        reviews: Mapping[str, Review] = self.book.reviews()
-        ended = [
-            reading
+    def _finalise(self, studies: Iterable[str], of: Callable[[Reading], bool]) -> None:
+        reviews = self.book.reviews()
+        open_ones = [
+            uid
             for uid in studies
             if uid in reviews
-            for reading in reviews[uid].readings
-            if reading.finished and not reading.finalised and of(reading.reader)
+            if any(one.finished and not one.finalised and of(one) for one in reviews[uid].readings)
         ]
-        if not ended:
+        if not open_ones:
             return
         with self.database.write() as connection:
-            for one in ended:
+            # Derived again: a reader may have undone something since, and would be locked out of an unfinished reading.
+            now = [reading for uid in open_ones for reading in readings_of(connection, uid)]
+            for one in now:
+                if not one.finished or one.finalised or not of(one):
+                    continue
                 write_event(
                     connection,
                     Event(

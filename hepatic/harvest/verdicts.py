@@ -12,7 +12,7 @@ from hepatic.boxes import iou
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event, Verdict
 from hepatic.harvest.rules import Rules
-from hepatic.harvest.study import Candidate
+from hepatic.harvest.study import Box, Candidate
 
 
 class State(StrEnum):
@@ -38,7 +38,8 @@ class Settled:
         state: see ``State``.
         verdict: that holds: of all readers, or of who adjudicated; None while there is none.
         votes: what each reader said.
-        inherited: UID of the candidate of an earlier model whose verdict this is; empty for its own.
+        inherited: UID of the candidate of an earlier model whose verdict this is, or the id of the event that drew a
+            lesion there; empty for its own.
         overlap: IoU with that one.
         batch: whether it was rejected with many at once, and by nothing else.
     """
@@ -58,8 +59,9 @@ _KNOWN: WeakKeyDictionary[Review, dict[float, dict[str, Settled]]] = WeakKeyDict
 def settled(review: Review, rules: Rules) -> dict[str, Settled]:
     """Return what holds of each candidate of the last proposal, by UID.
 
-    A candidate that nobody has judged takes over the verdict, true or false, that holds of the candidate of an earlier
-    proposal that it overlaps most, if it does by ``rules.min_iou`` at least.
+    A candidate that nobody has judged takes over the verdict, true or false, that holds of what it overlaps most, if it
+    does by ``rules.min_iou`` at least: a candidate of an earlier proposal, or a box drawn by hand when one was read.
+    The boxes of known cases give no verdict: they measure the readers.
     """
     known = _KNOWN.setdefault(review, {})
     if rules.min_iou not in known:
@@ -87,6 +89,20 @@ def judged(review: Review) -> list[tuple[Candidate, Settled]]:
     return list(found.values())
 
 
+def settled_since(review: Review, min_iou: float) -> set[str]:
+    """Return the candidates whose place a candidate of a later proposal has, of which a reader said true or false."""
+    since: set[str] = set()
+    later: list[Box] = []
+    for proposed in reversed(review.proposals):
+        here = proposed.study.candidates
+        if later and here:
+            most = iou([one.box for one in here], later).max(axis=1)  # type: ignore[arg-type]
+            since |= {one.uid for one, overlap in zip(here, most, strict=True) if overlap >= min_iou}
+        said = ((one, _own(review, one.uid)) for one in here)
+        later += [one.box for one, own in said if own.verdict in (Verdict.TRUE, Verdict.FALSE) and not own.batch]
+    return since - {one.uid for one in review.study.candidates}
+
+
 def was_read(review: Review, rules: Rules) -> bool:
     """Whether enough readers have finished one and the same proposal, this one or an earlier one."""
     done: dict[int, set[str]] = {}
@@ -106,7 +122,8 @@ def study_state(review: Review, rules: Rules) -> StudyState:
     """Return what is to be done with a study."""
     held = settled(review, rules)
     done = len(readers_done(review)) >= rules.readers or was_boxed(review)
-    if not done and not (held and review.readings and all(one.inherited for one in held.values())):
+    inherits = bool(held and review.readings and all(one.inherited for one in held.values()))
+    if not done and not inherits and not (was_read(review, rules) and not held):
         return "waiting"
     if waits_for_boxes(review):
         return "boxing"
@@ -150,29 +167,35 @@ def drawn_boxes(review: Review) -> list[Event]:
 
 def _settled(review: Review, min_iou: float) -> dict[str, Settled]:
     now = {candidate.uid: _own(review, candidate.uid) for candidate in review.study.candidates}
-    earlier: dict[str, tuple[Candidate, Settled]] = {}
+    earlier: dict[str, tuple[Box, Settled]] = {
+        event.id: (event.box, Settled(State.TRUE, Verdict.TRUE, {}))
+        for one in review.readings
+        if one.proposal < review.latest.number and one.finished and one.kind != "repeat"
+        for event in one.boxes
+        if event.box is not None
+    }
     for proposed in review.proposals[:-1]:
         for candidate in proposed.study.candidates:
             own = _own(review, candidate.uid)
             if own.verdict in (Verdict.TRUE, Verdict.FALSE):
-                earlier[candidate.uid] = (candidate, own)
+                earlier[candidate.uid] = (candidate.box, own)
     return {
         candidate.uid: own if own.votes or own.verdict else _inherited(candidate, earlier, min_iou)
         for candidate, own in zip(review.study.candidates, now.values(), strict=True)
     }
 
 
-def _inherited(candidate: Candidate, earlier: Mapping[str, tuple[Candidate, Settled]], min_iou: float) -> Settled:
+def _inherited(candidate: Candidate, earlier: Mapping[str, tuple[Box, Settled]], min_iou: float) -> Settled:
     if not earlier:
         return _NOTHING
-    others = list(earlier.values())
-    overlaps = iou([candidate.box], [other.box for other, _ in others])[0]  # type: ignore[arg-type]
+    others = [(uid, box, own) for uid, (box, own) in earlier.items()]
+    overlaps = iou([candidate.box], [box for _, box, _ in others])[0]  # type: ignore[arg-type]
     best = int(overlaps.argmax())
     if overlaps[best] < min_iou:
         return _NOTHING
-    other, own = others[best]
+    other, _, own = others[best]
     state = State(own.verdict.value) if own.verdict else State.UNREVIEWED
-    return Settled(state, own.verdict, {}, inherited=other.uid, overlap=float(overlaps[best]), batch=own.batch)
+    return Settled(state, own.verdict, {}, inherited=other, overlap=float(overlaps[best]), batch=own.batch)
 
 
 def _own(review: Review, uid: str) -> Settled:

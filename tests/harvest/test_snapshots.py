@@ -10,6 +10,7 @@ from hepatic.harvest.lesson import lesson
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.verdicts import State, settled
 from tests.harvest.proposed import box, candidate, decide, event, proposed, read_all
 
 
@@ -120,6 +121,22 @@ def test_a_small_lesion_drawn_inside_a_large_one_s_box_is_another(store):
     assert learnt(store)[0] == {"2.25.1": "harvested", small["id"]: "manual"}
 
 
+def test_what_is_said_of_a_later_candidate_settles_an_earlier_one_at_the_same_place(store):
+    read_all(store, "Rita", c1="unsure")
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 11, 0.7, "b" * 64)], model_hash="b" * 64))
+    assert (learnt(store)[2], learnt(store)[3]) == ({"2.25.1", "2.25.9"}, False)
+    read_all(store, "Anna", c9="false")
+    assert learnt(store) == ({}, {"2.25.9", "2.25.2", "2.25.3"}, set(), True)
+
+
+def test_a_candidate_on_a_drawn_box_inherits_it_and_teaches_nothing_twice(store):
+    [drawn] = draw(store, "Anna", 70)
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 71, 0.7, "b" * 64)], model_hash="b" * 64))
+    held = settled(store.review("1.2.3"), store.rules)["2.25.9"]
+    assert (held.state, held.inherited) == (State.TRUE, drawn)
+    assert learnt(store)[0] == {drawn: "manual"}
+
+
 def test_a_rejected_candidate_that_touches_a_lesion_is_no_negative(tmp_path):
     store = ReviewStore(tmp_path)
     store.proposals.add(proposed(candidates=[candidate("2.25.1", 10), candidate("2.25.2", 14)]))
@@ -166,6 +183,46 @@ def test_a_snapshot_is_written_once_under_its_own_hash_and_makes_readings_final(
     assert (taken.summary["boxes"], taken.summary["negatives"]) == (1, 2)
     [late], _ = store.reviews.take([event("undo", of=made[0]["id"])], "Rita")
     assert late.status == "refused"
+
+
+def undo_in_between(store, reader):
+    """Undo a reader's finish after the book was read and before the next transaction begins."""
+    finish = store.review("1.2.3").of(reader)[-1].finished.id
+    write = store.database.write
+
+    def late():
+        store.database.write = write
+        [taken], _ = store.reviews.take([event("undo", of=finish)], reader)
+        assert taken.status == "stored"
+        return write()
+
+    store.database.write = late
+
+
+def test_who_undoes_while_readings_are_closed_can_go_on(store):
+    read_all(store, "Rita", c1="true")
+    undo_in_between(store, "Rita")
+    store.finalise("1.2.3", "Rita")
+    [taken], _ = store.reviews.take([event("finish")], "Rita")
+    assert taken.status == "stored"
+
+
+def test_a_snapshot_closes_only_what_it_read(store):
+    read_all(store, "Rita", c1="true")
+    undo_in_between(store, "Rita")
+    undo = store.database.write
+    again = [decide("2.25.1", "false"), event("finish")]
+
+    def undo_and_finish_again():
+        transaction = undo()
+        store.reviews.take(again, "Rita")
+        return transaction
+
+    store.database.write = undo_and_finish_again
+    store.snapshot()
+    assert store.review("1.2.3").of("Rita")[0].verdict("2.25.1") is Verdict.FALSE
+    [taken], _ = store.reviews.take([event("undo", of=again[0]["id"])], "Rita")
+    assert taken.status == "stored"
 
 
 def test_a_snapshot_that_was_changed_is_refused(store):

@@ -112,6 +112,15 @@ def test_a_new_model_s_box_inherits_a_verdict_only_if_it_overlaps_enough(tmp_pat
     store.close()
 
 
+def test_a_study_that_was_read_stays_done_when_a_new_model_proposes_nothing(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    read_all(store, "Rita", c1="true")
+    store.proposals.add(proposed(candidates=[], model_hash="b" * 64))
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+    store.close()
+
+
 def test_unsure_is_not_inherited_and_what_readers_say_goes_before_what_is_inherited(tmp_path):
     store = ReviewStore(tmp_path)
     store.proposals.add(proposed())
