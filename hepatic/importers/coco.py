@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.importers.case import Case, DataSet
 from hepatic.importers.folder import files_below, nothing_found
+from hepatic.io.image import Modality
 from hepatic.io.refusal import refusing
 from hepatic.store.names import stem_of
 
@@ -57,6 +58,8 @@ def _cases(path: Path, content: Mapping[str, Any]) -> list[Case]:
     for note in _list(content, "annotations"):
         if note.get("category_id") in lesions and not note.get("iscrowd"):
             notes[note.get("image_id")].append(note)
+    about = content.get("info")
+    said = about.get("modality") if isinstance(about, dict) else None
     made = []
     for name, images in slices.items():
         first = next(iter(images.values()))
@@ -69,6 +72,7 @@ def _cases(path: Path, content: Mapping[str, Any]) -> list[Case]:
                 origin=name,
                 patient_id=str(first.get("patient_id") or f"{path.stem}-{stem_of(name)}"),
                 study_uid=str(first.get("study_uid") or ""),
+                modality=_modality(first.get("modality", said)),
                 image=_image(path.parent, name),
                 boxes=_boxes(name, found),
                 known="complete" if is_complete else "positives_only",
@@ -76,6 +80,11 @@ def _cases(path: Path, content: Mapping[str, Any]) -> list[Case]:
             )
         )
     return made
+
+
+def _modality(said: object) -> Modality:
+    """Return DICOM's modality if it is one; OT, other, where the file does not say."""
+    return next((known for known in get_args(Modality) if known == said), "OT")
 
 
 def _read(root: Path) -> tuple[Path, dict[str, Any]]:

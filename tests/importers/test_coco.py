@@ -137,3 +137,9 @@ def test_another_image_of_the_same_name_is_not_taken_for_the_one_that_is_there(c
     (outcome,) = bring("coco", root).values()
     assert (outcome.image, outcome.label) == ("refused", "none")
     assert "another image of the same name" in outcome.why
+
+
+@pytest.mark.parametrize(("said", "modality"), [({"modality": "CT"}, "CT"), ({"modality": "MR"}, "MR"), ({}, "OT")])
+def test_the_modality_is_what_the_file_says(coco, bring, store, said, modality):
+    bring("coco", coco([], info=said))
+    assert [image.modality for image in store.images.all()] == [modality]
