@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
@@ -12,6 +12,7 @@ from hepatic.harvest.agreement import truth
 from hepatic.harvest.book import Book, Review
 from hepatic.harvest.events import Event, EventType, Verdict
 from hepatic.harvest.leases import Wish, open_reading
+from hepatic.harvest.parts import testing_patients
 from hepatic.harvest.proposals import numbered
 from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.rules import Rules
@@ -61,11 +62,20 @@ class Rejection:
     candidates: tuple[tuple[str, str], ...]
 
 
-def safe_score(reviews: Iterable[Review], model_hash: str, *, may_lose: float = MAY_LOSE) -> SafeScore:
-    """Choose the threshold on the known cases: the highest below which at most that share of true candidates lies."""
+def safe_score(
+    reviews: Iterable[Review], model_hash: str, *, testing: Collection[str], may_lose: float = MAY_LOSE
+) -> SafeScore:
+    """Choose the threshold on known cases: the highest below which at most that share of true candidates lies.
+
+    Args:
+        reviews: all there are.
+        model_hash: of the model whose scores count.
+        testing: PatientIDs that no model learns from; a model is surer of what it was trained on than of new studies.
+        may_lose: the share.
+    """
     scores = []
     for review in reviews:
-        if review.known is None or review.latest.model_hash != model_hash:
+        if review.known is None or review.latest.model_hash != model_hash or review.study.patient_id not in testing:
             continue
         true = truth(review, review.latest.number)
         scores += [candidate.score for candidate in review.study.candidates if true[candidate.uid]]
@@ -75,7 +85,8 @@ def safe_score(reviews: Iterable[Review], model_hash: str, *, may_lose: float = 
             0.0,
             len(scores),
             0,
-            f"Known cases hold {len(scores)} candidates on lesions of this model; {FEWEST_LESIONS} are needed.",
+            f"Known cases of test patients hold {len(scores)} candidates on lesions of this model; "
+            f"{FEWEST_LESIONS} are needed.",
         )
     lost = int(may_lose * len(scores))
     return SafeScore(scores[lost], len(scores), lost)
@@ -103,7 +114,9 @@ class BatchReject:
         reviews = self._book.reviews().values()
         newest = max(reviews, key=lambda review: review.latest.number, default=None)
         model_hash = newest.latest.model_hash if newest is not None else ""
-        safe = safe_score(reviews, model_hash)
+        with self._database.read() as connection:
+            testing = testing_patients(connection)
+        safe = safe_score(reviews, model_hash, testing=testing)
         below = safe.score if threshold is None else threshold
         found = [
             (review.uid, candidate.uid)

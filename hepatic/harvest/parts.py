@@ -12,6 +12,11 @@ from hepatic.harvest.rules import Rules
 Part = Literal["train", "test"]
 
 
+def testing_patients(connection: sqlite3.Connection) -> set[str]:
+    """Return the patients who test models: no model is ever trained on them."""
+    return {patient for (patient,) in connection.execute("SELECT patient FROM part WHERE part = 'test'")}
+
+
 def draw_parts(
     connection: sqlite3.Connection,
     patients: Mapping[str, bool],

@@ -13,13 +13,21 @@ from tests.harvest.proposed import box, decide, event, proposed, read_all
 ID = str(uuid.UUID(int=7))
 
 
+def know(store, parts):
+    """Add a known case per patient, with one candidate on its lesion; None gives the patient no part."""
+    for n, uid in enumerate(parts):
+        store.proposals.add(proposed(uid, ["2.25.1"], scores=[0.5 + n / 100]))
+        store.know(uid, [box(10)])
+    with store.database.write() as connection:
+        drawn = [(f"P-{uid}", part) for uid, part in parts.items() if part]
+        connection.executemany("INSERT INTO part VALUES (?, ?, 0)", drawn)
+
+
 @pytest.fixture
 def store(tmp_path):
-    """Twenty known cases whose lesion scores .5 to .69, and a study with candidates that score .9, .4 and .1."""
+    """Twenty known cases of test patients whose lesion scores .5 to .69, and a study with candidates .9, .4 and .1."""
     made = ReviewStore(tmp_path)
-    for n in range(20):
-        made.proposals.add(proposed(f"known {n}", ["2.25.1"], scores=[0.5 + n / 100]))
-        made.know(f"known {n}", [box(10)])
+    know(made, {f"known {n}": "test" for n in range(20)})
     made.proposals.add(proposed(scores=[0.9, 0.4, 0.1]))
     yield made
     made.close()
@@ -71,6 +79,16 @@ def test_without_enough_known_cases_nothing_is_rejected(tmp_path):
     assert "20 are needed" in store.batches.preview().safe.reason
     with pytest.raises(BadInputError, match="20 are needed"):
         store.batches.reject("Viktor", id=ID, threshold=0.1)
+    store.close()
+
+
+@pytest.mark.parametrize("part", ["train", None])
+def test_known_cases_that_a_model_may_have_learnt_from_do_not_count(tmp_path, part):
+    store = ReviewStore(tmp_path)
+    know(store, {f"known {n}": "test" if n else part for n in range(20)})
+    assert store.batches.preview().safe.lesions == 19
+    with pytest.raises(BadInputError, match="20 are needed"):
+        store.batches.reject("Viktor", id=ID)
     store.close()
 
 

@@ -39,6 +39,8 @@ def test_many_are_rejected_after_a_look_and_taken_back(people, store, request):
         store.proposals.add(proposed(uid, ["2.25.1"], scores=[0.6], model_hash="new"))
         body = {"boxes": [list(box(10))], "primary": 0}
         assert viktor.ask("PUT", f"/known/{uid}", json=body).json() == {"study": uid, "known": True}
+    with store.database.write() as connection:
+        connection.executemany("INSERT INTO part VALUES (?, 'test', 0)", [(f"P-8.{n}",) for n in range(20)])
     store.proposals.add(proposed("8.99", scores=[0.9, 0.3, 0.2], model_hash="new"))
     preview = viktor.ask("POST", "/batch-reject", json={}).json()
     assert (preview["batch"], preview["count"], preview["threshold"]) == (None, 2, 0.6)
