@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.phases import PhaseFinding, decide, order_warnings, phases_by_tags
@@ -37,6 +38,8 @@ LEAST_LIVER_ML = 100.0
 LEAST_SHOWN, MOST_SHOWN = 0.5, 0.95
 """Share of the reference's liver that a phase must show to be used, and below which a warning says so."""
 THICKER = 1.5
+BODY_HU = -200
+"""Brighter than this is body, not air; it stands in for a liver that was not found."""
 _AXIAL = 0.9  # cosine between the slices' normal and the patient's axis
 _LEAST_RANGE_HU = 50.0
 
@@ -76,7 +79,7 @@ def prepare_study(
     Args:
         series: of one study.
         find_phase: looks at a picture; None believes the tags alone.
-        find_liver: draws the liver; None takes the whole picture.
+        find_liver: draws the liver; None takes the whole body.
         cache: folder of prepared studies.
         made_by: names the models behind both finders; another name prepares again.
         methods: of registration, tried in this order.
@@ -203,14 +206,16 @@ def _on_one_grid(
         warnings.append(f"There is no venous phase: {_article(reference)} one is the reference.")
     fixed = chosen[reference]
     with clock("liver"):
-        liver = _liver(fixed.volume, find_liver, warnings)
+        found_liver = _liver(fixed.volume, find_liver, warnings)
+        liver = _body(fixed.volume) if found_liver is None else found_liver
     phases = {}
     for phase, scan in chosen.items():
         if scan is fixed:
             phases[phase] = _carried(phase, scan, scan.volume.array, "reference")
             continue
         with clock("register"):
-            found = _placed(phase, scan, fixed, liver, methods, warnings)
+            shown = 1.0 if found_liver is None else _shown(liver, fixed.volume, scan.volume)
+            found = _placed(phase, scan, fixed, liver, shown, methods, warnings)
             if found is not None:
                 hu = found.carry(scan.volume, fixed.volume.grid)
                 phases[phase] = _carried(phase, scan, hu, found.method)
@@ -224,15 +229,25 @@ def _on_one_grid(
     )
 
 
-def _liver(volume: Volume, find_liver: FindLiver | None, warnings: list[str]) -> NDArray[np.bool_]:
+def _liver(volume: Volume, find_liver: FindLiver | None, warnings: list[str]) -> NDArray[np.bool_] | None:
+    """Find the liver; None where there is no model of it or it finds none."""
     if find_liver is None:
-        return np.ones(volume.grid.shape, bool)
+        return None
     liver = np.asarray(find_liver(volume), bool)
     found_ml = float(liver.sum()) * float(np.prod(volume.grid.spacing)) / 1000
     if found_ml >= LEAST_LIVER_ML:
         return liver
     warnings.append(f"No liver was found ({found_ml:.0f} ml): candidates are looked for in the whole picture.")
-    return np.ones(volume.grid.shape, bool)
+    return None
+
+
+def _body(volume: Volume) -> NDArray[np.bool_]:
+    """The patient without the air around: detectors measure brightness by the median of where they look."""
+    parts, count = ndimage.label(volume.array.astype(np.int16) > BODY_HU)
+    if not count:
+        return np.ones(volume.grid.shape, bool)
+    largest = parts == 1 + int(np.bincount(parts.ravel())[1:].argmax())
+    return np.stack([ndimage.binary_fill_holes(picture) for picture in largest])
 
 
 def _placed(
@@ -240,12 +255,12 @@ def _placed(
     scan: _Scan,
     fixed: _Scan,
     liver: NDArray[np.bool_],
+    shown: float,
     methods: tuple[Method, ...],
     warnings: list[str],
 ) -> Registration | None:
     """Register a phase; None where it does not show the liver or nobody knows where it lies."""
     called = f"{_article(phase).capitalize()} phase"
-    shown = _shown(liver, fixed.volume, scan.volume)
     if shown < LEAST_SHOWN:
         warnings.append(f"{called} is left out: it shows {shown:.0%} of the liver.")
         return None

@@ -292,10 +292,21 @@ def test_what_the_picture_says_is_reported_beside_the_tags(prepare, folders, pha
     assert {v.told_by for v in prepare(series(folders), find_phase=find_phase).phases.values()} == {"picture+tags"}
 
 
-def test_without_a_liver_the_whole_picture_is_used_and_said(prepare, folders):
+def test_without_a_liver_the_whole_body_is_used_and_said(prepare, folders, phantom):
     study = prepare(series(folders, VENOUS), find_liver=lambda volume: np.zeros(volume.grid.shape, bool))
-    assert study.liver.all()
+    assert study.liver[phantom["venous"].liver].mean() > 0.999
+    assert not study.liver.all()
+    assert np.median(study.phases[VENOUS].hu[study.liver]) > -200
     assert any("No liver was found (0 ml)" in warning for warning in study.warnings)
+    assert np.array_equal(prepare(series(folders, VENOUS), find_liver=None, made_by="none").liver, study.liver)
+
+
+def test_a_shorter_phase_is_used_where_no_liver_says_what_it_must_show(prepare, folders):
+    for file in sorted(folders[NC].iterdir(), key=lambda f: pydicom.dcmread(f).InstanceNumber)[10:]:
+        file.unlink()
+    study = prepare(series(folders, NC, VENOUS), find_liver=None)
+    assert set(study.phases) == {NC, VENOUS}
+    assert not any("of the liver" in warning for warning in study.warnings)
 
 
 def test_a_registration_that_is_given_up_is_said_and_the_phase_stays_where_it_was_scanned(
