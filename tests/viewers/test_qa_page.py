@@ -160,6 +160,25 @@ def test_undo_takes_back_one_step_at_a_time_also_in_the_study_before(opened):
         assert sorted(verdicts(store, uid).values()) == ["false", "true", "true", "unsure"]
 
 
+def test_a_study_whose_end_is_taken_back_is_held_again_once_the_server_knows(opened):
+    with opened(1, 2) as (page, _):
+        page.open()
+        page.judge_all("1222")
+        page.press(" ")
+        page.saved()
+        page.browser.run("""(() => {
+          const real = window.fetch;
+          window.asked = [];
+          window.fetch = (to, how = {}) => {
+            if (how.method === 'POST') window.asked.push(String(to).split('/').pop());
+            return real(to, how);
+          };
+        })()""")
+        page.press("z")
+        page.until("window.asked.includes('lease') && window.asked.includes('events')")
+        assert page.browser.run("window.asked.slice(0, 2)") == ["events", "lease"]
+
+
 def test_undo_works_on_a_page_that_was_opened_again(opened):
     with opened(1) as (page, store):
         page.open()

@@ -305,7 +305,8 @@ class Page {
         await this.desk.open(reading.study);
       }
       const finished = step.events.some(({ type }) => type === "finish");
-      if (finished) this.desk.hold(reading); // finishing gave the study back
+      // finishing gave the study back, and the server gives it again only once it knows that the end was taken back
+      if (finished) this.outbox.flush().then(() => this.desk.hold(reading));
       if (finished) this.sitting.studies = Math.max(0, this.sitting.studies - 1);
       if (step.events.some(({ type }) => type === "decide")) this.sitting.seconds.pop();
       this.shown = null;
