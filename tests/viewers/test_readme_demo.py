@@ -69,7 +69,10 @@ def test_a_newcomer_gets_a_proposal_that_is_visibly_right_corrects_it_and_retrai
     assert info["datastore"]["completed"] == 4
     served = info["models"]["dsa_ltdnet"]["version"]
 
-    sample = slicer.next_sample("uncertainty", {"model": "dsa_ltdnet"})
+    deadline = time.monotonic() + 120
+    while "score" not in (sample := slicer.next_sample("uncertainty", {"model": "dsa_ltdnet"})):
+        assert time.monotonic() < deadline, "the runs are scored in the background"
+        time.sleep(0.5)
     image = SimpleITK.ReadImage(sample["path"])
     file, params = slicer.infer("dsa_ltdnet", sample["id"], {"result_extension": ".nrrd", "result_dtype": "uint8"})
     found = SimpleITK.ReadImage(file)
