@@ -45,5 +45,5 @@ class Displacement:
     def folded(self) -> float:
         """Share of places where the map turns inside out: the determinant of its Jacobian is not positive."""
         image = to_sitk(self.vectors_mm.astype(np.float32), self.grid)
-        determinant = sitk.GetArrayViewFromImage(sitk.DisplacementFieldJacobianDeterminant(image))
-        return float((np.asarray(determinant) <= 0).mean())
+        determinant = sitk.DisplacementFieldJacobianDeterminant(image)
+        return float((sitk.GetArrayFromImage(determinant) <= 0).mean())
