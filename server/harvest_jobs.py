@@ -276,8 +276,8 @@ class HarvestJobs:
                 fix="Serve a studies folder with an app on hepatic's datastore.",
             )
         found: dict[str, list[Image]] = {}
-        for image in datastore.store.images.all():
-            if image.modality == MODALITY and image.study_uid:
+        for image in datastore.store.images.all(modality=MODALITY):
+            if image.study_uid:
                 found.setdefault(image.study_uid, []).append(image)
         return found
 

@@ -174,8 +174,7 @@ def series_of(store: Store, study_uid: str) -> list[Series]:
             study_uid=image.study_uid,
             patient_id=image.patient_id,
         )
-        for image in store.images.all()
-        if image.study_uid == study_uid and image.modality == "CT"
+        for image in store.images.all(modality="CT", study_uid=study_uid)
     ]
     if not found:
         raise NotFoundError(

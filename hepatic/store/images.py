@@ -89,13 +89,24 @@ class Images:
         with self._database.read() as connection:
             return [row[0] for row in connection.execute("SELECT id FROM image WHERE present ORDER BY path, id")]
 
-    def all(self, ids: Iterable[str] | None = None) -> list[Image]:
-        """Return the images that are there, or those of them with the given ids, in the order of their paths."""
+    def all(
+        self, ids: Iterable[str] | None = None, *, modality: str | None = None, study_uid: str | None = None
+    ) -> list[Image]:
+        """Return the images that are there in the order of their paths.
+
+        Args:
+            ids: only these.
+            modality, study_uid: only those of this one.
+        """
         query = f"SELECT {_COLUMNS} FROM image WHERE present"
-        parameters: tuple[str, ...] = ()
+        parameters: list[str] = []
         if ids is not None:
             query += " AND id IN (SELECT value FROM json_each(?))"
-            parameters = (json.dumps(list(ids)),)
+            parameters.append(json.dumps(list(ids)))
+        for column, value in (("modality", modality), ("study_uid", study_uid)):
+            if value is not None:
+                query += f" AND {column} = ?"
+                parameters.append(value)
         with self._database.read() as connection:
             return [_image(row) for row in connection.execute(f"{query} ORDER BY path, id", parameters)]
 
