@@ -13,6 +13,7 @@ from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.image import Volume
 from hepatic.io.orient import turn_of, turned, upright
+from hepatic.transforms.ct_volume import ct_volume
 
 UNIT_HU = 20.0
 """Hounsfield units that make one unit of the network's input."""
@@ -43,14 +44,7 @@ class LiverCrop:
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Add ``image`` and ``grid``; BadInputError when there is no liver or the source is no volume."""
-        volume = sample["source"]
-        if not isinstance(volume, Volume):
-            raise BadInputError(
-                "image",
-                expected="a CT volume",
-                came=f"a {type(volume).__name__.lower()}",
-                fix="Choose a CT series for this model.",
-            )
+        volume = ct_volume(sample)
         liver = np.asarray(sample.get("liver", ()), bool)
         if liver.shape != volume.array.shape:
             raise BadInputError(

@@ -12,9 +12,10 @@ from scipy import ndimage
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
-from hepatic.io.image import Labelmap, Volume
+from hepatic.io.image import Labelmap
 from hepatic.io.lattice import onto_grid
 from hepatic.io.orient import turn_of, turned, turned_back, upright, upright_grid
+from hepatic.transforms.ct_volume import ct_volume
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,7 @@ class WholeCT:
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Add ``image``, ``grid`` and with a label ``target`` and ``known``."""
-        volume = sample["source"]
-        if not isinstance(volume, Volume):
-            raise BadInputError(
-                "image",
-                expected="a CT volume",
-                came=f"a {type(volume).__name__.lower()}",
-                fix="Choose a CT series for this model.",
-            )
+        volume = ct_volume(sample)
         stood = upright(volume)
         low, high = (limit * self.unit_hu + self.zero_hu for limit in self.limits)
         picture = self._sampled(np.clip(stood.array, low, high).astype(np.float32), stood.grid, beyond=low)
