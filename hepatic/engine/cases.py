@@ -59,24 +59,18 @@ class TrainingCase(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """One image and its label.
+class _OneImage:
+    """One image of the datastore, which shares its truth with no other.
 
     Attributes:
         image_id: in the datastore.
         patient_id: all images of one patient stay on one side of the split.
         source: image file or series folder.
-        label: labelmap file; for a detector also Slicer markups (.json).
-        names: label value by structure, where the label file itself does not name them (viewers send them beside it).
-        complete: whether every lesion is marked; where not, a detector learns nothing from what is unmarked.
     """
 
     image_id: str
     patient_id: str
     source: Path
-    label: Path
-    names: Mapping[str, int] = field(default_factory=dict)
-    complete: bool = True
 
     @property
     def part(self) -> Part | None:
@@ -85,8 +79,23 @@ class Case:
 
     @property
     def study(self) -> str:
-        """Its own: a label knows one image."""
+        """Its own."""
         return self.image_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case(_OneImage):
+    """One image and its label.
+
+    Attributes:
+        label: labelmap file; for a detector also Slicer markups (.json).
+        names: label value by structure, where the label file itself does not name them (viewers send them beside it).
+        complete: whether every lesion is marked; where not, a detector learns nothing from what is unmarked.
+    """
+
+    label: Path
+    names: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = True
 
     def sample(self, task: Task) -> Sample:
         """Read image and label; BadInputError when they do not belong together."""
@@ -119,30 +128,14 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassCase:
+class ClassCase(_OneImage):
     """One image and its class.
 
     Attributes:
-        image_id: in the datastore.
-        patient_id: all images of one patient stay on one side of the split.
-        source: image file or series folder.
         truth: name of the class.
     """
 
-    image_id: str
-    patient_id: str
-    source: Path
     truth: str
-
-    @property
-    def part(self) -> Part | None:
-        """Left to the split."""
-        return None
-
-    @property
-    def study(self) -> str:
-        """Its own: a class belongs to one image."""
-        return self.image_id
 
     def sample(self, task: Task) -> Sample:
         """Read the image; BadInputError when the task does not know its class."""
