@@ -10,12 +10,12 @@ from typing import Any
 from hepatic.errors import ConflictError
 from hepatic.harvest.book import Review
 from hepatic.harvest.leases import Lease, shuffled
-from hepatic.harvest.queue import Place, cards_of, reader_state
+from hepatic.harvest.queue import Place, reader_state
 from hepatic.harvest.reviews import state_of
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import FOLDER, ReviewStore
 from hepatic.harvest.study_json import to_json
-from hepatic.harvest.verdicts import Settled, settled
+from hepatic.harvest.verdicts import Settled, cards_of, settled
 from hepatic.settings import Settings
 from server.jobs.job import as_text
 
@@ -114,7 +114,7 @@ class Harvest:
             "study": place.review.uid,
             "patient_label": study.patient_id,
             "state": place.state,
-            "candidates": len(cards_of(place.review, place.review.latest.number, self.store.rules)),
+            "candidates": len(cards_of(place.review, self.store.rules)),
             "decided": len(mine[-1].verdicts) if mine else 0,
             "warnings": list(study.warnings),
         }
@@ -122,7 +122,7 @@ class Harvest:
     def _study(self, review: Review, lease: Lease) -> dict[str, Any]:
         reading = next(one for one in review.of(lease.reader) if one.round == lease.round)
         proposed = review.proposal(reading.proposal)
-        shown = cards_of(review, reading.proposal, self.store.rules)
+        shown = cards_of(review, self.store.rules, proposal=reading.proposal)
         shown += [uid for uid in reading.verdicts if uid not in shown]
         order = shuffled(shown, study=review.uid, reader=lease.reader, round=lease.round)
         candidates = {one.uid: one for one in proposed.study.candidates}

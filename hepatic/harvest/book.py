@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hepatic.harvest.events import Event, EventType, read_box
 from hepatic.harvest.proposals import Proposed, all_of
@@ -46,6 +46,10 @@ class Review:
     def study(self) -> ProposedStudy:
         """What it proposes."""
         return self.latest.study
+
+    def as_of(self, number: int) -> Review:
+        """Return it without the proposals that came after one of them."""
+        return replace(self, proposals=tuple(one for one in self.proposals if one.number <= number))
 
     def proposal(self, number: int) -> Proposed:
         """Return one of its proposals."""
@@ -102,13 +106,20 @@ class Book:
             query = f"SELECT DISTINCT study FROM {table} WHERE {key.get(table, 'number')} > ?"  # noqa: S608
             touched |= dict.fromkeys(uid for (uid,) in connection.execute(query, (since,)))
         for uid in touched:
-            proposals = tuple(all_of(connection, uid))
-            if proposals:
-                settled = events_where(connection, "study = ? AND type = ?", uid, EventType.ADJUDICATE.value)
-                readings = tuple(readings_of(connection, uid))
-                known, primary = _known(connection, uid)
-                self._reviews[uid] = Review(uid, proposals, readings, known, tuple(settled), primary)
+            review = review_of(connection, uid)
+            if review is not None:
+                self._reviews[uid] = review
         self._seen = (newest[0], newest[1], newest[2], newest[3])
+
+
+def review_of(connection: sqlite3.Connection, uid: str) -> Review | None:
+    """Return one study as it stands, None if it was never proposed."""
+    proposals = tuple(all_of(connection, uid))
+    if not proposals:
+        return None
+    settled = events_where(connection, "study = ? AND type = ?", uid, EventType.ADJUDICATE.value)
+    known, primary = _known(connection, uid)
+    return Review(uid, proposals, tuple(readings_of(connection, uid)), known, tuple(settled), primary)
 
 
 def _known(connection: sqlite3.Connection, uid: str) -> tuple[tuple[Box, ...] | None, int]:

@@ -13,7 +13,7 @@ from hepatic.harvest.leases import Lease, Wish
 from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.triage import Calibration, calibrate, chance_of_a_hit, expected_minutes
-from hepatic.harvest.verdicts import open_candidates, readers_done, study_state, waits_for_boxes
+from hepatic.harvest.verdicts import readers_done, study_state, waits_for_boxes
 
 ReaderState = Literal["waiting", "started", "finished", "leased", "boxing", "done"]
 """For one reader: to be read, begun, finished by them, held by another, to be boxed by hand, nothing left to do."""
@@ -101,13 +101,6 @@ def wishes(reader: str, places: list[Place], reviews: Mapping[str, Review], *, r
     found += [Wish(uid) for uid in known if Wish(uid) not in found]
     found += [Wish(place.review.uid, "boxing") for place in places if place.state == "boxing"]
     return found
-
-
-def cards_of(review: Review, proposal: int, rules: Rules) -> list[str]:
-    """Return the candidates that a reader of a proposal is shown: those that inherit no verdict."""
-    if proposal == review.latest.number:
-        return [candidate.uid for candidate in open_candidates(review, rules)]
-    return [candidate.uid for candidate in review.proposal(proposal).study.candidates]
 
 
 def _due(reader: str, what: str, read: int, every: int) -> int:

@@ -12,11 +12,14 @@ from typing import Any, Literal
 from hepatic import boxes
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
+from hepatic.harvest.book import review_of
 from hepatic.harvest.events import Event, EventType, plain_text, read_event
 from hepatic.harvest.proposals import Proposed, numbered
 from hepatic.harvest.reading import Reading, last_reading, readings_of
 from hepatic.harvest.review_rows import events_where, write_event
+from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box, ProposedStudy
+from hepatic.harvest.verdicts import cards_of
 from hepatic.store.database import Database
 
 MOST_EVENTS = 1000
@@ -79,11 +82,12 @@ class Reviews:
 
     Args:
         database: of ``open_reviews``.
+        rules: by which studies are read.
         clock: seconds since 1970.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, rules: Rules, *, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._rules, self._clock = database, rules, clock
 
     def take(
         self,
@@ -128,7 +132,7 @@ class Reviews:
         with self._database.write() as connection:
             if if_match is not None:
                 _check_seen(connection, events, studies, reader, if_match)
-            desk = _Desk(connection, reader, may_box=may_box)
+            desk = _Desk(connection, reader, self._rules, may_box=may_box)
             taken = [desk.take(one) if isinstance(one, Event) else one for one in read]
             tag = _etag(connection, studies, reader)
         return taken, tag
@@ -152,8 +156,8 @@ class Reviews:
 class _Desk:
     """Takes the events of one transaction one by one."""
 
-    def __init__(self, connection: sqlite3.Connection, reader: str, *, may_box: bool) -> None:
-        self._connection, self._reader, self._may_box = connection, reader, may_box
+    def __init__(self, connection: sqlite3.Connection, reader: str, rules: Rules, *, may_box: bool) -> None:
+        self._connection, self._reader, self._rules, self._may_box = connection, reader, rules, may_box
         self._open: dict[str, tuple[Reading, Proposed] | None] = {}
 
     def take(self, event: Event) -> Taken:
@@ -166,7 +170,10 @@ class _Desk:
         if found is None:
             return Taken(event.id, "refused", "You have not begun to read that study: ask for it with POST lease.")
         reading, proposed = found
-        if reason := _refusal(event, reading, proposed.study, may_box=self._may_box):
+        reason = _refusal(event, reading, proposed.study, may_box=self._may_box)
+        if not reason and event.type is EventType.FINISH:
+            reason = self._unfinished(reading)
+        if reason:
             return Taken(event.id, "refused", reason, state_of(reading, proposed))
         event = replace(event, round=reading.round, model_hash=proposed.model_hash)
         event = replace(event, seq=write_event(self._connection, event))
@@ -175,6 +182,18 @@ class _Desk:
         if finished:
             self._connection.execute("DELETE FROM lease WHERE study = ? AND reader = ?", (event.study, self._reader))
         return Taken(event.id, "stored", state=state_of(reading, proposed), finished=finished)
+
+    def _unfinished(self, reading: Reading) -> str:
+        """Why a reading cannot end yet, in words: candidates that were shown have no verdict. Empty if it can.
+
+        A study that is boxed by hand, or in which a lesion was missed and drawn, can end without them.
+        """
+        review = review_of(self._connection, reading.study)
+        if review is None or reading.kind == "boxing" or (reading.missed and reading.boxes):
+            return ""
+        shown = cards_of(review, self._rules, proposal=reading.proposal)
+        left = sum(uid not in reading.verdicts for uid in shown)
+        return f"{left} of {len(shown)} candidates have no verdict yet: give them one first." if left else ""
 
     def _reading(self, study: str) -> tuple[Reading, Proposed] | None:
         if study not in self._open:

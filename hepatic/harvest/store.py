@@ -45,7 +45,7 @@ class ReviewStore:
         self.database = open_reviews(folder)
         self.proposals = Proposals(self.database, clock=clock)
         self.leases = Leases(self.database, seconds=self.rules.lease_s, clock=clock)
-        self.reviews = Reviews(self.database, clock=clock)
+        self.reviews = Reviews(self.database, self.rules, clock=clock)
         self.book = Book(self.database)
         self.batches = BatchReject(self.database, self.book, self.rules, clock=clock)
         self.snapshots = Snapshots(self.database, folder, clock=clock)

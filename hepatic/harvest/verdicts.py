@@ -69,13 +69,15 @@ def settled(review: Review, rules: Rules) -> dict[str, Settled]:
     return known[rules.min_iou]
 
 
-def open_candidates(review: Review, rules: Rules) -> list[Candidate]:
-    """Return the candidates of the last proposal that a reader is shown.
+def cards_of(review: Review, rules: Rules, *, proposal: int | None = None) -> list[str]:
+    """Return the candidates that a reader of a proposal is shown, of the last one by default.
 
-    All but those that inherit a verdict and those that were rejected with many at once.
+    All but those that inherit a verdict and those that were rejected with many at once; what was proposed later changes
+    nothing.
     """
-    held = settled(review, rules)
-    return [c for c in review.study.candidates if not held[c.uid].inherited and not held[c.uid].batch]
+    shown = review if proposal in (None, review.latest.number) else review.as_of(proposal)
+    held = settled(shown, rules)
+    return [c.uid for c in shown.study.candidates if not held[c.uid].inherited and not held[c.uid].batch]
 
 
 def judged(review: Review) -> list[tuple[Candidate, Settled]]:

@@ -50,7 +50,18 @@ def read_all(store, reader, study="1.2.3", **verdicts):
     """Lease a study, decide its candidates (false unless named by ``c1="true"`` ...), finish it."""
     assert store.lease(reader, study) is not None
     uids = [one.uid for one in store.review(study).study.candidates]
-    made = [decide(uid, verdicts.get(f"c{uid.rpartition('.')[2]}", "false"), study) for uid in uids]
-    taken, _ = store.reviews.take([*made, event("finish", study)], reader)
+    return finish(
+        store, reader, *(decide(uid, verdicts.get(f"c{uid.rpartition('.')[2]}", "false"), study) for uid in uids),
+        study=study,
+    )  # fmt: skip
+
+
+def finish(store, reader, *said, study="1.2.3"):
+    """Say this of a study that was begun, reject what is left of its candidates, finish it; return all of it."""
+    reading = store.reviews.reading(study, reader)
+    decided = {one.get("candidate") for one in said if one["type"] == "decide"} | set(reading.verdicts)
+    uids = [one.uid for one in store.review(study).proposal(reading.proposal).study.candidates]
+    made = [*said, *(decide(uid, "false", study) for uid in uids if uid not in decided), event("finish", study)]
+    taken, _ = store.reviews.take(made, reader)
     assert [one.status for one in taken] == ["stored"] * len(taken), taken
     return made

@@ -6,7 +6,7 @@ from hepatic.harvest.agreement import agreement, cohen_kappa, drift, fleiss_kapp
 from hepatic.harvest.leases import Wish
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
-from tests.harvest.proposed import box, decide, event, proposed, read_all
+from tests.harvest.proposed import box, decide, event, finish, proposed, read_all
 
 
 def table(a, b, c, d):
@@ -75,5 +75,5 @@ def test_a_hidden_repeat_does_not_change_what_holds(store):
 
     read_all(store, "Rita", c1="true")
     store.leases.claim_one("Rita", Wish("1.2.3", "repeat"))
-    store.reviews.take([decide("2.25.1", "false"), event("finish")], "Rita")
+    finish(store, "Rita", decide("2.25.1", "false"))
     assert settled(store.review("1.2.3"), store.rules)["2.25.1"].state == "true"

@@ -7,8 +7,8 @@ import pytest
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.harvest.lesson import lesson
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import open_candidates, settled
-from tests.harvest.proposed import box, decide, event, proposed, read_all
+from hepatic.harvest.verdicts import cards_of, settled
+from tests.harvest.proposed import box, decide, finish, proposed, read_all
 
 ID = str(uuid.UUID(int=7))
 
@@ -37,14 +37,14 @@ def test_what_lies_below_the_safe_score_is_previewed_and_nothing_is_done(store):
     told = store.batches.preview()
     assert (told.threshold, told.safe.lesions, told.safe.lost) == (0.5, 20, 0)
     assert told.candidates == (("1.2.3", "2.25.2"), ("1.2.3", "2.25.3"))
-    assert len(open_candidates(store.review("1.2.3"), store.rules)) == 3
+    assert len(cards_of(store.review("1.2.3"), store.rules)) == 3
 
 
 def test_what_was_rejected_is_tagged_shown_to_nobody_and_teaches_nothing(store):
     assert store.batches.reject("Viktor", id=ID).candidates == (("1.2.3", "2.25.2"), ("1.2.3", "2.25.3"))
     review = store.review("1.2.3")
     assert settled(review, store.rules)["2.25.2"].batch
-    assert [one.uid for one in open_candidates(review, store.rules)] == ["2.25.1"]
+    assert cards_of(review, store.rules) == ["2.25.1"]
     assert lesson(review, store.rules).negatives == ()
     assert len(store.batches.reject("Viktor", id=ID).candidates) == 2  # the same again rejects nothing more
     assert store.batches.preview().candidates == ()
@@ -53,7 +53,7 @@ def test_what_was_rejected_is_tagged_shown_to_nobody_and_teaches_nothing(store):
 def test_a_rejection_is_taken_back_as_a_whole_and_once(store):
     store.batches.reject("Viktor", id=ID)
     assert store.batches.undo(ID, "Viktor") == 2
-    assert len(open_candidates(store.review("1.2.3"), store.rules)) == 3
+    assert len(cards_of(store.review("1.2.3"), store.rules)) == 3
     assert store.batches.undo(ID, "Viktor") == 0
     with pytest.raises(NotFoundError):
         store.batches.undo(str(uuid.uuid4()), "Viktor")
@@ -95,7 +95,7 @@ def test_known_cases_that_a_model_may_have_learnt_from_do_not_count(tmp_path, pa
 def test_what_a_reader_says_goes_before_a_batch(store):
     store.lease("Rita", "1.2.3")  # began before the batch, and is shown all three
     store.batches.reject("Viktor", id=ID)
-    store.reviews.take([decide("2.25.2", "true"), event("finish")], "Rita")
+    finish(store, "Rita", decide("2.25.2", "true"))
     held = settled(store.review("1.2.3"), store.rules)["2.25.2"]
     assert (held.state, held.batch, held.votes) == ("true", False, {"Rita": "true"})
 

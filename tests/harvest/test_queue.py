@@ -8,7 +8,7 @@ from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.triage import Calibration, calibrated, chance_of_a_hit, expected_minutes
 from hepatic.harvest.verdicts import study_state
-from tests.harvest.proposed import decide, event, proposed, read_all
+from tests.harvest.proposed import decide, event, finish, proposed, read_all
 
 
 def opened(tmp_path, studies=(), **rules):
@@ -115,7 +115,7 @@ def test_a_hidden_repeat_comes_once_in_so_many_and_not_at_once(tmp_path):
             assert lease.round == 2
             repeats.append(lease.study)
         order.append(lease.study)
-        store.reviews.take([event("finish", lease.study)], "Rita")
+        finish(store, "Rita", study=lease.study)
     assert 2 <= len(repeats) <= 3
     assert len(set(repeats)) == len(repeats)
     store.close()

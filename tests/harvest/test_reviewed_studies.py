@@ -7,7 +7,7 @@ import pytest
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.reviewed_studies import reviewed_study
 from hepatic.harvest.store import ReviewStore
-from tests.harvest.proposed import box, candidate, decide, event, proposed, read_all
+from tests.harvest.proposed import box, candidate, decide, event, finish, proposed, read_all
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def exported(store):
 def test_candidates_leave_with_what_holds_and_who_said_it(store):
     store.lease("Rita")
     one = decide("2.25.1", "true", shown_at=1_763_730_000_000, decided_at=1_763_730_002_500, device="key")
-    store.reviews.take([one, event("primary", candidate="2.25.1"), event("finish")], "Rita")
+    finish(store, "Rita", one, event("primary", candidate="2.25.1"))
     first, second, _ = exported(store).candidates
     assert (first.verdict, first.state, first.primary, first.origin) == ("true", "true", True, "model")
     [decision] = first.decisions
     assert (decision.reader, decision.device, decision.decided_at) == ("Rita", "key", "2025-11-21T13:00:02.500+00:00")
-    assert (second.verdict, second.state) == (None, "unreviewed")
+    assert (second.verdict, second.state, second.primary) == ("false", "false", False)
 
 
 def test_a_drawn_box_leaves_with_its_author_and_its_slice(store):
@@ -63,7 +63,7 @@ def primaries(store):
 def test_a_rejected_candidate_is_no_primary_lesion(store):
     store.lease("Rita")
     said = [event("primary", candidate="2.25.1"), decide("2.25.1", "false"), decide("2.25.2", "true")]
-    store.reviews.take([*said, event("finish")], "Rita")
+    finish(store, "Rita", *said)
     assert primaries(store) == set()
 
 
@@ -71,9 +71,7 @@ def test_a_hidden_repeat_names_no_primary_lesion(store):
     read_all(store, "Rita", c1="true", c2="true")
     with store.database.write() as connection:
         open_reading(connection, "Rita", Wish("1.2.3", "repeat"), store.clock())
-    repeat = [decide("2.25.2", "true"), event("primary", candidate="2.25.2"), event("finish")]
-    taken, _ = store.reviews.take(repeat, "Rita")
-    assert {one.status for one in taken} == {"stored"}
+    finish(store, "Rita", decide("2.25.2", "true"), event("primary", candidate="2.25.2"))
     assert primaries(store) == set()
 
 
@@ -88,6 +86,6 @@ def test_each_decision_says_which_box_was_judged(store):
     with store.database.write() as connection:
         open_reading(connection, "Anna", Wish("1.2.3", "first"), store.clock())
     moved = [event("box", candidate="2.25.1", box=[12, 10, 10, 22, 20, 20]), decide("2.25.1", "true")]
-    store.reviews.take([*moved, event("finish")], "Anna")
+    finish(store, "Anna", *moved)
     first = exported(store).candidates[0]
     assert {one.reader: one.box for one in first.decisions} == {"Rita": box(10), "Anna": box(12)}

@@ -9,7 +9,7 @@ from hepatic.errors import BadInputError
 from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.reviews import StaleError
 from hepatic.harvest.store import ReviewStore
-from tests.harvest.proposed import decide, event, proposed
+from tests.harvest.proposed import candidate, decide, event, finish, proposed
 
 
 @pytest.fixture
@@ -82,26 +82,52 @@ def test_primary_missed_and_boxes_are_kept_and_can_be_undone(store):
 
 
 def test_a_finished_study_takes_decisions_again_once_it_is_reopened_or_something_is_undone(store):
-    one, finish = decide("2.25.1", "true"), event("finish")
-    sent(store, one, finish)
+    one = decide("2.25.1", "true")
+    finish(store, "Rita", one)
     assert sent(store, decide("2.25.2", "true"))[0].status == "refused"
     sent(store, event("reopen"))
     assert sent(store, decide("2.25.2", "true"))[0].status == "stored"
-    sent(store, event("finish"))
+    finish(store, "Rita")
     assert store.reviews.reading("1.2.3", "Rita").finished
     sent(store, event("undo", of=one["id"]))
     assert not store.reviews.reading("1.2.3", "Rita").finished
 
 
 def test_undoing_the_end_of_a_study_does_not_bring_back_an_earlier_end(store):
-    first, second = event("finish"), event("finish")
-    sent(store, first, event("reopen"), second, event("undo", of=second["id"]))
+    finish(store, "Rita")
+    again = event("finish")
+    taken = sent(store, event("reopen"), again, event("undo", of=again["id"]))
+    assert {one.status for one in taken} == {"stored"}
     assert not store.reviews.reading("1.2.3", "Rita").finished
+
+
+def test_a_study_does_not_end_while_candidates_have_no_verdict(store):
+    taken = sent(store, decide("2.25.1", "true"), event("finish"))
+    assert [one.status for one in taken] == ["stored", "refused"]
+    assert "2 of 3 candidates" in taken[1].reason
+    assert not store.reviews.reading("1.2.3", "Rita").finished
+    taken = sent(store, decide("2.25.2", "unsure"), decide("2.25.3", "false"), event("finish"))
+    assert taken[-1].finished
+
+
+def test_a_study_in_which_a_missed_lesion_was_drawn_ends_without_the_other_verdicts(store):
+    drawn = event("box", box=[10, 10, 10, 30, 30, 30])
+    assert sent(store, event("missed"), event("finish"))[1].status == "refused", "nothing was drawn"
+    assert sent(store, drawn, event("finish"))[1].finished
+
+
+def test_only_what_was_shown_needs_a_verdict_also_when_a_new_model_has_proposed_since(store):
+    finish(store, "Rita")
+    store.proposals.add(proposed(candidates=[candidate("2.25.8", 11), candidate("2.25.9", 60)], model_hash="b" * 64))
+    store.lease("Rita", "1.2.3")  # the first inherits
+    store.proposals.add(proposed(candidates=[candidate("2.25.7", 80)], model_hash="d" * 64))
+    assert sent(store, event("finish"))[0].status == "refused"
+    assert sent(store, decide("2.25.9", "true"), event("finish"))[1].finished
 
 
 def test_nothing_is_undone_once_it_is_final(store):
     one = decide("2.25.1", "true")
-    sent(store, one, event("finish"))
+    finish(store, "Rita", one)
     store.finalise("1.2.3", "Rita")
     for late in (event("undo", of=one["id"]), event("reopen"), decide("2.25.2", "true")):
         [taken] = sent(store, late)

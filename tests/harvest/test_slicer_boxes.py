@@ -7,7 +7,7 @@ from hepatic.harvest.slicer_boxes import studies_with, take_boxes
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.verdicts import study_state
 from hepatic.io.markups import ROI
-from tests.harvest.proposed import box, event, proposed
+from tests.harvest.proposed import box, event, finish, proposed
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def test_saving_again_replaces_what_was_saved_before(store):
 
 def test_a_study_that_waits_to_be_boxed_is_done_with_the_boxes_and_keeps_its_verdicts(store):
     store.lease("Rita")
-    store.reviews.take([event("missed"), event("finish")], "Rita")
+    finish(store, "Rita", event("missed"))
     assert study_state(store.review("1.2.3"), store.rules) == "boxing"
     take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
     assert study_state(store.review("1.2.3"), store.rules) == "done"
-    assert learnt(store)[:2] == ([NEW.box], set())
+    assert learnt(store)[:2] == ([NEW.box], {"2.25.1", "2.25.2", "2.25.3"}), "what Rita said"
     take_boxes(store, "1.2.3", [NEW], "Anna")
     assert [one.round for one in store.review("1.2.3").of("Anna")] == [1]
 

@@ -11,7 +11,7 @@ from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.verdicts import State, settled
-from tests.harvest.proposed import box, candidate, decide, event, proposed, read_all
+from tests.harvest.proposed import box, candidate, decide, event, finish, proposed, read_all
 
 
 @pytest.fixture
@@ -50,9 +50,10 @@ def test_unsure_is_never_a_negative_and_leaves_the_background_unknown(store):
 
 
 def test_what_nobody_decided_is_ignored(store):
-    store.lease("Rita")
-    store.reviews.take([decide("2.25.1", "true"), event("finish")], "Rita")
-    assert learnt(store) == ({"2.25.1": "harvested"}, set(), {"2.25.2", "2.25.3"}, True)
+    store.lease("Anna")
+    drawn = event("box", box=[60, 60, 20, 80, 80, 40])
+    store.reviews.take([decide("2.25.1", "true"), event("missed"), drawn, event("finish")], "Anna")
+    assert learnt(store) == ({"2.25.1": "harvested", drawn["id"]: "manual"}, set(), {"2.25.2", "2.25.3"}, True)
 
 
 def test_a_conflict_teaches_nothing_until_it_is_adjudicated(tmp_path):
@@ -68,13 +69,13 @@ def test_a_conflict_teaches_nothing_until_it_is_adjudicated(tmp_path):
 
 def test_a_study_sent_to_be_boxed_gives_no_background_until_it_is_done(store):
     store.lease("Rita")
-    store.reviews.take([decide("2.25.1", "false"), event("missed"), event("finish")], "Rita")
+    finish(store, "Rita", event("missed"))
     assert learnt(store)[3] is False
     store.lease("Anna", may_box=True)
     drawn = event("box", box=[60, 60, 20, 80, 80, 40])
     store.reviews.take([drawn, event("finish")], "Anna")
     boxes, negatives, _, complete = learnt(store)
-    assert (boxes, negatives, complete) == ({drawn["id"]: "manual"}, {"2.25.1"}, True)
+    assert (boxes, negatives, complete) == ({drawn["id"]: "manual"}, {"2.25.1", "2.25.2", "2.25.3"}, True)
 
 
 def draw(store, reader, *xs):
@@ -156,9 +157,7 @@ def test_a_corrected_box_and_the_primary_lesion_are_learnt(store):
     store.lease("Anna")
     corrected = event("box", candidate="2.25.1", box=[8, 8, 8, 22, 22, 22])
     primary = event("primary", candidate="2.25.1")
-    store.reviews.take(
-        [decide("2.25.1", "true"), decide("2.25.2", "true"), corrected, primary, event("finish")], "Anna"
-    )
+    finish(store, "Anna", decide("2.25.1", "true"), decide("2.25.2", "true"), corrected, primary)
     [first, second] = lesson(store.review("1.2.3"), store.rules).boxes
     assert (first.box, first.primary, second.primary) == ((8, 8, 8, 22, 22, 22), True, False)
 

@@ -8,8 +8,8 @@ from hepatic.errors import BadInputError
 from hepatic.harvest.events import Verdict
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import State, open_candidates, settled, study_state
-from tests.harvest.proposed import candidate, event, proposed, read_all
+from hepatic.harvest.verdicts import State, cards_of, settled, study_state
+from tests.harvest.proposed import candidate, event, finish, proposed, read_all
 
 TWO = Rules(readers=2)
 
@@ -62,7 +62,7 @@ def test_a_study_with_a_missed_lesion_waits_until_it_is_boxed(tmp_path):
     store = ReviewStore(tmp_path)
     store.proposals.add(proposed())
     store.lease("Rita")
-    store.reviews.take([event("missed"), event("finish")], "Rita")
+    finish(store, "Rita", event("missed"))
     assert study_state(store.review("1.2.3"), store.rules) == "boxing"
     assert store.lease("Otto", may_box=False) is None
     assert store.lease("Anna", may_box=True).study == "1.2.3"
@@ -77,7 +77,7 @@ def test_who_boxes_answers_what_was_missed_also_with_no_box(tmp_path):
     store = ReviewStore(tmp_path)
     store.proposals.add(proposed())
     store.lease("Rita")
-    store.reviews.take([event("missed"), event("finish")], "Rita")
+    finish(store, "Rita", event("missed"))
     store.lease("Anna", may_box=True)
     store.reviews.take([event("finish")], "Anna")
     assert study_state(store.review("1.2.3"), store.rules) == "done"
@@ -88,7 +88,7 @@ def test_another_reader_s_drawing_does_not_answer_what_was_missed(store):
     for reader in ("Anna", "Otto"):
         store.lease(reader, "1.2.3", may_box=True)
         drawn = [event("box", box=[70, 10, 10, 80, 20, 20])] if reader == "Anna" else []
-        store.reviews.take([event("missed"), *drawn, event("finish")], reader)
+        finish(store, reader, event("missed"), *drawn)
     assert study_state(store.review("1.2.3"), TWO) == "boxing"
 
 
@@ -104,7 +104,7 @@ def test_a_new_model_s_box_inherits_a_verdict_only_if_it_overlaps_enough(tmp_pat
     held = settled(store.review("1.2.3"), store.rules)["2.25.9"]
     assert (held.state, held.inherited, held.votes) == (State.TRUE, "2.25.1", {})
     assert held.overlap == pytest.approx(9 / 11)
-    assert open_candidates(store.review("1.2.3"), store.rules) == []
+    assert cards_of(store.review("1.2.3"), store.rules) == []
     assert study_state(store.review("1.2.3"), store.rules) == "done"
     store.proposals.add(shifted(5, "2.25.10"))
     assert settled(store.review("1.2.3"), store.rules)["2.25.10"].state is State.UNREVIEWED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hepatic.io.header import header
 from hepatic.store.folder import Store
-from tests.harvest.proposed import decide, event, proposed
+from tests.harvest.proposed import decide, finish, proposed
 from tests.store.studies import write_ct_slice
 
 _NRRD = b"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 50 50 4\nencoding: raw\n\n"
@@ -338,7 +338,7 @@ class TakenSnapshot(Decision):
             uid = f"1.2.{seed}.{number}"
             store.proposals.add(proposed(uid, patient=f"P{seed}-{number}"))
             store.lease("Rita", uid)
-            store.reviews.take([decide("2.25.1", "true", uid), event("finish", uid)], "Rita")
+            finish(store, "Rita", decide("2.25.1", "true", uid), study=uid)
             taken = store.snapshot()
             acknowledge({"sha256": taken.sha256, "study": uid})
 

@@ -36,7 +36,10 @@ def test_a_reader_decides_undoes_and_finishes(people, new_study):
     assert decisions["2.25.3"] is None
     assert again["etag"] == answer.headers["etag"] == answer.json()["etag"]
     undone = rita.send(event("undo", new_study, of=first["id"]), event("finish", new_study)).json()["results"]
-    assert undone[1]["state"] | {"finished": True, "decided": 1} == undone[1]["state"]
+    assert (undone[1]["status"], "2 of 3 candidates" in undone[1]["reason"]) == ("refused", True)
+    left = [decide(uid, "unsure", new_study) for uid in ("2.25.1", "2.25.3")]
+    ended = rita.send(*left, event("finish", new_study)).json()["results"][-1]
+    assert ended["state"] | {"finished": True, "decided": 3} == ended["state"]
 
 
 def test_a_renewed_lease_lasts_and_a_strange_one_is_unknown(people, new_study):
@@ -98,7 +101,7 @@ def test_scores_are_revealed_after_the_end_and_the_reading_is_final_then(people,
     one = decide("2.25.1", "true", new_study)
     rita.send(one)
     assert rita.ask("GET", f"/studies/{new_study}?reveal=true").status_code == 409
-    rita.send(event("finish", new_study))
+    rita.send(*(decide(uid, "false", new_study) for uid in ("2.25.2", "2.25.3")), event("finish", new_study))
     assert "score" not in rita.ask("GET", f"/studies/{new_study}").text
     told = rita.ask("GET", f"/studies/{new_study}?reveal=true").json()
     assert told["candidates"][0]["score"] == pytest.approx(0.9)
@@ -124,7 +127,9 @@ def test_the_queue_tells_each_reader_their_own_state(people, new_study):
 
 def test_when_nothing_is_left_the_answer_is_empty(people):
     while (answer := people["Rita"].lease()).status_code == 200:
-        assert people["Rita"].send(event("finish", answer.json()["lease"]["study"])).ok
+        told = answer.json()["study"]
+        left = [decide(card["candidate"], "false", told["study_uid"]) for card in told["cards"] if not card["decision"]]
+        assert people["Rita"].send(*left, event("finish", told["study_uid"])).json()["results"][-1]["state"]["finished"]
     assert answer.status_code == 204
 
 
