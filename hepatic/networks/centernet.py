@@ -107,7 +107,7 @@ class _Heads(nn.Module):
 
     def __init__(self, dimension: int, width: int, *, light: bool) -> None:
         super().__init__()
-        self.heatmap = _head(dimension, width, 1, light=light, bias=RARE, scale=0.1)
+        self.heatmap = _head(dimension, width, 1, light=light, bias=RARE)
         self.offset = _head(dimension, width, dimension, light=light)
         self.size = _head(dimension, width, dimension, light=light, bias=TYPICAL_CELLS)
 
@@ -115,15 +115,12 @@ class _Heads(nn.Module):
         return CenterMaps(self.heatmap(x), self.offset(x), self.size(x))
 
 
-def _head(
-    dimension: int, width: int, maps: int, *, light: bool, bias: float = 0.0, scale: float = 1.0
-) -> nn.Sequential:
+def _head(dimension: int, width: int, maps: int, *, light: bool, bias: float = 0.0) -> nn.Sequential:
     kernel = 1 if light else 3
     hidden = Convolution(dimension, width, width, kernel_size=kernel, adn_ordering="A", act="relu", norm=None)
     last = Conv[Conv.CONV, dimension](width, maps, 1)
     if bias:
         nn.init.constant_(last.bias, bias)
-    last.weight.data.mul_(scale)
     return nn.Sequential(hidden, last)
 
 
