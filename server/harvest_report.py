@@ -12,7 +12,7 @@ from hepatic.harvest.batch_reject import Rejection
 from hepatic.harvest.book import Review
 from hepatic.harvest.snapshots import Snapshot, check_snapshot
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import State, settled, was_boxed, was_read
+from hepatic.harvest.verdicts import doubtful, was_boxed, was_read
 from server.harvest import settled_json
 from server.host import Host
 from server.jobs.job import as_text
@@ -72,26 +72,22 @@ def snapshot_json(one: Snapshot) -> dict[str, Any]:
 def disputed(reviews: Sequence[Review], store: ReviewStore) -> list[dict[str, Any]]:
     """Return the candidates that readers disagree about or are unsure of, with what each said.
 
-    Only of studies that enough readers have finished: the others are still being read.
+    Only of studies that enough readers have finished: the others are still being read. Also those that an earlier model
+    proposed, unless something was said since of a later candidate at that place.
     """
-    found = []
-    for review in reviews:
-        if not (was_read(review, store.rules) or was_boxed(review)):
-            continue
-        for uid, one in settled(review, store.rules).items():
-            if one.state in (State.CONFLICT, State.UNSURE):
-                candidate = next(c for c in review.study.candidates if c.uid == uid)
-                found.append(
-                    {
-                        "study": review.uid,
-                        "patient_label": review.study.patient_id,
-                        "candidate": uid,
-                        "box": list(candidate.box),
-                        "key_slice": candidate.key_slice,
-                        **settled_json(one),
-                    }
-                )
-    return found
+    return [
+        {
+            "study": review.uid,
+            "patient_label": review.study.patient_id,
+            "candidate": candidate.uid,
+            "box": list(candidate.box),
+            "key_slice": candidate.key_slice,
+            **settled_json(one),
+        }
+        for review in reviews
+        if was_read(review, store.rules) or was_boxed(review)
+        for candidate, one in doubtful(review, store.rules)
+    ]
 
 
 def rejection_json(told: Rejection) -> dict[str, Any]:

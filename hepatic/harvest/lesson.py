@@ -12,16 +12,15 @@ from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box
 from hepatic.harvest.verdicts import (
     State,
+    doubtful,
     drawn_boxes,
     judged,
     settled,
-    settled_since,
     waits_for_boxes,
     was_boxed,
     was_read,
 )
 
-_DOUBTFUL = (State.CONFLICT, State.UNSURE)
 Source = Literal["harvested", "inherited", "manual", "gold"]
 
 
@@ -82,8 +81,8 @@ def lesson(review: Review, rules: Rules) -> Lesson:
       the same place settles it), and no lesion that was missed waits to be
       boxed; and if it is a known case.
     """
-    since = settled_since(review, rules.min_iou)
-    said = [(c, own) for c, own in judged(review) if own.state not in _DOUBTFUL or c.uid not in since]
+    in_doubt = doubtful(review, rules)
+    said = [(c, own) for c, own in judged(review) if own.verdict in (Verdict.TRUE, Verdict.FALSE)] + in_doubt
     corrected = {uid: box for reading in review.readings if reading.finished for uid, box in reading.corrected.items()}
     primaries = {one.primary.candidate for one in review.readings if one.primary and one.finished}
     if review.known is not None:
@@ -111,9 +110,8 @@ def lesson(review: Review, rules: Rules) -> Lesson:
         for candidate in review.study.candidates
         if open_now[candidate.uid].state is State.UNREVIEWED and review.known is None
     ]
-    doubtful = any(own.state in _DOUBTFUL for _, own in said)
     looked_at = was_read(review, rules) or was_boxed(review)
-    complete = looked_at and not doubtful and not waits_for_boxes(review)
+    complete = looked_at and not in_doubt and not waits_for_boxes(review)
     return Lesson(
         tuple(boxes),
         tuple(_apart(negatives, rules.min_iou)),

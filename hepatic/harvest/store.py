@@ -14,7 +14,7 @@ from hepatic.harvest.book import Book, Review
 from hepatic.harvest.events import Event, EventType, Verdict
 from hepatic.harvest.leases import Lease, Leases, Wish
 from hepatic.harvest.parts import Part
-from hepatic.harvest.proposals import Proposals, latest, unknown_study
+from hepatic.harvest.proposals import Proposals, all_of, unknown_study
 from hepatic.harvest.queue import Place, queue_of, wishes
 from hepatic.harvest.reading import Reading, readings_of
 from hepatic.harvest.review_database import open_reviews
@@ -121,7 +121,7 @@ class ReviewStore:
 
         Args:
             id: UUID of the client's making; the same one twice is stored once.
-            study, candidate: which.
+            study, candidate: which; of any proposal.
             verdict: true or false.
             reviewer: who.
 
@@ -135,8 +135,11 @@ class ReviewStore:
             known = events_where(connection, "id = ?", id)
             if known:
                 return known[0]
-            proposed = latest(connection, study)
-            if candidate not in {one.uid for one in proposed.study.candidates}:
+            proposals = all_of(connection, study)
+            if not proposals:
+                raise unknown_study(study)
+            found = [p for p in proposals if candidate in {one.uid for one in p.study.candidates}]
+            if not found:
                 raise NotFoundError(
                     "the candidate", expected="one of the study's", came=ascii(candidate)[:80], fix="Reload the page."
                 )
@@ -145,7 +148,7 @@ class ReviewStore:
                 type=EventType.ADJUDICATE,
                 study=study,
                 candidate=candidate,
-                model_hash=proposed.model_hash,
+                model_hash=found[-1].model_hash,
                 reader=reviewer,
                 verdict=verdict,
                 at=self.clock(),

@@ -91,6 +91,15 @@ def judged(review: Review) -> list[tuple[Candidate, Settled]]:
     return list(found.values())
 
 
+def doubtful(review: Review, rules: Rules) -> list[tuple[Candidate, Settled]]:
+    """Return the candidates of every proposal that readers disagree about or are unsure of, the latest proposal's first.
+
+    Those whose place ``settled_since`` are not among them.
+    """
+    since = settled_since(review, rules.min_iou)
+    return [(c, own) for c, own in judged(review) if own.state in (State.CONFLICT, State.UNSURE) and c.uid not in since]
+
+
 def settled_since(review: Review, min_iou: float) -> set[str]:
     """Return the candidates whose place a candidate of a later proposal has, of which a reader said true or false."""
     since: set[str] = set()
@@ -129,7 +138,7 @@ def study_state(review: Review, rules: Rules) -> StudyState:
         return "waiting"
     if waits_for_boxes(review):
         return "boxing"
-    if any(one.state is State.CONFLICT for one in held.values()):
+    if any(own.state is State.CONFLICT for _, own in doubtful(review, rules)):
         return "conflict"
     return "done"
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.events import Verdict, event_id, plain_text, read_box
-from hepatic.harvest.verdicts import settled
+from hepatic.harvest.verdicts import judged
 from server.access.roles import Role
 from server.access.user import UserDep
 from server.harvest import settled_json
@@ -105,12 +105,8 @@ def adjudicate(
         raise BadInputError("verdict", expected="true or false", came=ascii(said)[:40], fix="Send one of them.")
     store = services.harvest.store
     event = store.adjudicate(event_id(body.get("id")), study, candidate, Verdict(said), reader)
-    held = settled(store.review(event.study), store.rules).get(event.candidate)
-    return {
-        "study": event.study,
-        "candidate": event.candidate,
-        **({} if held is None else settled_json(held)),  # another model's by now
-    }
+    held = next(own for one, own in judged(store.review(event.study)) if one.uid == event.candidate)
+    return {"study": event.study, "candidate": event.candidate, **settled_json(held)}
 
 
 @router.post("/batch-reject", summary="Reject many candidates at once, or see which these would be")

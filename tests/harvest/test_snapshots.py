@@ -130,6 +130,16 @@ def test_what_is_said_of_a_later_candidate_settles_an_earlier_one_at_the_same_pl
     assert learnt(store) == ({}, {"2.25.9", "2.25.2", "2.25.3"}, set(), True)
 
 
+def test_a_reviewer_settles_what_no_later_model_proposes_again(store):
+    read_all(store, "Rita", c1="unsure")
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 60, 0.7, "b" * 64)], model_hash="b" * 64))
+    read_all(store, "Rita", c9="true")
+    assert (learnt(store)[2], learnt(store)[3]) == ({"2.25.1"}, False)
+    store.adjudicate("0b0f5c1e-5d0c-4f6e-9c39-0d8f2a6f1a11", "1.2.3", "2.25.1", Verdict.TRUE, "Viktor")
+    boxes, negatives, ignored, complete = learnt(store)
+    assert (set(boxes), negatives, ignored, complete) == ({"2.25.1", "2.25.9"}, {"2.25.2", "2.25.3"}, set(), True)
+
+
 def test_a_candidate_on_a_drawn_box_inherits_it_and_teaches_nothing_twice(store):
     [drawn] = draw(store, "Anna", 70)
     store.proposals.add(proposed(candidates=[candidate("2.25.9", 71, 0.7, "b" * 64)], model_hash="b" * 64))

@@ -8,7 +8,7 @@ from hepatic.errors import BadInputError
 from hepatic.harvest.events import Verdict
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import State, cards_of, settled, study_state
+from hepatic.harvest.verdicts import State, cards_of, doubtful, settled, study_state
 from tests.harvest.proposed import candidate, event, finish, proposed, read_all
 
 TWO = Rules(readers=2)
@@ -37,6 +37,18 @@ def test_readers_who_agree_settle_a_candidate_and_others_leave_a_conflict(store)
     read_all(store, "Otto", c1="true", c2="false", c3="unsure")
     assert states(store) == {"2.25.1": "true", "2.25.2": "conflict", "2.25.3": "unsure"}
     assert study_state(store.review("1.2.3"), TWO) == "conflict"
+
+
+def test_a_conflict_outlives_the_model_that_proposed_the_candidate_until_it_is_settled(store):
+    read_all(store, "Rita", c2="true")
+    read_all(store, "Otto", c2="false")
+    store.proposals.add(proposed(candidates=[], model_hash="b" * 64))
+    assert [one.uid for one, _ in doubtful(store.review("1.2.3"), TWO)] == ["2.25.2"]
+    assert study_state(store.review("1.2.3"), TWO) == "conflict"
+    settled_by = store.adjudicate(str(uuid.uuid4()), "1.2.3", "2.25.2", Verdict.FALSE, "Viktor")
+    assert settled_by.model_hash == "a" * 64
+    assert doubtful(store.review("1.2.3"), TWO) == []
+    assert study_state(store.review("1.2.3"), TWO) == "done"
 
 
 def test_who_adjudicates_has_the_last_word_and_ends_all_undoing(store):

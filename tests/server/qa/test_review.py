@@ -32,6 +32,21 @@ def test_only_reviewers_settle_and_the_settled_is_no_dispute_any_more(people, ne
     assert new_study not in {one["study"] for one in left}
 
 
+def test_what_only_an_earlier_model_proposed_can_still_be_settled(people, new_study, store):
+    finish(people["Rita"], new_study, "true", "unsure", "false")
+    store.proposals.add(proposed(new_study, [candidate("2.25.9", 70, 0.4, "b" * 64)], model_hash="b" * 64))
+    told = people["Viktor"].ask("GET", "/adjudication").json()["candidates"]
+    [open_] = [one for one in told if one["study"] == new_study]
+    assert (open_["candidate"], open_["key_slice"], open_["box"]) == ("2.25.2", 7, list(box(30)))
+    body = {"id": str(uuid.uuid4()), "study": new_study, "candidate": "2.25.2", "verdict": "true"}
+    settled = people["Viktor"].ask("POST", "/adjudication", json=body).json()
+    assert (settled["state"], settled["verdict"], settled["votes"]) == ("adjudicated", "true", {"Rita": "unsure"})
+    strange = body | {"id": str(uuid.uuid4()), "candidate": "2.25.7"}
+    assert people["Viktor"].ask("POST", "/adjudication", json=strange).status_code == 404
+    left = people["Viktor"].ask("GET", "/adjudication").json()["candidates"]
+    assert new_study not in {one["study"] for one in left}
+
+
 def test_many_are_rejected_after_a_look_and_taken_back(people, store, request):
     viktor = people["Viktor"]
     for n in range(20):
