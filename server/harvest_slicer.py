@@ -15,28 +15,41 @@ logger = logging.getLogger(__name__)
 FINAL = "final"
 
 
-def take_saved_boxes(store: ReviewStore, host: Host, *, image_id: str, label_id: str, tag: str, reader: str) -> None:
+def take_saved_boxes(
+    store: ReviewStore, host: Host, *, image_id: str, label_id: str, tag: str, reader: str
+) -> list[str]:
     """Take boxes of a label that was saved as final into the review of its study; the label is saved in any case.
 
     Only boxes on the series in whose frame the study's candidates lie are taken; nothing happens for other labels.
+
+    Returns:
+        What the review did not take, and why, in words.
     """
     if tag != FINAL or not is_shared(host.datastore):
-        return
+        return []
+    refused: list[str] = []
     try:
         studies = studies_with(store, image_id)
         if not studies:
-            return
+            return []
         _, file = host.label(label_id, tag)
         if file.suffix != ".json":
-            return
+            return []
         saved = read_rois(file)
-        for study in studies if saved else ():
-            matched = take_boxes(store, study, saved, reader)
+        if not saved:
+            return ["No box is left, so nobody knows whether the candidates were seen. Reject them at /qa."]
+        for study in studies:
+            taken = take_boxes(store, study, saved, reader)
+            matched = taken.matched
             logger.info(
-                "boxes saved in Slicer: %d kept, %d removed, %d added",
+                "boxes saved in Slicer: %d kept, %d removed, %d added, %d reasons to refuse some",
                 len(matched.kept),
                 len(matched.removed),
                 len(matched.added),
+                len(taken.refused),
             )
-    except HepaticError as refused:
-        logger.warning("boxes that were saved could not be taken into the review: %s", refused)
+            refused += taken.refused
+    except HepaticError as failure:
+        logger.warning("boxes that were saved could not be taken into the review: %s", failure)
+        refused.append(str(failure))
+    return refused

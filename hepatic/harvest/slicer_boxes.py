@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.match import Matched, match
 from hepatic.harvest.queue import reader_state
 from hepatic.harvest.reading import Kind
 from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.study import ProposedStudy
+from hepatic.harvest.verdicts import readers_done
 from hepatic.io.markups import ROI
 
 DEVICE = "slicer"
@@ -25,13 +30,27 @@ def studies_with(store: ReviewStore, image_id: str) -> list[str]:
     ]
 
 
-def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str) -> Matched:
-    """Take in what a reader saved of a study; it ends their reading of it.
+@dataclass(frozen=True)
+class TakenBoxes:
+    """What became of boxes that were saved.
+
+    Attributes:
+        matched: which candidates were kept, moved and removed, and which boxes were added.
+        refused: what the review did not take, and why, in words; then the reading is not finished.
+    """
+
+    matched: Matched
+    refused: tuple[str, ...] = ()
+
+
+def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str) -> TakenBoxes:
+    """Take in what a reader saved of a study; it ends their reading of it unless something is refused.
 
     Boxes that are still there are true, moved ones true with the new box, added ones lesions that were missed. Those
     that are gone are false only if another box in the file names a candidate of this study, so that it is known that
-    the reader had them before them. Saving again replaces what was saved before. A study that waits to be boxed by hand
-    takes the added boxes only.
+    the reader had them before them; if none does and the reader had not begun to read, the study was boxed by hand.
+    Saving again replaces what was saved before. A study that others have read and that waits to be boxed by hand takes
+    the added boxes only.
 
     Args:
         store: of reviews.
@@ -46,31 +65,53 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
     mine = review.of(reader)
     state = reader_state(reader, review, None, rules=store.rules, may_box=True)
     last = mine[-1] if mine else None
-    if last and last.finished and last.finished.device == DEVICE and last.proposal == review.latest.number:
+    begun = last is not None and (not last.finished or last.proposal == review.latest.number)
+    if last and last.finished and last.finished.device == DEVICE and begun:
         reading = last
     else:
-        kind: Kind = "boxing" if state == "boxing" else "first"
+        kind: Kind = "boxing" if state == "boxing" or not (begun or _named(saved, review.study)) else "first"
         with store.database.write() as connection:
             reading = open_reading(connection, reader, Wish(study, kind), store.clock())
-    proposed = review.proposal(reading.proposal) if reading.proposal != review.latest.number else review.latest
-    candidates = {one.uid: one.box for one in proposed.study.candidates}
-    matched = match(candidates, saved)
-    seen = any(one.about.get("candidate") in candidates for one in saved)
+    proposed = review.proposal(reading.proposal).study
+    candidates = {one.uid: one.box for one in proposed.candidates}
+    seen = _named(saved, proposed)
+    is_read = reading.kind == "boxing" and bool(readers_done(review))
+    matched = match(candidates if seen or reading.kind != "boxing" else {}, saved)
     events: list[dict[str, Any]] = []
     if reading.finished:
         events.append(_event("reopen", study))
     events += [_event("undo", study, of=box.id) for box in reading.boxes]
-    if reading.kind != "boxing":
+    if not is_read:
+        placed = {uid: candidates[uid] for uid in matched.kept if uid in reading.corrected} | dict(matched.moved)
         events += [_event("decide", study, candidate=uid, verdict="true") for uid in matched.kept]
-        events += [_event("box", study, candidate=uid, box=list(box)) for uid, box in matched.moved.items()]
+        events += [_event("box", study, candidate=uid, box=list(box)) for uid, box in placed.items()]
         if seen:
             events += [_event("decide", study, candidate=uid, verdict="false") for uid in matched.removed]
-        if matched.added and not reading.missed:
-            events.append(_event("missed", study))
+    if matched.added and not reading.missed and reading.kind != "boxing":
+        events.append(_event("missed", study))
     events += [_event("box", study, box=list(box)) for box in matched.added]
-    events.append(_event("finish", study))
-    store.reviews.take(events, reader, device=DEVICE)
-    return matched
+    refused = _refused(store, events, reader) or _refused(store, [_event("finish", study)], reader)
+    return TakenBoxes(matched, refused)
+
+
+def _named(saved: Sequence[ROI], study: ProposedStudy) -> bool:
+    """Whether a box names a candidate of a study, so that the reader has had its candidates before them."""
+    return any(roi.about.get("candidate") == one.uid for roi in saved for one in study.candidates)
+
+
+def _refused(store: ReviewStore, events: Sequence[dict[str, Any]], reader: str) -> tuple[str, ...]:
+    """Take events; return in words which were refused, each reason once."""
+    taken, _ = store.reviews.take(events, reader, device=DEVICE)
+    told: dict[str, list[str]] = {}
+    for event, one in zip(events, taken, strict=True):
+        if one.status == "refused":
+            box = event.get("box")
+            place = "" if box is None else "({:.0f}, {:.0f}, {:.0f})".format(*(np.add(box[:3], box[3:]) / 2))
+            told.setdefault(one.reason, []).append(place)
+    return tuple(
+        f"{reason} Boxes round {', '.join(places)} mm (LPS)." if all(places) else reason
+        for reason, places in told.items()
+    )
 
 
 def _event(type: str, study: str, **more: Any) -> dict[str, Any]:

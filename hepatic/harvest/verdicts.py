@@ -92,7 +92,7 @@ def judged(review: Review) -> list[tuple[Candidate, Settled]]:
 
 
 def doubtful(review: Review, rules: Rules) -> list[tuple[Candidate, Settled]]:
-    """Return the candidates of every proposal that readers disagree about or are unsure of, the latest proposal's first.
+    """Return the candidates of every proposal in conflict or that readers are unsure of, the latest proposal's first.
 
     Those whose place ``settled_since`` are not among them.
     """

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
 
+from hepatic.errors import ConflictError
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
@@ -26,7 +27,11 @@ FINAL = "final"
 """The tag of labels that somebody has finished."""
 
 
-@router.put("/label", summary="Save a label")
+@router.put(
+    "/label",
+    summary="Save a label",
+    responses={409: {"description": "It is saved, but the review of its study did not take all of its boxes"}},
+)
 def save(
     services: ServicesDep,
     user: UserDep,
@@ -35,7 +40,11 @@ def save(
     params: Annotated[str, Form(description="JSON object kept with the label: label_info, model, client_id")] = "{}",
     tag: str = FINAL,
 ) -> dict[str, Any]:
-    """Answer with the ids of image and label, and what the app adds."""
+    """Answer with the ids of image and label, and what the app adds.
+
+    Boxes on a study under review are also a reading of it. What the review refuses of them is told with 409, the only
+    answer that 3D Slicer shows to its user; the label is saved then, too.
+    """
     host = services.host
     tag = check_tag(tag or FINAL)
     image_id = host.image_id(image)
@@ -47,12 +56,21 @@ def save(
     finally:
         services.uploads.discard(received)
     reader = asker(user, given) or DEFAULT_READER
-    take_saved_boxes(services.harvest.store, host, image_id=image_id, label_id=str(label_id), tag=tag, reader=reader)
+    refused = take_saved_boxes(
+        services.harvest.store, host, image_id=image_id, label_id=str(label_id), tag=tag, reader=reader
+    )
     try:
         added = host.app.on_save_label(image_id, label_id)
     except Exception:
         logger.exception("the app's on_save_label failed; the label is saved")
         added = None
+    if refused:
+        raise ConflictError(
+            "the review of the saved boxes",
+            expected="boxes that it can all take",
+            came="; ".join(refused).rstrip("."),
+            fix="The label is saved, and so is what was not refused. Correct it and save again, or go on at /qa.",
+        )
     return {**plain(added if isinstance(added, dict) else {}), "image": image, "label": label_id}
 
 

@@ -46,6 +46,50 @@ def test_boxes_that_name_no_candidate_reject_none(store):
     assert learnt(store)[:2] == ([NEW.box], set())
 
 
+def test_boxes_drawn_without_the_candidates_are_a_boxing_by_hand(store):
+    on_the_first = ROI(box(11))
+    taken = take_boxes(store, "1.2.3", [on_the_first, NEW], "Anna")
+    assert taken.refused == ()
+    reading = store.reviews.reading("1.2.3", "Anna")
+    assert (reading.kind, reading.verdicts, bool(reading.finished)) == ("boxing", {}, True)
+    assert learnt(store)[0] == [box(11), NEW.box]
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")  # now with them
+    assert learnt(store)[:2] == ([box(10), NEW.box], {"2.25.2", "2.25.3"})
+
+
+def test_a_reading_that_was_begun_on_the_page_is_not_ended_by_boxes_that_leave_candidates_open(store):
+    store.lease("Anna", "1.2.3")
+    taken = take_boxes(store, "1.2.3", [ROI(box(10))], "Anna")
+    assert taken.refused == ("2 of 3 candidates have no verdict yet: give them one first.",)
+    assert store.reviews.reading("1.2.3", "Anna").verdict("2.25.1") == "true"
+    assert take_boxes(store, "1.2.3", [roi("2.25.1", 10)], "Anna").refused == ()
+    assert store.reviews.reading("1.2.3", "Anna").finished
+
+
+def test_a_reading_does_not_end_without_a_box_that_was_refused(store):
+    far = ROI((500.0, 500.0, 20.0, 520.0, 520.0, 40.0))
+    taken = take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW, far], "Anna")
+    assert taken.refused == ("That box does not lie within the study. Boxes round (510, 510, 30) mm (LPS).",)
+    reading = store.reviews.reading("1.2.3", "Anna")
+    assert ([one.box for one in reading.boxes], reading.finished) == ([NEW.box], None)
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
+    assert learnt(store) == ([box(10), NEW.box], {"2.25.2", "2.25.3"}, True)
+
+
+def test_what_is_saved_once_the_reading_is_final_is_told_and_changes_nothing(store):
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10)], "Anna")
+    store.finalise("1.2.3", "Anna")
+    [reason] = take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna").refused
+    assert "is final" in reason
+    assert learnt(store)[0] == [box(10)]
+
+
+def test_a_box_that_was_moved_and_is_back_in_its_place_is_where_it_was_proposed(store):
+    take_boxes(store, "1.2.3", [roi("2.25.1", 12)], "Anna")
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10)], "Anna")
+    assert learnt(store)[0] == [box(10)]
+
+
 def test_saving_again_replaces_what_was_saved_before(store):
     take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
     take_boxes(store, "1.2.3", [roi("2.25.1", 10), roi("2.25.3", 50)], "Anna")

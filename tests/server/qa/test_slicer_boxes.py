@@ -1,5 +1,6 @@
 """A label of boxes that is saved over HTTP, as 3D Slicer does, is a reading of its study."""
 
+import pytest
 import requests
 
 from hepatic.io.markups import ROI, encode_rois
@@ -8,21 +9,43 @@ from tests.server.qa.conftest import QA
 from tests.server.qa.test_loop import ended, loop, reviewed, studies  # noqa: F401
 
 
+def saved(loop, person, image, *rois):  # noqa: F811
+    return requests.put(
+        f"{loop['address']}/datastore/label?image={image}",
+        files={"label": ("boxes.json", encode_rois(rois))},
+        headers={"Authorization": person._session.headers["Authorization"]},
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rois", "reason"),
+    [([ROI(box(9000))], "does not lie within the study"), ([], "No box is left")],
+    ids=["far", "none"],
+)
+def test_what_the_review_does_not_take_is_told_and_the_label_is_kept(loop, reviewed, rois, reason):  # noqa: F811
+    anna = loop["Anna"]
+    [image] = loop["app"].state.services.harvest.store.review("1.2.3.12").study.image_ids.values()
+    answer = saved(loop, anna, image, *rois)
+    assert answer.status_code == 409
+    assert reason in answer.json()["detail"]
+    assert "The label is saved" in answer.json()["detail"]
+    kept = requests.get(
+        f"{loop['address']}/datastore/label?label={image}&tag=final",
+        headers={"Authorization": anna._session.headers["Authorization"]},
+        timeout=30,
+    )
+    assert len(kept.json()["markups"]) == len(rois)
+
+
 def test_saved_boxes_are_the_verdicts_of_who_saved_them(loop, reviewed):  # noqa: F811
     viktor = loop["Viktor"]
     ended(loop, viktor.ask("POST", "/propose", json={"studies": ["1.2.3.11"]}).json())
     review = loop["app"].state.services.harvest.store.review("1.2.3.11")
     [first, _] = review.study.candidates
-    content = encode_rois([ROI(first.box, about={"candidate": first.uid}), ROI(box(75))])
     [image] = review.study.image_ids.values()
-    headers = {"Authorization": viktor._session.headers["Authorization"]}
-    saved = requests.put(
-        f"{loop['address']}/datastore/label?image={image}",
-        files={"label": ("boxes.json", content)},
-        headers=headers,
-        timeout=30,
-    )
-    assert saved.status_code == 200, saved.text
+    answer = saved(loop, viktor, image, ROI(first.box, about={"candidate": first.uid}), ROI(box(75)))
+    assert answer.status_code == 200, answer.text
     [reading] = viktor.ask("GET", "/studies/1.2.3.11").json()["readings"]
     assert sorted(reading["verdicts"].values()) == ["false", "true"]
     assert (reading["missed"], reading["finished"], len(reading["boxes"])) == (True, True, 1)
