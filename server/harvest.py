@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hepatic.harvest.queue import Place, reader_state
 from hepatic.harvest.reviews import state_of
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import FOLDER, ReviewStore
+from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.study_json import to_json
 from hepatic.harvest.verdicts import Settled, cards_of, settled
 from hepatic.settings import Settings
@@ -31,10 +33,14 @@ class Harvest:
     Args:
         data_dir: folder for what the server writes.
         rules: by which studies are read.
+        date_of: tells the study date of an image, YYYY-MM-DD; empty where nobody knows.
     """
 
-    def __init__(self, data_dir: Path, *, rules: Rules | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *, rules: Rules | None = None, date_of: Callable[[str], str] = lambda image_id: ""
+    ) -> None:
         self.store = ReviewStore(data_dir / FOLDER, rules=rules)
+        self._date_of = date_of
 
     def close(self) -> None:
         """Close the store."""
@@ -113,11 +119,15 @@ class Harvest:
         return {
             "study": place.review.uid,
             "patient_label": study.patient_id,
+            "date": self._date(study),
             "state": place.state,
             "candidates": len(cards_of(place.review, self.store.rules)),
             "decided": len(mine[-1].verdicts) if mine else 0,
             "warnings": list(study.warnings),
         }
+
+    def _date(self, study: ProposedStudy) -> str:
+        return self._date_of(study.image_ids.get(study.reference, ""))
 
     def _study(self, review: Review, lease: Lease) -> dict[str, Any]:
         reading = next(one for one in review.of(lease.reader) if one.round == lease.round)
@@ -141,6 +151,7 @@ class Harvest:
             }
             for number, uid in enumerate(order)
         ]
+        told["date"] = self._date(proposed.study)
         told["kind"] = "boxing" if reading.kind == "boxing" else "reading"  # a hidden repeat is not told apart
         told["state"] = state_of(reading, proposed)
         return told

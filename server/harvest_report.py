@@ -82,6 +82,7 @@ def disputed(reviews: Sequence[Review], store: ReviewStore) -> list[dict[str, An
             "candidate": candidate.uid,
             "box": list(candidate.box),
             "key_slice": candidate.key_slice,
+            "content": next(p.study.content for p in reversed(review.proposals) if candidate in p.study.candidates),
             **settled_json(one),
         }
         for review in reviews

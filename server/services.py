@@ -35,6 +35,7 @@ from server.observe.names import NAMES, Known, Listed
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
 from server.slot import LocalSlot, RemoteError, Slot, Work
+from server.study_dates import StudyDates
 from server.training import Training
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Services:
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs, apart=self._worker_apart)
         self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
-        self.harvest = Harvest(spec.data_dir, rules=rules_of(chosen))
+        self.harvest = Harvest(spec.data_dir, rules=rules_of(chosen), date_of=StudyDates(self.host).of)
         self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store)
         self._watch = HarvestWatch(self.host, self.jobs, self.harvest_jobs, self.harvest.store)
         self._propose = chosen.propose_in_background

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hepatic.errors import NotFoundError
 from hepatic.harvest.layout import CardLayout, Edges, View, lay_out
+from hepatic.harvest.propose import key_slice
 from hepatic.harvest.render import draw_card, draw_stack
-from hepatic.harvest.study import Phase, PreparedStudy, ProposedStudy
+from hepatic.harvest.study import Candidate, Phase, PreparedStudy, ProposedStudy
 from hepatic.harvest.window import WINDOWS, find_window, liver_levels
 
 STACK_SLICES = 8
@@ -57,6 +58,12 @@ class _Ready:
     levels: dict[Phase, float]
     stack: StackLayout
 
+    def placed(self, candidate: Candidate, proposed: ProposedStudy) -> Candidate:
+        """Return a candidate with its key slice on this grid, which may not be the one it was proposed on."""
+        if self.prepared.content == proposed.content:
+            return candidate
+        return replace(candidate, key_slice=key_slice(candidate.box, self.prepared.grid))
+
     @property
     def bytes(self) -> int:
         return sum(volume.hu.nbytes for volume in self.prepared.phases.values()) + self.prepared.liver.nbytes
@@ -84,18 +91,25 @@ class Pictures:
         self._lock = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
 
-    def layout(self, study: str) -> dict[str, Any]:
+    def layout(self, study: str, content: str = "") -> dict[str, Any]:
         """Return, as JSON, where everything is on every picture of a study; neither scores nor models are in it.
+
+        Args:
+            study: StudyInstanceUID.
+            content: of the prepared study whose candidates are wanted (``ProposedStudy.content``); of the last one by
+                default. Where it has gone and the study was prepared anew on the same reference series, the new one is
+                drawn, and ``anew`` says so.
 
         Raises:
             NotFoundError: there is no such study, or it must be prepared again.
         """
-        every = self._find(study)
+        every = self._of(study, content)
         proposed = every[-1]
-        ready = self._ready(proposed)
+        ready = self._ready_now(proposed)
         return {
             "study": study,
             "content": proposed.content,
+            "anew": ready.prepared.content != proposed.content,
             "phases": [
                 {
                     "phase": phase.value,
@@ -116,34 +130,39 @@ class Pictures:
                 for window in WINDOWS.values()
             ],
             "cards": {
-                uid: _json(lay_out(ready.prepared, candidate))  # by UID: a proposal has them by their scores
+                uid: _json(
+                    lay_out(ready.prepared, ready.placed(candidate, proposed))
+                )  # by UID: a proposal has them by their scores
                 for uid, candidate in sorted({c.uid: c for one in every for c in one.candidates}.items())
             },
             "stack": asdict(ready.stack),
         }
 
-    def card(self, study: str, candidate: str, window: str) -> bytes:
-        """Return the picture of a candidate, a PNG; see ``CardLayout``.
+    def card(self, study: str, candidate: str, window: str, content: str = "") -> bytes:
+        """Return the picture of a candidate, a PNG; see ``CardLayout``, and ``layout`` for ``content``.
 
         Raises:
             NotFoundError: there is no such study, candidate or window.
         """
-        every = self._find(study)
+        every = self._of(study, content) if content else self._find(study)
         preset = find_window(window)
-        for known in (known for one in reversed(every) for known in one.candidates):
+        for proposed, known in ((one, known) for one in reversed(every) for known in one.candidates):
             if known.uid == candidate:
-                ready = self._ready(every[-1])
-                return draw_card(ready.prepared, lay_out(ready.prepared, known), preset, ready.levels)
+                ready = self._ready_now(proposed)
+                layout = lay_out(ready.prepared, ready.placed(known, proposed))
+                return draw_card(ready.prepared, layout, preset, ready.levels)
         raise NotFoundError("the candidate", expected="one of the study", came="another", fix="Reload the page.")
 
-    def stack(self, study: str, phase: str, window: str, first: int) -> bytes:
+    def stack(self, study: str, phase: str, window: str, first: int, content: str = "") -> bytes:
         """Return whole slices of a phase from an index k on, below each other, a PNG; see ``StackLayout``.
+
+        ``layout`` says what ``content`` is.
 
         Raises:
             NotFoundError: there is no such study, phase, window or slice.
         """
         preset = find_window(window)
-        ready = self._ready(self._find(study)[-1])
+        ready = self._ready_now(self._of(study, content)[-1])
         wanted = next((known for known in ready.prepared.phases if known.value == phase), None)
         if wanted is None:
             there = " or ".join(ready.prepared.phases)
@@ -161,6 +180,30 @@ class Pictures:
             level_hu=preset.level(ready.levels[wanted]),
             width_hu=preset.width_hu,
         )
+
+    def _of(self, study: str, content: str) -> Sequence[ProposedStudy]:
+        """Return what was proposed on one and the same prepared study, the oldest first."""
+        every = self._find(study)
+        wanted = content or every[-1].content
+        found = [one for one in every if one.content == wanted]
+        if not found:
+            raise NotFoundError(
+                "the prepared study",
+                expected="one on which something was proposed",
+                came="another",
+                fix="Reload the page.",
+            )
+        return found
+
+    def _ready_now(self, proposed: ProposedStudy) -> _Ready:
+        """Return what a study was proposed on, or what it was prepared as since, if the boxes lie in that, too."""
+        try:
+            return self._ready(proposed)
+        except NotFoundError:
+            latest = self._find(proposed.study_uid)[-1]
+            if latest.content == proposed.content or _reference(latest) != _reference(proposed):
+                raise
+            return self._ready(latest)
 
     def _ready(self, proposed: ProposedStudy) -> _Ready:
         """Return a study from memory or disk; loaded once, however many ask at the same time."""
@@ -185,6 +228,11 @@ class Pictures:
                 with self._lock:
                     self._loading.pop(key, None)
             return ready
+
+
+def _reference(study: ProposedStudy) -> str | None:
+    """The series in whose frame its boxes lie."""
+    return study.image_ids.get(study.reference)
 
 
 def lay_out_stack(prepared: PreparedStudy) -> StackLayout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from string import Template
@@ -26,6 +26,13 @@ _ICON = (
     b'<rect width="16" height="16" rx="3" fill="#4db6ac"/>'
     b'<path d="M2 6q6-5 12 0-1 6-5 7-3-4-7-7z" fill="#0f1417"/></svg>'
 )
+_NAMES = {
+    "p1td_1": "P1TD-1",
+    "p1td_10": "P1TD-10",
+    "froc": "FROC",
+    "shown_from": "Readers are shown candidates from score",
+    "cards": "Candidates a study then has",
+}
 _WORDS = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "hd95": "HD95", "px": "(px)", "mm": "(mm)"}
 
 
@@ -90,7 +97,7 @@ def _model(name: str, about: Mapping[str, Any]) -> str:
     kind = escape(" · ".join(filter(None, (str(about["type"]), str(about.get("modality") or ""), version))))
     metrics = about.get("metrics")
     measured = metrics if isinstance(metrics, dict) else {}
-    shown = "".join(f"<li>{_metric(str(key))} <b>{_value(value)}</b></li>" for key, value in measured.items())
+    shown = "".join(_metrics(measured))
     parts = [
         f"<h3>{escape(str(name))}</h3>",
         f'<p class="dim">{kind}</p>',
@@ -127,7 +134,20 @@ def _last_training(stats: Mapping[str, Any] | None) -> str:
     return escape(f"last training: {version}{stats.get('reason') or 'best metric ' + _value(stats.get('best_metric'))}")
 
 
+def _metrics(measured: Mapping[str, Any]) -> Iterator[str]:
+    """Each measure with its interval, where the card has one."""
+    bounds = {f"{key}_{end}" for key in measured for end in ("low", "high")}
+    for key, value in measured.items():
+        if key in bounds:
+            continue
+        low, high = measured.get(f"{key}_low"), measured.get(f"{key}_high")
+        interval = "" if low is None or high is None else f" ({_value(low)} to {_value(high)})"
+        yield f"<li>{_metric(str(key))} <b>{_value(value)}</b>{interval}</li>"
+
+
 def _metric(key: str) -> str:
+    if key in _NAMES:
+        return escape(_NAMES[key])
     words = " ".join(_WORDS.get(word, word) for word in key.split("_"))
     return escape(words[:1].upper() + words[1:])
 

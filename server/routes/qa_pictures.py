@@ -39,13 +39,17 @@ def pictures_of(services: ServicesDep) -> Pictures:
 
 
 PicturesDep = Annotated[Pictures, Depends(pictures_of)]
+ContentQuery = Annotated[str, Query(description="of the prepared study that was proposed on; the last by default")]
 WindowQuery = Annotated[str, Query(description="preset: " + ", ".join(WINDOWS))]
 
 
 @router.get("/layout", summary="Where everything is on the pictures of a study", response_model=None)
-def layout(pictures: PicturesDep, study: str) -> Response:
-    """Phases, windows, the layout of each candidate's picture and of the whole slices; no scores, no models."""
-    return JSONResponse(pictures.layout(study), headers=_NOT_KEPT)
+def layout(pictures: PicturesDep, study: str, content: ContentQuery = "") -> Response:
+    """Phases, windows, the layout of each candidate's picture and of the whole slices; no scores, no models.
+
+    ``anew`` says that what the candidates were proposed on is gone, and that a newer preparation is drawn in its place.
+    """
+    return JSONResponse(pictures.layout(study, content), headers=_NOT_KEPT)
 
 
 @router.get(
@@ -54,9 +58,11 @@ def layout(pictures: PicturesDep, study: str) -> Response:
     response_class=Response,
     responses=_PNG,
 )
-def card(pictures: PicturesDep, study: str, candidate: str, window: WindowQuery = "liver") -> Response:
+def card(
+    pictures: PicturesDep, study: str, candidate: str, window: WindowQuery = "liver", content: ContentQuery = ""
+) -> Response:
     """A row for each phase and one with the whole slice, a column for each slice; the layout says what is where."""
-    return Response(pictures.card(study, candidate, window), media_type="image/png", headers=_NOT_KEPT)
+    return Response(pictures.card(study, candidate, window, content), media_type="image/png", headers=_NOT_KEPT)
 
 
 @router.get("/stack.png", summary="Whole slices of a phase, below each other", response_class=Response, responses=_PNG)
@@ -66,6 +72,7 @@ def stack(
     phase: str,
     window: WindowQuery = "liver",
     first: Annotated[int, Query(ge=0, le=100_000, description="index k of the first slice")] = 0,
+    content: ContentQuery = "",
 ) -> Response:
     """At most 8 of them from ``first`` on, all on the study's grid."""
-    return Response(pictures.stack(study, phase, window, first), media_type="image/png", headers=_NOT_KEPT)
+    return Response(pictures.stack(study, phase, window, first, content), media_type="image/png", headers=_NOT_KEPT)

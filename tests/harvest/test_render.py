@@ -189,9 +189,48 @@ def test_a_study_is_loaded_once_for_all_its_pictures_and_its_layout_tells_no_sco
     assert '"2.25.7": {' in told
 
 
+def prepared_anew(kept):
+    """A study whose grid is shorter at the lower end since it was prepared anew; what is kept of both preparations."""
+    affine = grid().affine.copy()
+    affine[2, 3] += 4 * SPACING[2]
+    shorter = prepared(on=Grid((*SIZE[:2], SIZE[2] - 4), affine), hu=prepared().phases[Phase.VENOUS].hu[4:])
+    both = {"abc": prepared(), "new": replace(shorter, content="new")}
+
+    def load(study):
+        if study.content not in kept:
+            raise NotFoundError("prepared study", expected="it", came="none", fix="Propose the study again.")
+        return both[study.content]
+
+    later = replace(proposed(candidate(uid="2.25.8")), content="new", size=shorter.grid.size)
+    return Pictures(lambda uid: [proposed(candidate()), later], load)
+
+
+def key_slice_of(shown, content):
+    """The picture of candidate 7's key slice in the venous phase, and what the layout tells."""
+    layout = shown.layout("1.2.3", content)
+    card = layout["cards"]["2.25.7"]
+    picture = np.asarray(Image.open(io.BytesIO(shown.card("1.2.3", "2.25.7", "soft", content))))
+    side, row = card["tile_px"], card["phases"].index("venous")
+    return picture[row * side : (row + 1) * side, card["key"] * side : (card["key"] + 1) * side], layout["anew"]
+
+
+def test_an_old_candidate_is_drawn_on_what_it_was_proposed_on_though_the_study_was_prepared_anew():
+    shown = prepared_anew({"abc", "new"})
+    assert list(shown.layout("1.2.3")["cards"]) == ["2.25.8"]
+    before, anew = key_slice_of(shown, "abc")
+    assert not anew
+    after, anew = key_slice_of(prepared_anew({"new"}), "abc")
+    assert anew, "what it was proposed on is gone"
+    assert (before == after).all(), "the same place in the patient"
+    assert (before > 200).any()
+    with pytest.raises(NotFoundError):
+        prepared_anew({"abc"}).layout("1.2.3")
+
+
 @pytest.mark.parametrize(
     "asked",
     [
+        lambda shown: shown.layout("1.2.3", "another"),
         lambda shown: shown.card("9.9", "2.25.7", "liver"),
         lambda shown: shown.card("1.2.3", "2.25.8", "liver"),
         lambda shown: shown.card("1.2.3", "2.25.7", "../etc"),

@@ -5,7 +5,9 @@ import re
 import pytest
 import requests
 
+from server import harvest_jobs, scoring, training
 from server.app import create_app
+from server.jobs import batch
 from server.running import running
 
 from .browser import browsing
@@ -29,6 +31,8 @@ def test_it_shows_what_runs_waits_and_failed_with_bars_and_buttons(foreign, tool
         browser.open(f"{foreign}/jobs")
         browser.until("document.querySelectorAll('h2').length >= 3 && document.body.innerText.includes('broke')")
         shown = browser.run("document.documentElement.outerHTML")
+        kinds = set(browser.run("[...document.querySelectorAll('[name=kind]')].map(one => one.value)"))
+    assert kinds == {"", training.KIND, batch.KIND, scoring.KIND, harvest_jobs.KIND, harvest_jobs.KNOW}
     assert re.findall(r"<h2>(.*?)</h2><span class=\"state (\w+)\">", shown) == [
         ("Training other", "queued"),
         ("Training slow", "running"),

@@ -104,6 +104,23 @@ def test_an_empty_folder_of_studies_is_explained():
     ]  # fmt: skip
 
 
+def test_the_measures_of_a_detector_are_named_and_have_their_intervals():
+    measured = {
+        "p1td_1": 0.72,
+        "cases": 40.0,
+        "p1td_1_low": 0.6,
+        "p1td_1_high": 0.85,
+        "shown_from": 0.31,
+        "cards": 4.25,
+    }
+    about = {"type": "detection", "description": "Finds lesions.", "version": 3, "metrics": measured}
+    shown = re.findall(r"<li>(.*?)</li>", _model("ct", about))
+    assert [Reading(one).text for one in shown] == [
+        "P1TD-1 0.720 (0.600 to 0.850)", "Cases 40", "Readers are shown candidates from score 0.310",
+        "Candidates a study then has 4.250",
+    ]  # fmt: skip
+
+
 def test_a_model_of_a_foreign_app_is_shown_with_what_is_known_of_it():
     shown = _model("spleen<1>", {"type": "segmentation", "description": "A & B", "labels": []})
     text = Reading(shown).text

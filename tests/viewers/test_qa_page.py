@@ -1,13 +1,17 @@
 """The page on which candidates are judged, in a real browser: keys, undo, no network, two readers, boxes."""
 
 import json
+import shutil
 import time
 from contextlib import ExitStack as Stack
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
+from hepatic.harvest.places import prepared_folder
 from server.app import create_app
+from server.routes.qa_pictures import pictures_of
 from server.running import running
 
 from .browser import browsing
@@ -25,8 +29,8 @@ FETCHED = "performance.getEntriesByType('resource').filter(one => one.name.inclu
 class Page:
     """A reader's page and what a reader sees of it."""
 
-    def __init__(self, browser, address, reader):
-        self.browser, self.address, self.reader = browser, address, reader
+    def __init__(self, browser, address, reader, app=None):
+        self.browser, self.address, self.reader, self.app = browser, address, reader, app
 
     def open(self, query=""):
         self.browser.open(f"{self.address}/qa?reader={self.reader}{query}")
@@ -85,7 +89,7 @@ def opened(tmp_path, tool):
                 for reader in readers:
                     (tmp_path / reader).mkdir()
                     browser = stack.enter_context(browsing(chromium, tmp_path / reader, size="1500,950"))
-                    pages.append(Page(browser, address, reader))
+                    pages.append(Page(browser, address, reader, app))
                 yield (*pages, store)
 
     return open_
@@ -363,6 +367,42 @@ def test_scrolling_windows_and_ticks_need_no_round_trip_once_fetched(opened):
         page.browser.press("w")
         page.until("document.querySelector('#window').innerText.startsWith('Narrow')")
         page.until(f"{shown} != {before!r}")
+
+
+def test_studies_of_one_patient_are_told_apart_by_their_dates(opened):
+    with opened(1, 2) as (page, store):
+        images = [review.study.image_ids[review.study.reference] for review in store.book.reviews().values()]
+        dates = dict(zip(images, ("2026-05-04", "2026-11-21"), strict=True))
+        page.app.state.services.harvest._date_of = lambda image: dates.get(image, "")
+        page.open()
+        assert page.text("#study") in ("P-001 · 2026-05-04", "P-002 · 2026-11-21")
+        page.browser.run("document.querySelector('#studies-open').click()")
+        page.until("document.querySelector('#studies').open")
+        rows = page.browser.run(
+            "[...document.querySelectorAll('#studies tbody tr')].map("
+            "row => row.cells[0].innerText + row.cells[1].innerText)"
+        )
+    assert sorted(rows) == ["P-0012026-05-04", "P-0022026-11-21"]
+
+
+def test_pictures_of_a_study_that_was_prepared_anew_are_those_that_were_judged_or_say_so(opened):
+    prepared, made = study(1)
+    shorter = replace(prepared.grid, size=(*prepared.grid.size[:2], prepared.grid.size[2] - 3))
+    with opened(1) as (page, _):
+        page.open()
+        shown = "document.querySelector('#card').toDataURL()"
+        before = page.browser.run(shown)
+        phases = {phase: replace(one, hu=one.hu[:-3]) for phase, one in prepared.phases.items()}
+        anew = replace(prepared, grid=shorter, phases=phases, liver=prepared.liver[:-3], content="e" * 64)
+        put(page.app, (anew, replace(made, size=shorter.size, content="e" * 64, candidates=())))
+        page.open()  # and goes on with what was begun
+        assert page.browser.run(shown) == before
+        assert page.browser.run("document.querySelector('#warnings').hidden")
+        cache = prepared_folder(page.app.state.services.spec.data_dir)
+        shutil.rmtree(cache / prepared.content)
+        pictures_of(page.app.state.services)._kept.clear()
+        page.open()
+        assert "prepared anew" in page.text("#warnings")
 
 
 def test_a_missed_lesion_is_boxed_on_the_page_and_lies_where_it_was_drawn(opened):

@@ -7,13 +7,13 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{candidate: string, order: number, key_slice: number, box: Box, slices: number, decision: ?{id?: string, verdict: string}}} Card
  * @typedef {{id: string, expires_at: string, seconds: number}} Lease
  * @typedef {{primary: ?string, missed: boolean, boxes: {event: string, box: Box}[], finished: boolean, finalised: boolean}} ReadingState
- * @typedef {{study_uid: string, patient_id: string, cards: Card[], warnings: string[], kind: "reading" | "boxing", state: ReadingState}} Study
+ * @typedef {{study_uid: string, patient_id: string, date: string, content: string, cards: Card[], warnings: string[], kind: "reading" | "boxing", state: ReadingState}} Study
  * @typedef {{study: Study, lease: Lease, next: string[]}} Leased
  * @typedef {[number, number, number, number]} Edges left, top, right, bottom
  * @typedef {{candidate: string, phases: string[], missing: string[], slices: number[], key: number, inside: [number, number], offsets_mm: number[], tile_px: number, mm_per_px: number, box: Edges, left: string, top: string, axial: Object<string, Edges>, coronal: Object<string, Edges>}} CardLayout
  * @typedef {{size_px: [number, number], mm_per_px: number, per_picture: number, slices: number, to_lps: number[][], headwards: boolean, left: string, top: string, focus: Edges}} StackLayout
  * @typedef {{name: string, label: string, width: number, levels: Object<string, number>}} WindowPreset
- * @typedef {{study: string, phases: {phase: string, scanned: boolean, told_by: string, registered: string}[], reference: string, windows: WindowPreset[], cards: Object<string, CardLayout>, stack: StackLayout}} Layout
+ * @typedef {{study: string, content: string, anew: boolean, phases: {phase: string, scanned: boolean, told_by: string, registered: string}[], reference: string, windows: WindowPreset[], cards: Object<string, CardLayout>, stack: StackLayout}} Layout
  * @typedef {{id: string, type: string, study: string, candidate?: string, verdict?: string, box?: Box, of?: string, shown_at?: number, decided_at?: number, hidden_ms?: number, device?: string}} ReviewEvent
  */
 
@@ -95,19 +95,19 @@ export const release = (id) => ask(`lease/${encodeURIComponent(id)}`, { method: 
 /** @param {ReviewEvent[]} events @returns {Promise<{results: {id: string, status: string, reason?: string}[]}>} */
 export const send = async (events) => (await posted("events", { events })).json();
 
-/** @param {string} study @returns {Promise<Layout>} */
-export const layout = async (study) => (await ask(`${at(study)}/layout`)).json();
+/** @param {string} study @param {string} [content] of the preparation that is wanted; the last by default @returns {Promise<Layout>} */
+export const layout = async (study, content = "") => (await ask(`${at(study)}/layout?${new URLSearchParams({ content })}`)).json();
 
 /** @param {string} study @returns {Promise<any>} */
 export const state = async (study) => (await ask(at(study))).json();
 
-/** @param {string} study @param {string} candidate @param {string} preset @returns {Promise<Blob>} */
-export const card = async (study, candidate, preset) =>
-  (await ask(`${at(study)}/candidates/${encodeURIComponent(candidate)}/card.png?window=${encodeURIComponent(preset)}`)).blob();
+/** @param {Layout} layout @param {string} candidate @param {string} preset @returns {Promise<Blob>} */
+export const card = async ({ study, content }, candidate, preset) =>
+  (await ask(`${at(study)}/candidates/${encodeURIComponent(candidate)}/card.png?${new URLSearchParams({ window: preset, content })}`)).blob();
 
-/** @param {string} study @param {string} phase @param {string} preset @param {number} first @returns {Promise<Blob>} */
-export const stack = async (study, phase, preset, first) =>
-  (await ask(`${at(study)}/stack.png?${new URLSearchParams({ phase, window: preset, first: String(first) })}`)).blob();
+/** @param {Layout} layout @param {string} phase @param {string} preset @param {number} first @returns {Promise<Blob>} */
+export const stack = async ({ study, content }, phase, preset, first) =>
+  (await ask(`${at(study)}/stack.png?${new URLSearchParams({ phase, window: preset, first: String(first), content })}`)).blob();
 
 export const progress = async () => (await ask("progress")).json();
 export const propose = async () => (await posted("propose", {})).json();

@@ -194,12 +194,12 @@ export class Boxing {
   async draw() {
     const { reading, k, phase, preset } = this;
     const first = Math.floor(k / this.stack.per_picture) * this.stack.per_picture;
-    const picture = await this.shelf.stack(reading.study, phase, preset, first).catch(() => null);
+    const picture = await this.shelf.stack(reading.layout, phase, preset, first).catch(() => null);
     if (this.reading !== reading || this.k !== k || this.phase !== phase || this.preset !== preset) return;
     this._paint(picture, k - first);
     const after = first + this.stack.per_picture;
-    if (after < this.stack.slices && k - first > this.stack.per_picture / 2) this.shelf.stack(reading.study, phase, preset, after).catch(() => {});
-    else if (first > 0) this.shelf.stack(reading.study, phase, preset, first - this.stack.per_picture).catch(() => {});
+    if (after < this.stack.slices && k - first > this.stack.per_picture / 2) this.shelf.stack(reading.layout, phase, preset, after).catch(() => {});
+    else if (first > 0) this.shelf.stack(reading.layout, phase, preset, first - this.stack.per_picture).catch(() => {});
   }
 
   _paint(picture, place) {

@@ -233,7 +233,7 @@ async function showDisputed() {
   for (const one of told.candidates.slice(0, DISPUTED)) list.append(dispute(one));
 }
 
-function dispute({ study, patient_label, candidate, votes }) {
+function dispute({ study, patient_label, candidate, content, votes }) {
   const card = made("article");
   const canvas = made("canvas");
   canvas.setAttribute("role", "img");
@@ -256,10 +256,11 @@ function dispute({ study, patient_label, candidate, votes }) {
     row.append(button);
   }
   card.append(made("strong", "", patient_label), made("p", "dim", Object.entries(votes).map(([reader, verdict]) => `${reader}: ${verdict}`).join(", ")), canvas, row);
-  Promise.all([shelf.layout(study), shelf.card(study, candidate, "liver")]).then(([layout, picture]) => {
+  shelf.layout(study, content).then(async (layout) => {
+    const picture = await shelf.card(layout, candidate, "liver");
     const known_ = layout.cards[candidate];
     drawCard(canvas, picture, known_, { width: 500, height: 124, middle: known_.key, ticks: true, preset: layout.windows[0], slices: 1, plain: true });
-  }, (failure) => canvas.replaceWith(made("p", "dim", failure.message)));
+  }).catch((failure) => canvas.replaceWith(made("p", "dim", failure.message)));
   return card;
 }
 

@@ -76,7 +76,8 @@ export class Desk {
     const leased = await api.lease(study);
     if (!leased) return null;
     this._next = leased.next;
-    const layout = await this.shelf.layout(leased.study.study_uid);
+    const { study_uid, content, cards } = leased.study;
+    const layout = await this.shelf.layout(study_uid, content, cards.map((card) => card.candidate));
     const reading = new Reading(leased, layout);
     this._seen.add(reading.study);
     return reading;

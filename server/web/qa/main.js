@@ -137,13 +137,13 @@ class Page {
     if (!reading?.card || !shown) return;
     const { candidate } = reading.card;
     const name = this.preset.name;
-    const picture = this.shelf.cardNow(reading.study, candidate, name);
+    const picture = this.shelf.cardNow(reading.layout, candidate, name);
     if (picture) {
       this._paint(picture);
       return;
     }
     if (!shown.ready) this._paint(null);
-    this.shelf.card(reading.study, candidate, name).then(
+    this.shelf.card(reading.layout, candidate, name).then(
       (late) => this.shown === shown && this.preset.name === name && this._paint(late),
       (failure) => {
         if (this.shown !== shown) return;
@@ -180,17 +180,17 @@ class Page {
     const place = (card) => (reading.cards.indexOf(card) - reading.at + reading.cards.length) % reading.cards.length;
     rest.sort((a, b) => place(a) - place(b));
     const quiet = () => {};
-    rest.slice(0, CARDS_UNPACKED).forEach((card) => this.shelf.card(reading.study, card.candidate, name).catch(quiet));
-    rest.slice(CARDS_UNPACKED).forEach((card) => this.shelf.fetch(reading.study, card.candidate, name).catch(quiet));
+    rest.slice(0, CARDS_UNPACKED).forEach((card) => this.shelf.card(reading.layout, card.candidate, name).catch(quiet));
+    rest.slice(CARDS_UNPACKED).forEach((card) => this.shelf.fetch(reading.layout, card.candidate, name).catch(quiet));
     const { ahead, studies } = await this.desk.upcoming();
     if (ahead && ahead !== reading) {
       const open = ahead.cards.filter((card) => !ahead.verdicts.has(card.candidate));
-      if (rest.length <= 1 && open.length) this.shelf.card(ahead.study, open[0].candidate, name).catch(quiet);
-      open.forEach((card) => this.shelf.fetch(ahead.study, card.candidate, name).catch(quiet));
+      if (rest.length <= 1 && open.length) this.shelf.card(ahead.layout, open[0].candidate, name).catch(quiet);
+      open.forEach((card) => this.shelf.fetch(ahead.layout, card.candidate, name).catch(quiet));
     }
     for (const study of studies) {
       const layout = await this.shelf.layout(study).catch(() => null);
-      for (const uid of layout ? Object.keys(layout.cards) : []) this.shelf.fetch(study, uid, name).catch(quiet);
+      for (const uid of layout ? Object.keys(layout.cards) : []) this.shelf.fetch(layout, uid, name).catch(quiet);
     }
   }
 

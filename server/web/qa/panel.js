@@ -2,6 +2,7 @@
 
 const byId = (id) => document.getElementById(id);
 const MARKS = { true: "✓", false: "✕", unsure: "?" };
+const ANEW = "The study was prepared anew since these candidates were proposed: the pictures are of the new preparation.";
 const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
 
 /** @param {string} verdict */
@@ -87,7 +88,7 @@ export function showReading(reading, go) {
   press("primary", isPrimary);
   press("missed", Boolean(reading?.missed));
   for (const verdict of Object.keys(MARKS)) press(verdict, Boolean(reading?.card) && reading.verdict === verdict);
-  const warnings = reading ? [...reading.warnings, ...unregistered(reading)] : [];
+  const warnings = reading ? [...reading.warnings, ...unregistered(reading), ...(reading.layout.anew ? [ANEW] : [])] : [];
   byId("warnings").hidden = !warnings.length;
   byId("warnings").querySelector("ul").replaceChildren(...warnings.map((warning) => made("li", "", warning)));
 }
@@ -177,7 +178,7 @@ export function showStudies(queue, open) {
       });
       name.append(button);
     }
-    row.append(name, made("td", "", study.state), made("td", "", `${study.decided} of ${study.candidates}`));
+    row.append(name, made("td", "", study.date || "–"), made("td", "", study.state), made("td", "", `${study.decided} of ${study.candidates}`));
     return row;
   }));
   dialog.showModal();

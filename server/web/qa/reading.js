@@ -12,7 +12,7 @@ export class Reading {
     this.lease = leased.lease;
     this.layout = layout;
     this.warnings = leased.study.warnings || [];
-    this.label = leased.study.patient_id || leased.study.study_uid;
+    this.label = [leased.study.patient_id || leased.study.study_uid, leased.study.date].filter(Boolean).join(" · ");
     this.cards = leased.study.cards.slice().sort((a, b) => a.order - b.order);
     /** Which card is shown; as many as there are cards: the end of the study. */
     this.at = 0;

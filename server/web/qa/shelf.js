@@ -2,6 +2,8 @@
 
 import * as api from "./api.js";
 
+/** @typedef {import("./api.js").Layout} Layout */
+
 const PACKED_STUDIES = 6;
 const UNPACKED = 6;
 const AT_ONCE = 2;
@@ -41,48 +43,51 @@ export class Shelf {
     this._packed = new Map();
     /** @type {Map<string, Promise<ImageBitmap>>} */
     this._unpacked = new Map();
-    /** @type {Map<string, Promise<import("./api.js").Layout>>} */
+    /** @type {Map<string, Promise<Layout>>} */
     this._layouts = new Map();
     this._ready = new Map();
   }
 
-  /** @param {string} study */
-  layout(study) {
-    if (!this._layouts.has(study)) {
-      const asked = api.layout(study);
-      asked.catch(() => this._layouts.delete(study));
-      this._layouts.set(study, asked);
-    }
-    return this._layouts.get(study);
+  /**
+   * The layout of a study as it was prepared for some proposal, by default the last one.
+   * @param {string} study @param {string} [content] of that preparation
+   * @param {string[]} [candidates] that must be in it: one that was fetched before they were proposed is fetched again
+   */
+  async layout(study, content = "", candidates = []) {
+    const key = `${study} ${content}`;
+    const known = await this._layouts.get(key)?.catch(() => null);
+    if (known && candidates.every((candidate) => candidate in known.cards)) return known;
+    const asked = api.layout(study, content);
+    this._layouts.set(key, asked);
+    const told = await asked.catch((failure) => {
+      this._layouts.delete(key);
+      throw failure;
+    });
+    this._layouts.set(`${study} ${told.content}`, asked);
+    return told;
   }
 
-  /** Fetch a picture without unpacking it. @returns {Promise<Blob>} */
-  fetch(study, candidate, preset, soon = false) {
-    const name = `${candidate} ${preset}`;
-    return this._blob(study, name, () => api.card(study, candidate, preset), soon);
+  /** Fetch a picture without unpacking it. @param {Layout} layout @returns {Promise<Blob>} */
+  fetch(layout, candidate, preset, soon = false) {
+    const name = `${layout.content} ${candidate} ${preset}`;
+    return this._blob(layout.study, name, () => api.card(layout, candidate, preset), soon);
   }
 
-  /** The picture of a card, to be drawn. @returns {Promise<ImageBitmap>} */
-  card(study, candidate, preset) {
-    return this._bitmap(`${study} ${candidate} ${preset}`, () => this.fetch(study, candidate, preset, true));
+  /** The picture of a card, to be drawn. @param {Layout} layout @returns {Promise<ImageBitmap>} */
+  card(layout, candidate, preset) {
+    return this._bitmap(`${layout.study} ${layout.content} ${candidate} ${preset}`, () => this.fetch(layout, candidate, preset, true));
   }
 
-  /** The picture of a card if it is unpacked already. @returns {?ImageBitmap} */
-  cardNow(study, candidate, preset) {
-    return this._ready.get(`${study} ${candidate} ${preset}`) || null;
+  /** The picture of a card if it is unpacked already. @param {Layout} layout @returns {?ImageBitmap} */
+  cardNow(layout, candidate, preset) {
+    return this._ready.get(`${layout.study} ${layout.content} ${candidate} ${preset}`) || null;
   }
 
-  /** Whole slices of a phase. @returns {Promise<ImageBitmap>} */
-  stack(study, phase, preset, first) {
-    const name = `${phase} ${preset} ${first}`;
-    return this._bitmap(`${study} ${name}`, () =>
-      this._blob(study, name, () => api.stack(study, phase, preset, first), true));
-  }
-
-  /** Forget a study's layout, such as after a new proposal. @param {string} study */
-  forget(study) {
-    this._layouts.delete(study);
-    this._packed.delete(study);
+  /** Whole slices of a phase. @param {Layout} layout @returns {Promise<ImageBitmap>} */
+  stack(layout, phase, preset, first) {
+    const name = `${layout.content} ${phase} ${preset} ${first}`;
+    return this._bitmap(`${layout.study} ${name}`, () =>
+      this._blob(layout.study, name, () => api.stack(layout, phase, preset, first), true));
   }
 
   _blob(study, name, fetched, soon) {

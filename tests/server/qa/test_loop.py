@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pydicom
 import pytest
 import requests
 import SimpleITK
@@ -93,6 +94,17 @@ def test_a_study_that_fails_does_not_keep_the_others_from_being_proposed(loop):
     job = loop["Viktor"].ask("POST", "/propose", json={"studies": ["1.2.3.12", "1.2.3.13"]}).json()
     found = ended(loop, job)
     assert (found.state, found.items_done, found.items_failed) == ("succeeded", 1, 1)
+
+
+def test_the_queue_tells_when_a_study_was_made(loop, reviewed, studies):
+    for file in (studies / "1.2.3.12").glob("*.dcm"):
+        dataset = pydicom.dcmread(file)
+        dataset.StudyDate = "20261121"
+        dataset.save_as(file)
+    loop["app"].state.services.harvest._date_of.__self__._known.clear()
+    told = {one["study"]: one["date"] for one in loop["Rita"].ask("GET", "/queue").json()["studies"]}
+    assert told["1.2.3.12"] == "2026-11-21"
+    assert "" in told.values(), "the others do not say"
 
 
 def test_strange_studies_and_models_are_refused(loop):
