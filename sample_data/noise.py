@@ -32,7 +32,14 @@ def power_law(
     return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
 
 
-def smooth(shape: tuple[int, int], length_px: float, rng: np.random.Generator) -> Image:
-    """Field of about unit variance that varies over ``length_px``: white noise on a coarse grid, cubic between."""
-    coarse = (int(np.ceil(shape[0] / length_px)) + 3, int(np.ceil(shape[1] / length_px)) + 3)
+def smooth(shape: tuple[int, int], length_px: float | tuple[float, float], rng: np.random.Generator) -> Image:
+    """Field of about unit variance: white noise on a coarse grid, cubic between.
+
+    Args:
+        shape: (H, W).
+        length_px: over which it varies; one for both axes, or one for each.
+        rng: source of randomness.
+    """
+    lengths = length_px if isinstance(length_px, tuple) else (length_px, length_px)
+    coarse = (int(np.ceil(shape[0] / lengths[0])) + 3, int(np.ceil(shape[1] / lengths[1])) + 3)
     return cubic(rng.standard_normal(coarse, dtype=np.float32), shape)

@@ -16,13 +16,23 @@ from hepatic.errors import BadInputError
 def sample_data(
     out: Annotated[Path, typer.Argument(help="Folder to write to: studies/ and truth/ below it.")],
     dsa: Annotated[
-        int | None, typer.Option(min=0, help="How many DSA runs, one patient each.", show_default="12, or 0 with --ct")
+        int | None,
+        typer.Option(
+            min=0, help="How many DSA runs, one patient each.", show_default="12, or 0 with --ct, --us, --ceus"
+        ),
     ] = None,
     ct: Annotated[int, typer.Option(min=0, help="How many patients with four-phase CT; some have two studies.")] = 0,
+    us: Annotated[int, typer.Option(min=0, help="How many B-mode ultrasound stills, one patient each.")] = 0,
+    ceus: Annotated[
+        int, typer.Option(min=0, help="How many patients with a contrast-enhanced ultrasound cine and a B-mode still.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the others follow.")] = 0,
     size: Annotated[
         Literal["small", "full"],
-        typer.Option(help="DSA: small 510 x 394, full 1021 x 788 pixels. CT: small 24 x 72 x 96, full 40 x 512 x 512."),
+        typer.Option(
+            help="DSA: small 510 x 394, full 1021 x 788 pixels. CT: small 24 x 72 x 96, full 40 x 512 x 512. "
+            "Ultrasound: height of the fan, small 336 (cine 208), full 560 (400)."
+        ),
     ] = "small",
     variant: Annotated[
         Literal["subtracted", "unsubtracted", "both"], typer.Option(help="With the mask subtracted, without, or both.")
@@ -31,7 +41,7 @@ def sample_data(
     swapped: Annotated[float, typer.Option(min=0, max=1, help="Share of CT studies numbered out of order.")] = 0.1,
     misnamed: Annotated[float, typer.Option(min=0, max=1, help="Share of CT studies with badly named phases.")] = 0.1,
 ) -> None:
-    """Write simulated angiographies and CT studies as DICOM, with their truth. No patient is in them.
+    """Write simulated angiographies, CT studies and ultrasound as DICOM, with their truth. No patient is in them.
 
     [bold]Examples[/]
 
@@ -42,13 +52,18 @@ def sample_data(
     hepatic sample-data demo --ct 20
 
     hepatic sample-data demo --ct 5 --size full --missing 0 --swapped 0 --misnamed 0
+
+    hepatic sample-data demo --us 30 --ceus 20
     """
+    from sample_data.ceus import write_ceus
     from sample_data.ct import Odds, write_ct
+    from sample_data.us import write_us
     from sample_data.write import write_dsa
 
-    runs = (0 if ct else 12) if dsa is None else dsa
-    if not runs and not ct:
-        raise BadInputError("--dsa and --ct", expected="at least one of them", came="0", fix="Ask for --ct 5.")
+    runs = (0 if ct or us or ceus else 12) if dsa is None else dsa
+    if not runs and not ct and not us and not ceus:
+        asked = "--dsa, --ct, --us and --ceus"
+        raise BadInputError(asked, expected="at least one of them", came="0", fix="Ask for --ct 5.")
 
     console, written = Console(stderr=True), list[str]()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -63,4 +78,12 @@ def sample_data(
             odds = Odds(missing=missing, swapped=swapped, misnamed=misnamed)
             studies = write_ct(out, ct, seed=seed, size=size, odds=odds, progress=partial(progress.advance, patients))
             written.append(f"{len(studies)} CT studies")
+        if us:
+            stills = progress.add_task("B-mode stills", total=us)
+            pictures = write_us(out, us, seed=seed, size=size, progress=partial(progress.advance, stills))
+            written.append(f"{len(pictures)} B-mode stills")
+        if ceus:
+            cines = progress.add_task("CEUS patients", total=ceus)
+            pairs = write_ceus(out, ceus, seed=seed, size=size, progress=partial(progress.advance, cines))
+            written.append(f"{len(pairs)} contrast cines, each with a still")
     console.print(f"{' and '.join(written)} in {out / 'studies'}, their truth in {out / 'truth'}", highlight=False)

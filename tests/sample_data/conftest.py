@@ -28,8 +28,8 @@ def dicom_errors(tool) -> Callable[[Path], list[str]]:
     def errors(path: Path) -> list[str]:
         done = subprocess.run([dciodvfy, "-new", str(path)], capture_output=True, text=True, check=False)
         lines = (done.stdout + done.stderr).splitlines()
-        if not any("XAImage" in line for line in lines):
-            return [f"dciodvfy did not recognise an XA image: {lines}"]
+        if not any(line in ("XAImage", "USImage", "USMultiFrameImage") for line in lines):
+            return [f"dciodvfy did not recognise the image: {lines}"]
         return [line for line in lines if line.startswith("Error")]
 
     return errors

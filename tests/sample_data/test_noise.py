@@ -29,3 +29,8 @@ def test_a_smooth_field_varies_over_its_length() -> None:
     assert field.shape == (200, 200)
     assert np.abs(np.diff(field, axis=0)).max() < 0.15
     assert field.std() > 0.4
+
+
+def test_a_smooth_field_may_vary_more_slowly_along_one_axis() -> None:
+    field = smooth((200, 200), (80, 8), np.random.default_rng(3))
+    assert np.abs(np.diff(field, axis=0)).mean() < np.abs(np.diff(field, axis=1)).mean() / 5

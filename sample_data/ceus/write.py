@@ -1,0 +1,114 @@
+"""Contrast-enhanced ultrasound on disk: a cine and a B-mode still of every patient."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import FileDataset
+from pydicom.uid import RLELossless
+
+from sample_data.ceus.cine import Cine, record
+from sample_data.ceus.patient import Label, draw_patient
+from sample_data.ceus.show import Style, draw_style, screen_of
+from sample_data.truth import merge_truth
+from sample_data.us import still as bmode
+from sample_data.us import write as us
+from sample_data.us.probe import Size
+from sample_data.us.screen import Screen
+from sample_data.us.us_image import Series, us_cine, us_still
+
+
+def patient_id(seed: int) -> str:
+    """Patient of a seed."""
+    return f"CEUS{seed:05d}"
+
+
+def write_ceus(
+    out: Path,
+    count: int,
+    *,
+    seed: int = 0,
+    size: Size = "small",
+    label: Label | None = None,
+    style: Style | None = None,
+    progress: Callable[[], None] | None = None,
+) -> list[tuple[Path, Path]]:
+    """Write simulated contrast cines, each with the B-mode still of its patient, one patient per seed, and their truth.
+
+    Args:
+        out: folder; what it holds already stays.
+        count: patients, from seeds ``seed`` to ``seed + count - 1``.
+        seed: the first seed.
+        size: "small" or "full", see ``simulate``.
+        label: what all of them have; None draws it.
+        style: how all are shown and stored; None draws it.
+        progress: called once per finished patient.
+
+    Returns:
+        The DICOM files of each patient: the still and the cine.
+
+    Raises:
+        BadInputError: an argument is out of range, or ``out`` is a file.
+    """
+    out = us.checked(out, count, seed)
+    written = []
+    for index in range(seed, seed + count):
+        name, chosen = patient_id(index), style or draw_style(index)
+        patient = draw_patient(index, label=label)
+        still = bmode.take(patient.examined, size)
+        screen = bmode.screen_of(still, patient_id=name)
+        key = ("hepatic", "ceus", index, size)
+        first = Series((*key, "still"), name, 1, "Liver", "100200")
+        cine = record(patient, chosen.times_s, size)
+        shown = screen_of(cine, chosen, patient_id=name)
+        second = Series((*key, "cine", chosen), name, 2, "Liver contrast", "100500", with_contrast=True)
+        written.append((us.save(out, us_still(screen, first)), us.save(out, _cine(shown, second, cine))))
+        taken = us.about(still, screen, first) | {"malignant": True, "label": patient.label}
+        for lesion in taken["lesions"]:
+            lesion["malignant"] = True
+        merge_truth(out, {str(first.uid): taken, str(second.uid): about(cine, chosen, shown, second)})
+        if progress is not None:
+            progress()
+    return written
+
+
+def about(cine: Cine, style: Style, screen: Screen, series: Series) -> dict[str, Any]:
+    """What is known of a cine; boxes in pixels of the screen on every frame, on its contrast side."""
+    patient = cine.patient
+    return {
+        "modality": "US",
+        "patient": series.patient_id,
+        "study": str(series.study_uid),
+        "seed": patient.seed,
+        "size": cine.size,
+        "shows": "CEUS",
+        "label": patient.label,
+        "pathology": patient.pathology,
+        "malignant": True,
+        "colour": style.colour,
+        "side_by_side": style.side_by_side,
+        "frame_times_s": [round(float(time), 3) for time in cine.times_s],
+        "echo_onset_s": round(patient.arrival_s, 3),
+        "washout_onset_s": round(patient.washout_onset_s, 2),
+        "rim": round(patient.rim, 3),
+        "in_plane": [bool(one) for one in cine.motion.in_plane],
+        "regions": [us.about_region(region) for region in screen.regions],
+        "banner": list(screen.banner),
+        "lesions": [
+            {
+                "type": "lesion",
+                "kind": patient.label,
+                "malignant": True,
+                "boxes": [list(us.moved(box, screen.regions[0])) for box in cine.boxes],
+                "size_mm": round(patient.examined.lesions[0].size_mm, 2),
+            }
+        ],
+    }
+
+
+def _cine(screen: Screen, series: Series, cine: Cine) -> FileDataset:
+    """Make the file, compressed without loss: scanners store cines compressed, and most of a screen is black."""
+    ds = us_cine(screen, series, np.asarray(cine.times_s).tolist())
+    ds.compress(RLELossless, generate_instance_uid=False)
+    return ds
