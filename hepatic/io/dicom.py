@@ -29,13 +29,14 @@ from pydicom.uid import (
 from hepatic.errors import BadInputError
 from hepatic.io.codestream import codestream_size
 from hepatic.io.deflate import DEFLATE_RATIO
-from hepatic.io.dicom_cine import frame_times_ms, mask_frames, pixel_spacing_mm
+from hepatic.io.dicom_cine import frame_times_ms, mask_frames, pixel_spacing_mm, playback_fps
 from hepatic.io.dicom_element import text, whole
 from hepatic.io.dicom_grid import frames_are_regular, itk_grid
 from hepatic.io.dicom_rescale import rescale
 from hepatic.io.image import Cine, Modality, Volume
 from hepatic.io.refusal import NotAnImageError, refusing
 from hepatic.io.size import check_bytes, check_size
+from hepatic.io.us_region import regions_of
 
 # pydicom quotes invalid values in its warnings, and a value may be a patient's name.
 warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
@@ -146,6 +147,8 @@ def read_image(header: DicomHeader, *, max_pixels: int | None = None) -> Volume 
         header.modality,
         header.bits_stored,
         mask_frames(header.dataset, frames),
+        regions_of(header.dataset, header.size) if header.modality == "US" else (),
+        playback_fps(header.dataset),
     )
 
 

@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from hepatic.io.dicom_element import items, numbers, text, whole
-
-_TWO_DIMENSIONAL = 1  # RegionSpatialFormat: 2D
-_CENTIMETRES = 3  # PhysicalUnitsXDirection, PhysicalUnitsYDirection
+from hepatic.io.dicom_element import items, numbers, text
+from hepatic.io.us_region import is_length, region_of
 
 
 def frame_times_ms(dataset: Dataset, frames: int) -> NDArray[np.float64] | None:
@@ -68,26 +66,21 @@ def pixel_spacing_mm(dataset: Dataset, *, modality: str, size: tuple[int, int, i
 
 
 def _region_spacing_mm(dataset: Dataset, size: tuple[int, int, int]) -> tuple[float, float] | None:
-    """Two-dimensional regions in centimetres that lie in the image and agree within 1 %; None otherwise."""
-    found: list[tuple[float, float]] = []
-    for region in items(dataset, "SequenceOfUltrasoundRegions"):
-        if whole(region, "RegionSpatialFormat") != _TWO_DIMENSIONAL:
-            continue
-        if {whole(region, "PhysicalUnitsXDirection"), whole(region, "PhysicalUnitsYDirection")} != {_CENTIMETRES}:
-            continue
-        left, right = whole(region, "RegionLocationMinX0"), whole(region, "RegionLocationMaxX1")
-        top, bottom = whole(region, "RegionLocationMinY0"), whole(region, "RegionLocationMaxY1")
-        if left is None or right is None or top is None or bottom is None:
-            return None
-        if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
-            return None  # left over from before a crop or a resize: its scale is as stale as its borders
-        x, y = numbers(region, "PhysicalDeltaX", 1), numbers(region, "PhysicalDeltaY", 1)
-        if x is None or y is None or x[0] == 0 or y[0] == 0:
-            return None
-        found.append((abs(y[0]) * 10, abs(x[0]) * 10))
-    if not found or not all(np.allclose(pair, found[0], rtol=0.01) for pair in found):
+    """Return the scale of all regions in centimetres if they agree within 1 % and none is doubtful."""
+    in_cm = [item for item in items(dataset, "SequenceOfUltrasoundRegions") if is_length(item)]
+    found = [region.spacing_mm if region else None for region in (region_of(item, size) for item in in_cm)]
+    if not found or found[0] is None or any(one is None for one in found):
         return None
-    return found[0]
+    return found[0] if all(np.allclose(one, found[0], rtol=0.01) for one in found if one) else None
+
+
+def playback_fps(dataset: Dataset) -> float | None:
+    """Return how many frames a second a viewer should show: CineRate, else RecommendedDisplayFrameRate."""
+    for keyword in ("CineRate", "RecommendedDisplayFrameRate"):
+        found = numbers(dataset, keyword, 1)
+        if found is not None and found[0] > 0:
+            return found[0]
+    return None
 
 
 def mask_frames(dataset: Dataset, frames: int) -> tuple[int, ...]:

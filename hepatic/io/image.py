@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatic.geometry import Grid
+from hepatic.io.us_region import Region
 
 Modality = Literal["XA", "CT", "MR", "US", "OT"]
 
@@ -53,6 +54,8 @@ class Cine:
         bits_stored: significant bits of a pixel.
         mask_frames: frames (from 0) to average and subtract (DICOM MaskSubtractionSequence, AVG_SUB);
             empty where the run is subtracted already or was never meant to be.
+        regions: where an ultrasound picture holds images, from left to right (``hepatic.io.ultrasound``).
+        playback_fps: frames a second a viewer should show; no measurement.
     """
 
     frames: NDArray[np.generic]
@@ -62,6 +65,8 @@ class Cine:
     modality: Modality = "OT"
     bits_stored: int = 8
     mask_frames: tuple[int, ...] = ()
+    regions: tuple[Region, ...] = ()
+    playback_fps: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
