@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     propose_in_background: bool = Field(
         True, description="Let a detector look at CT studies that arrive, so that they wait in `/qa`."
     )
+    reviews_database: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://user:password@host/database where several servers share what readers say in `/qa`; "
+        "empty keeps it in the data folder.",
+    )
     qa_readers: int = Field(1, ge=1, description="Readers of each study in `/qa`, who do not see what the others said.")
     qa_lease_s: float = Field(
         600.0, gt=0, description="Seconds for which a reader holds a study without a sign of life."

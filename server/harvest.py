@@ -33,13 +33,19 @@ class Harvest:
     Args:
         data_dir: folder for what the server writes.
         rules: by which studies are read.
+        url: of a PostgreSQL database for the reviews, instead of a file.
         date_of: tells the study date of an image, YYYY-MM-DD; empty where nobody knows.
     """
 
     def __init__(
-        self, data_dir: Path, *, rules: Rules | None = None, date_of: Callable[[str], str] = lambda image_id: ""
+        self,
+        data_dir: Path,
+        *,
+        rules: Rules | None = None,
+        url: str = "",
+        date_of: Callable[[str], str] = lambda image_id: "",
     ) -> None:
-        self.store = ReviewStore(data_dir / FOLDER, rules=rules)
+        self.store = ReviewStore(data_dir / FOLDER, rules=rules, url=url)
         self._date_of = date_of
 
     def close(self) -> None:

@@ -103,7 +103,12 @@ class Services:
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs, apart=self._worker_apart)
         self.training = Training(self.host, spec.data_dir / "trainings", self.jobs, self._after_training)
         self.batch = BatchInference(self.host, self.executor, self.jobs, discard=self.scratch.discard)
-        self.harvest = Harvest(spec.data_dir, rules=rules_of(chosen), date_of=StudyDates(self.host).of)
+        self.harvest = Harvest(
+            spec.data_dir,
+            rules=rules_of(chosen),
+            url=chosen.reviews_database.get_secret_value(),
+            date_of=StudyDates(self.host).of,
+        )
         self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store)
         self._watch = HarvestWatch(self.host, self.jobs, self.harvest_jobs, self.harvest.store)
         self._propose = chosen.propose_in_background

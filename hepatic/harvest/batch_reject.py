@@ -18,7 +18,7 @@ from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.verdicts import State, settled
 from hepatic.metrics.threshold import FEWEST_LESIONS
-from hepatic.store.database import Database
+from hepatic.store.connection import SharedDatabase
 
 MAY_LOSE = 0.02
 """Share of candidates on lesions that may lie below it."""
@@ -102,7 +102,9 @@ class BatchReject:
         clock: seconds since 1970.
     """
 
-    def __init__(self, database: Database, book: Book, rules: Rules, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: SharedDatabase, book: Book, rules: Rules, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._database, self._book, self._rules, self._clock = database, book, rules, clock
 
     def preview(self, threshold: float | None = None) -> Rejection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ from hepatic.harvest.proposals import Proposed, all_of
 from hepatic.harvest.reading import Reading, readings_of
 from hepatic.harvest.review_rows import events_where
 from hepatic.harvest.study import Box, ProposedStudy
-from hepatic.store.database import Database
+from hepatic.store.connection import Connection, SharedDatabase
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,7 @@ class Book:
         database: of ``open_reviews``.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SharedDatabase) -> None:
         self._database = database
         self._lock = threading.Lock()
         self._reviews: dict[str, Review] = {}
@@ -80,19 +79,15 @@ class Book:
 
     def reviews_upto(self) -> tuple[Mapping[str, Review], int]:
         """Return all studies, and the number of the last event that they hold."""
-        with self._lock, self._database.read() as connection:
-            connection.execute("BEGIN")
-            try:
-                self._catch_up(connection)
-            finally:
-                connection.execute("COMMIT")
+        with self._lock, self._database.moment() as connection:
+            self._catch_up(connection)
             return dict(self._reviews), self._seen[2]
 
     def review(self, uid: str) -> Review | None:
         """Return one study, None if it was never proposed."""
         return self.reviews().get(uid)
 
-    def _catch_up(self, connection: sqlite3.Connection) -> None:
+    def _catch_up(self, connection: Connection) -> None:
         tables = ("proposal", "reading", "event", "known")
         key = {"event": "seq"}
         newest = tuple(
@@ -103,7 +98,8 @@ class Book:
             return
         touched: dict[str, None] = {}
         for table, since in zip(tables, self._seen, strict=True):
-            query = f"SELECT DISTINCT study FROM {table} WHERE {key.get(table, 'number')} > ?"  # noqa: S608
+            order = key.get(table, "number")
+            query = f"SELECT study FROM {table} WHERE {order} > ? GROUP BY study ORDER BY min({order})"  # noqa: S608
             touched |= dict.fromkeys(uid for (uid,) in connection.execute(query, (since,)))
         for uid in touched:
             review = review_of(connection, uid)
@@ -112,7 +108,7 @@ class Book:
         self._seen = (newest[0], newest[1], newest[2], newest[3])
 
 
-def review_of(connection: sqlite3.Connection, uid: str) -> Review | None:
+def review_of(connection: Connection, uid: str) -> Review | None:
     """Return one study as it stands, None if it was never proposed."""
     proposals = tuple(all_of(connection, uid))
     if not proposals:
@@ -122,7 +118,7 @@ def review_of(connection: sqlite3.Connection, uid: str) -> Review | None:
     return Review(uid, proposals, tuple(readings_of(connection, uid)), known, tuple(settled), primary)
 
 
-def _known(connection: sqlite3.Connection, uid: str) -> tuple[tuple[Box, ...] | None, int]:
+def _known(connection: Connection, uid: str) -> tuple[tuple[Box, ...] | None, int]:
     row = connection.execute("SELECT boxes FROM known WHERE study = ? ORDER BY number DESC LIMIT 1", (uid,)).fetchone()
     told = None if row is None else json.loads(row[0])
     return (None, 0) if told is None else (tuple(read_box(box) for box in told["boxes"]), int(told["primary"]))

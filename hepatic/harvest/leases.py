@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.harvest.proposals import latest
 from hepatic.harvest.reading import Kind, Reading, last_reading, readings_of
-from hepatic.store.database import Database
+from hepatic.store.connection import Connection, SharedDatabase
 
 LEASE_S = 600.0
 
@@ -52,7 +51,9 @@ class Leases:
         clock: seconds since 1970.
     """
 
-    def __init__(self, database: Database, *, seconds: float = LEASE_S, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: SharedDatabase, *, seconds: float = LEASE_S, clock: Callable[[], float] = time.time
+    ) -> None:
         self._database, self.seconds, self._clock = database, seconds, clock
 
     def claim(self, reader: str, wishes: Iterable[Wish]) -> Lease | None:
@@ -113,7 +114,7 @@ class Leases:
             ).fetchall()
         return {row[1]: Lease(*row) for row in rows}
 
-    def _claim(self, connection: sqlite3.Connection, reader: str, wish: Wish) -> Lease | None:
+    def _claim(self, connection: Connection, reader: str, wish: Wish) -> Lease | None:
         now = self._clock()
         held = _lease(connection, "study = ?", wish.study)
         if held is not None and held.reader != reader and held.expires > now:
@@ -122,16 +123,17 @@ class Leases:
         id = held.id if held is not None and held.reader == reader else str(uuid.uuid4())
         return self._hold(connection, Lease(id, wish.study, reader, reading.round, now))
 
-    def _hold(self, connection: sqlite3.Connection, lease: Lease) -> Lease:
+    def _hold(self, connection: Connection, lease: Lease) -> Lease:
         expires = self._clock() + self.seconds
         connection.execute(
-            "INSERT OR REPLACE INTO lease (study, id, reader, round, expires) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO lease (study, id, reader, round, expires) VALUES (?, ?, ?, ?, ?) ON CONFLICT (study) DO "
+            "UPDATE SET id = excluded.id, reader = excluded.reader, round = excluded.round, expires = excluded.expires",
             (lease.study, lease.id, lease.reader, lease.round, expires),
         )
         return Lease(lease.id, lease.study, lease.reader, lease.round, expires)
 
 
-def open_reading(connection: sqlite3.Connection, reader: str, wish: Wish, now: float) -> Reading:
+def open_reading(connection: Connection, reader: str, wish: Wish, now: float) -> Reading:
     """Return the reading that a reader has begun, or begin one on the last proposal; inside a transaction."""
     mine = readings_of(connection, wish.study, reader=reader)
     last = None if wish.kind == "batch" else last_reading(mine)
@@ -157,7 +159,7 @@ def shuffled(candidates: Iterable[str], *, study: str, reader: str, round: int) 
     return order
 
 
-def _lease(connection: sqlite3.Connection, condition: str, *parameters: str) -> Lease | None:
+def _lease(connection: Connection, condition: str, *parameters: str) -> Lease | None:
     row = connection.execute(
         f"SELECT id, study, reader, round, expires FROM lease WHERE {condition}",  # noqa: S608 - conditions of this file
         parameters,

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Mapping
 from typing import Literal
 
 from hepatic.harvest.rules import Rules
+from hepatic.store.connection import Connection
 
 Part = Literal["train", "test"]
 
 
-def testing_patients(connection: sqlite3.Connection) -> set[str]:
+def testing_patients(connection: Connection) -> set[str]:
     """Return the patients who test models: no model is ever trained on them."""
     return {patient for (patient,) in connection.execute("SELECT patient FROM part WHERE part = 'test'")}
 
 
 def draw_parts(
-    connection: sqlite3.Connection,
+    connection: Connection,
     patients: Mapping[str, bool],
     *,
     rules: Rules,

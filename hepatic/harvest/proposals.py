@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from functools import lru_cache
 from hepatic.errors import NotFoundError
 from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.study_json import from_json, to_json
-from hepatic.store.database import Database
+from hepatic.store.connection import Connection, SharedDatabase
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Proposals:
         clock: seconds since 1970.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: SharedDatabase, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
 
     def add(self, study: ProposedStudy, *, model: str = "", model_hash: str = "") -> int:
@@ -65,12 +64,12 @@ class Proposals:
             ).fetchone()
             if row is not None and row[1:] == (document, model_hash):
                 return int(row[0])
-            cursor = connection.execute(
+            row = connection.execute(
                 "INSERT INTO proposal (study, patient, model, model_hash, content, at, document) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING number",
                 (study.study_uid, study.patient_id, model, model_hash, study.content, self._clock(), document),
-            )
-            return int(cursor.lastrowid or 0)
+            ).fetchone()
+            return int(row[0])
 
     def studies(self) -> list[str]:
         """Return the UIDs of all studies that were proposed, in the order they first came."""
@@ -94,7 +93,7 @@ class Proposals:
             return all_of(connection, uid)
 
 
-def latest(connection: sqlite3.Connection, uid: str) -> Proposed:
+def latest(connection: Connection, uid: str) -> Proposed:
     """Return the last proposal of a study; NotFoundError if there is none."""
     row = connection.execute("SELECT max(number) FROM proposal WHERE study = ?", (uid,)).fetchone()
     if row[0] is None:
@@ -102,13 +101,13 @@ def latest(connection: sqlite3.Connection, uid: str) -> Proposed:
     return numbered(connection, row[0])
 
 
-def all_of(connection: sqlite3.Connection, uid: str) -> list[Proposed]:
+def all_of(connection: Connection, uid: str) -> list[Proposed]:
     """Return every proposal of a study, the oldest first."""
     rows = connection.execute("SELECT number FROM proposal WHERE study = ? ORDER BY number", (uid,)).fetchall()
     return [numbered(connection, number) for (number,) in rows]
 
 
-def numbered(connection: sqlite3.Connection, number: int) -> Proposed:
+def numbered(connection: Connection, number: int) -> Proposed:
     """Return the proposal with a number that is there."""
     row = connection.execute(
         "SELECT document, model, model_hash, at FROM proposal WHERE number = ?", (number,)

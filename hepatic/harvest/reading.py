@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from hepatic.harvest.events import Event, EventType, Verdict
 from hepatic.harvest.review_rows import events_where
 from hepatic.harvest.study import Box
+from hepatic.store.connection import Connection
 
 Kind = Literal["first", "repeat", "boxing", "batch"]
 
@@ -122,7 +122,7 @@ class Reading:
             self.finished = None
 
 
-def readings_of(connection: sqlite3.Connection, study: str, *, reader: str | None = None) -> list[Reading]:
+def readings_of(connection: Connection, study: str, *, reader: str | None = None) -> list[Reading]:
     """Return the readings of a study, in the order they were begun; all readers', or those of one."""
     query = "SELECT study, reader, round, proposal, kind, at FROM reading WHERE study = ?"
     parameters: list[object] = [study]

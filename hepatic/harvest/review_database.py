@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from hepatic.store.connection import SharedDatabase
 from hepatic.store.database import Database, Schema
+from hepatic.store.postgres import Postgres
 
 _SCHEMA = """
 CREATE TABLE proposal (
@@ -63,10 +65,16 @@ REVIEWS = Schema(
 )
 
 
-def open_reviews(folder: Path) -> Database:
-    """Open the review store of a folder, ``reviews.sqlite``; it is made if it is not there.
+def open_reviews(folder: Path, url: str = "") -> SharedDatabase:
+    """Open the review store of a folder, ``reviews.sqlite``, or the one that servers share; it is made if not there.
+
+    Args:
+        folder: of the data.
+        url: of a PostgreSQL database, instead of the file.
 
     Raises:
         StorageError: it cannot be opened, read or written.
     """
+    if url:
+        return Postgres(url, REVIEWS, added_only=_ADDED_ONLY)
     return Database(folder / "reviews.sqlite", REVIEWS)

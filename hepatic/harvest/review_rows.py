@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from hepatic.harvest.events import Event, EventType, Verdict, read_box
+from hepatic.store.connection import Connection
 
 _COLUMNS = (
     "seq, id, type, study, candidate, model_hash, reader, round, verdict, box, of, shown_at, decided_at, hidden_ms, "
@@ -15,17 +15,18 @@ _COLUMNS = (
 )
 
 
-def events_where(connection: sqlite3.Connection, condition: str, *parameters: object) -> list[Event]:
+def events_where(connection: Connection, condition: str, *parameters: object) -> list[Event]:
     """Return the events for which a condition holds, in the order they came."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM event WHERE {condition} ORDER BY seq", parameters)
     return [_event(row) for row in rows]
 
 
-def write_event(connection: sqlite3.Connection, event: Event) -> int:
+def write_event(connection: Connection, event: Event) -> int:
     """Add an event inside a transaction; return its number."""
-    cursor = connection.execute(
+    row = connection.execute(
         "INSERT INTO event (id, type, study, candidate, model_hash, reader, round, verdict, box, of, shown_at, "
-        "decided_at, hidden_ms, device, tag, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "decided_at, hidden_ms, device, tag, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "RETURNING seq",
         (
             event.id,
             event.type.value,
@@ -44,8 +45,8 @@ def write_event(connection: sqlite3.Connection, event: Event) -> int:
             event.tag,
             event.at,
         ),
-    )
-    return int(cursor.lastrowid or 0)
+    ).fetchone()
+    return int(row[0])
 
 
 def _event(row: tuple[Any, ...]) -> Event:

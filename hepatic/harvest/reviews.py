@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box, ProposedStudy
 from hepatic.harvest.verdicts import cards_of
-from hepatic.store.database import Database
+from hepatic.store.connection import Connection, SharedDatabase
 
 MOST_EVENTS = 1000
 """Events in one request: a page that was offline for a day sends fewer."""
@@ -86,7 +85,7 @@ class Reviews:
         clock: seconds since 1970.
     """
 
-    def __init__(self, database: Database, rules: Rules, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: SharedDatabase, rules: Rules, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._rules, self._clock = database, rules, clock
 
     def take(
@@ -156,7 +155,7 @@ class Reviews:
 class _Desk:
     """Takes the events of one transaction one by one."""
 
-    def __init__(self, connection: sqlite3.Connection, reader: str, rules: Rules, *, may_box: bool) -> None:
+    def __init__(self, connection: Connection, reader: str, rules: Rules, *, may_box: bool) -> None:
         self._connection, self._reader, self._rules, self._may_box = connection, reader, rules, may_box
         self._open: dict[str, tuple[Reading, Proposed] | None] = {}
 
@@ -255,7 +254,7 @@ def _lies_in(box: Box, study: ProposedStudy) -> bool:
     return bool((np.asarray(box[:3]) >= whole[:3] - 10).all() and (np.asarray(box[3:]) <= whole[3:] + 10).all())
 
 
-def _etag(connection: sqlite3.Connection, studies: Sequence[str], reader: str) -> str:
+def _etag(connection: Connection, studies: Sequence[str], reader: str) -> str:
     last = 0
     for study in studies:
         row = connection.execute(
@@ -266,7 +265,7 @@ def _etag(connection: sqlite3.Connection, studies: Sequence[str], reader: str) -
 
 
 def _check_seen(
-    connection: sqlite3.Connection, events: Sequence[Event], studies: Sequence[str], reader: str, if_match: str
+    connection: Connection, events: Sequence[Event], studies: Sequence[str], reader: str, if_match: str
 ) -> None:
     if len(studies) > 1:
         raise BadInputError(

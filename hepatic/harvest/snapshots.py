@@ -19,7 +19,7 @@ from hepatic.harvest.book import Review
 from hepatic.harvest.lesson import Lesson, lesson
 from hepatic.harvest.parts import Part, draw_parts
 from hepatic.harvest.rules import Rules
-from hepatic.store.database import Database
+from hepatic.store.connection import SharedDatabase
 from hepatic.store.disk import TEMPORARY, make_folder, put_in_place, storage
 
 VERSION = 1
@@ -58,7 +58,7 @@ class Snapshots:
         clock: seconds since 1970.
     """
 
-    def __init__(self, database: Database, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: SharedDatabase, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._folder, self._clock = database, folder / FOLDER, clock
 
     def take(
@@ -109,7 +109,8 @@ class Snapshots:
         with self._database.write() as connection:
             (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM snapshot").fetchone()
             connection.execute(
-                "INSERT OR IGNORE INTO snapshot (sha256, number, at, asked_by, seq, summary) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO snapshot (sha256, number, at, asked_by, seq, summary) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
                 (sha256, number, now, asked_by, upto, json.dumps(summary)),
             )
         found = self.get(sha256)

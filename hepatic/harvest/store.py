@@ -35,14 +35,22 @@ class ReviewStore:
         folder: for the store's file and the snapshots; made if it is not there.
         rules: by which studies are read and verdicts are used.
         clock: seconds since 1970.
+        url: of a PostgreSQL database that several servers share, instead of the store's file.
 
     Raises:
         StorageError: the store cannot be opened, read or written.
     """
 
-    def __init__(self, folder: Path, *, rules: Rules | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rules: Rules | None = None,
+        clock: Callable[[], float] = time.time,
+        url: str = "",
+    ) -> None:
         self.folder, self.rules, self.clock = folder, rules or Rules(), clock
-        self.database = open_reviews(folder)
+        self.database = open_reviews(folder, url)
         self.proposals = Proposals(self.database, clock=clock)
         self.leases = Leases(self.database, seconds=self.rules.lease_s, clock=clock)
         self.reviews = Reviews(self.database, self.rules, clock=clock)

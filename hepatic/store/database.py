@@ -125,6 +125,16 @@ class Database:
             self._give_back(connection)
 
     @contextmanager
+    def moment(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for reading; all its statements see one moment."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
     def write(self, *, undo: Callable[[], None] | None = None) -> Iterator[sqlite3.Connection]:
         """Lend a connection inside a write transaction; no other process writes meanwhile.
 

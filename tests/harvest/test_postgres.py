@@ -1,0 +1,79 @@
+"""A review store that servers on two machines share."""
+
+import psycopg
+import pytest
+
+from hepatic.errors import BadInputError
+from hepatic.harvest import review_database
+from hepatic.harvest.store import ReviewStore
+from hepatic.store.disk import StorageError
+from tests.harvest.proposed import decide, finish, proposed
+
+
+@pytest.fixture
+def two_servers(postgres_server, tmp_path, monkeypatch):
+    monkeypatch.setattr("hepatic.store.postgres.WAIT_S", 1.0)
+    url = postgres_server.database()
+    first, second = (ReviewStore(tmp_path / name, url=url) for name in ("first", "second"))
+    yield first, second, url
+    first.close()
+    second.close()
+
+
+def said(server, candidate):
+    [taken], _ = server.reviews.take([decide(candidate, "true")], "Rita")
+    return taken.status
+
+
+def test_readers_on_two_servers_never_read_one_study_and_each_server_knows_what_was_said_at_the_other(two_servers):
+    first, second, _ = two_servers
+    first.proposals.add(proposed("1.2.3"))
+    second.proposals.add(proposed("1.2.4"))
+    taken = {first.lease("Rita").study, second.lease("Otto").study}
+    assert taken == {"1.2.3", "1.2.4"}
+    assert second.lease("Anna") is None
+    for study, server, reader in (("1.2.3", first, "Rita"), ("1.2.4", second, "Otto")):
+        if server.leases.held()[study].reader != reader:
+            reader = "Otto" if reader == "Rita" else "Rita"
+        finish(server, reader, decide("2.25.1", "true", study), study=study)
+    for server in (first, second):
+        known = {uid: one.readings[0].verdict("2.25.1") for uid, one in server.book.reviews().items()}
+        assert known == {"1.2.3": "true", "1.2.4": "true"}
+    assert first.snapshot().sha256 == second.snapshot().sha256
+
+
+def test_a_database_that_is_down_is_said_and_loses_nothing(two_servers, postgres_server):
+    first, second, _ = two_servers
+    first.proposals.add(proposed())
+    first.lease("Rita")
+    assert said(first, "2.25.1") == "stored"
+    postgres_server.stop()
+    try:
+        with pytest.raises(StorageError, match="try again when it answers") as told:
+            said(second, "2.25.2")
+        assert "secret" not in str(told.value)
+    finally:
+        postgres_server.start()
+    assert said(second, "2.25.2") == "stored"
+    reading = first.reviews.reading("1.2.3", "Rita")
+    assert {uid: one.verdict for uid, one in reading.verdicts.items()} == {"2.25.1": "true", "2.25.2": "true"}
+
+
+def test_what_was_written_cannot_be_changed_even_with_sql(two_servers):
+    first, _, url = two_servers
+    first.proposals.add(proposed())
+    with psycopg.connect(url) as connection, pytest.raises(psycopg.Error, match="only ever added"):
+        connection.execute("DELETE FROM proposal")
+
+
+def test_a_database_of_another_hepatic_is_left_alone(two_servers, tmp_path):
+    _, _, url = two_servers
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE hepatic_schema SET version = version + 1")
+    with pytest.raises(StorageError, match="Update hepatic on every server"):
+        review_database.open_reviews(tmp_path, url)
+
+
+def test_an_address_that_is_none_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="HEPATIC_REVIEWS_DATABASE"):
+        review_database.open_reviews(tmp_path, "not an address")
