@@ -191,7 +191,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
 
     def _tell(self, progress: Progress) -> None:
         """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""
-        judged = "" if progress.value is None else f", validation {progress.metric} {progress.value:.3f}"
+        judged = "" if progress.value is None else f", tuning {progress.metric} {progress.value:.3f}"
         logger.info(
             "epoch %d/%d (%s): loss %.4f%s, %.0f s left",
             progress.epoch, progress.epochs, progress.stage, progress.loss, judged, progress.seconds_left,

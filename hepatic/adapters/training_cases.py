@@ -58,6 +58,7 @@ def labelled_cases(datastore: Datastore, *, modality: str, markups: bool = False
                 image_id=case.image_id,
                 patient_id=case.patient_id,
                 source=case.source,
+                study_uid=case.study_uid,
                 label=case.label,
                 names=label_names(case.label_info),
                 complete=case.label_info.get("boxes_known") != "positives_only",

@@ -21,7 +21,8 @@ class ModelCard(BaseModel):
         sha256: of the weights file.
         parent: version it was trained on from, if any.
         seed: of the training run.
-        data: what it was trained and validated on: counts, hash, best epoch, images that were left out.
+        data: what it was trained, tuned and validated on: counts, hash, images that were left out, the epoch that was
+            kept, and by what it and the score from which candidates are shown were chosen.
         metrics: on the frozen validation set; ``key_metric`` names the one by which versions are compared.
         key_metric: larger is better.
         software: versions of the packages that trained it.

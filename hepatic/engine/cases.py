@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hepatic.engine.kind import training_sample
 from hepatic.engine.label_boxes import read_lesions
-from hepatic.engine.split import Part
+from hepatic.engine.split import Side
 from hepatic.errors import BadInputError
 from hepatic.io.content import content_hash
 from hepatic.io.image import Labelmap, Volume
@@ -47,7 +47,7 @@ class TrainingCase(Protocol):
     @property
     def study(self) -> str: ...  # noqa: D102
     @property
-    def part(self) -> Part | None: ...  # noqa: D102
+    def part(self) -> Side | None: ...  # noqa: D102
 
     def sample(self, task: Task) -> Sample:
         """Read it as this task's ``pre`` takes it; BadInputError when it cannot be used."""
@@ -60,27 +60,29 @@ class TrainingCase(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _OneImage:
-    """One image of the datastore, which shares its truth with no other.
+    """One image of the datastore.
 
     Attributes:
         image_id: in the datastore.
         patient_id: all images of one patient stay on one side of the split.
         source: image file or series folder.
+        study_uid: StudyInstanceUID: its phases lie in one frame and share their lesions. Empty: a study of its own.
     """
 
     image_id: str
     patient_id: str
     source: Path
+    study_uid: str = ""
 
     @property
-    def part(self) -> Part | None:
+    def part(self) -> Side | None:
         """Left to the split."""
         return None
 
     @property
     def study(self) -> str:
-        """Its own."""
-        return self.image_id
+        """What it is judged together with."""
+        return self.study_uid or self.image_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,16 +174,19 @@ class PreparedCases:
     left_out: dict[str, str]
 
 
-def prepare_cases(recipe: Recipe, cases: Iterable[TrainingCase], *, livers: Livers | None = None) -> PreparedCases:
+def prepare_cases(
+    recipe: Recipe, cases: Iterable[TrainingCase], *, livers: Livers | None = None, needed: bool = True
+) -> PreparedCases:
     """Read, expand and prepare cases; one that cannot be used is left out with a warning, not the end of everything.
 
     Args:
         recipe: how they are expanded; its task prepares them.
         cases: all there are.
         livers: finds livers for a detector whose case brings none.
+        needed: whether there must be some.
 
     Raises:
-        BadInputError: none can be used.
+        BadInputError: none can be used, and some are needed.
     """
     prepared = PreparedCases([], [], {})
     for case in cases:
@@ -193,7 +198,7 @@ def prepare_cases(recipe: Recipe, cases: Iterable[TrainingCase], *, livers: Live
             continue
         prepared.cases.append(case)
         prepared.samples.extend(training_sample(recipe.task, one) for one in expanded)
-    if not prepared.samples:
+    if needed and not prepared.samples:
         raise BadInputError(
             f"training of '{recipe.name}'",
             expected="labelled images on both sides of the split",

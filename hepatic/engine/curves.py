@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 
 def draw_curves(history: Sequence[dict[str, Any]], file: Path, *, metric: str, title: str) -> None:
-    """Draw loss by epoch and, below it, the measure of the validation samples; PNG."""
+    """Draw loss by epoch and, below it, the measure of the tuning samples; PNG."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     for stage in dict.fromkeys(row["stage"] for row in history):
@@ -19,6 +19,6 @@ def draw_curves(history: Sequence[dict[str, Any]], file: Path, *, metric: str, t
         judged = [row for row in rows if row[metric] is not None]
         below.plot([row["epoch"] for row in judged], [row[metric] for row in judged], ".-", label=stage)
     above.set(title=title, ylabel="training loss")
-    below.set(xlabel="epoch", ylabel=f"validation {metric.replace('_', ' ')} (network grid)", ylim=(0, 1))
+    below.set(xlabel="epoch", ylabel=f"tuning {metric.replace('_', ' ')} (network grid)", ylim=(0, 1))
     above.legend()
     figure.savefig(file, dpi=110)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepatic.boxes import Boxes, hits, kept_by_nms, sizes
+from hepatic.boxes import Boxes, hits, iou, kept_by_nms, sizes
 from hepatic.engine.candidates import choose
 from hepatic.engine.cases import Livers, TrainingCase, whole_sample
 from hepatic.engine.model import LoadedModel, run_detector, run_network
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
-from hepatic.metrics import dice, hd95_px, iou, lesion_recall
+from hepatic.metrics import dice, hd95_px, lesion_recall
+from hepatic.metrics import iou as mask_iou
 from hepatic.metrics.detection import Found, bootstrap_interval, froc, froc_interval, p1td, primary_found
 from hepatic.metrics.threshold import FEWEST_LESIONS, choose_threshold
 from hepatic.tasks.recipe import Recipe
@@ -56,8 +58,8 @@ def evaluate(
         Detection: ``p1td_1``, ``p1td_10`` and ``froc`` (``hepatic.metrics.detection``) of the candidates of all images
         of a study together. The primary tumour is the one the case names, else the largest box. ``p1td_1_low``,
         ``p1td_1_high`` and so on are 95 % intervals by the bootstrap over patients, where there are several.
-        ``shown_from`` is the score from which readers are shown candidates (``hepatic.metrics.threshold``), ``cards``
-        how many a study then has; neither where the candidates hit too few lesions to tell.
+        Where the model's card names the score from which readers are shown candidates (``shown_from``), it is repeated,
+        and ``cards`` is how many a study then has.
 
         Classification: ``accuracy`` and ``true_class_probability``.
 
@@ -69,13 +71,24 @@ def evaluate(
             return _means(_segmented(recipe, cast(LoadedModel[SegmentationTask], model), cases, device))
         case DetectionTask():
             studies = found_in(recipe, cast(LoadedModel[DetectionTask], model), cases, device=device, livers=livers)
-            return detection_metrics(recipe.name, studies)
+            return detection_metrics(recipe.name, studies, shown_from=model.card.metrics.get("shown_from"))
         case ClassificationTask():
             return _means(_classified(recipe, cast(LoadedModel[ClassificationTask], model), cases, device))
     raise TypeError(type(model.task))
 
 
-def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
+def choose_shown_from(studies: list[Found]) -> float | None:
+    """Return the score from which candidates are worth a reader's look (``hepatic.metrics.threshold``).
+
+    None where candidates hit fewer than ``FEWEST_LESIONS`` lesions: too few to tell what a score loses.
+    """
+    gold = [(study.scores, hits(study.boxes, study.lesions)) for study in studies]
+    if sum(int(hit.any(axis=0).sum()) for _, hit in gold) < FEWEST_LESIONS:
+        return None
+    return math.floor(choose_threshold(gold).score * 1e4) / 1e4
+
+
+def detection_metrics(name: str, studies: list[Found], *, shown_from: float | None = None) -> dict[str, float]:
     """Return P1TD-1, P1TD-10 and the mean sensitivity of the FROC curve over the studies that hold a lesion.
 
     With the two ends of their 95 % intervals where the studies are of several patients.
@@ -94,20 +107,12 @@ def detection_metrics(name: str, studies: list[Found]) -> dict[str, float]:
         "froc": round(froc(with_lesions)[2], 4),
         "cases": float(len(with_lesions)),
         **_intervals(with_lesions),
-        **_shown(studies),
+        **({} if shown_from is None else {"shown_from": shown_from, "cards": _cards(studies, shown_from)}),
     }
 
 
-def _shown(studies: list[Found]) -> dict[str, float]:
-    """From which score candidates are worth a reader's look, and how many of them a study then has.
-
-    Nothing where candidates hit fewer than ``FEWEST_LESIONS`` lesions: too few to tell what a score loses.
-    """
-    gold = [(study.scores, hits(study.boxes, study.lesions)) for study in studies]
-    if sum(int(hit.any(axis=0).sum()) for _, hit in gold) < FEWEST_LESIONS:
-        return {}
-    chosen = choose_threshold(gold)
-    return {"shown_from": math.floor(chosen.score * 1e4) / 1e4, "cards": round(chosen.cards, 2)}
+def _cards(studies: list[Found], shown_from: float) -> float:
+    return round(float(np.mean([(study.scores >= shown_from).sum() for study in studies])), 2)
 
 
 def _intervals(studies: list[Found]) -> dict[str, float]:
@@ -138,8 +143,7 @@ def found_in(
     Cases not all of whose lesions are known are left out: what is found in them beside the boxes may be right.
     """
     options = model.task.parse_options({})
-    pooled: dict[str, list[tuple[Boxes, NDArray[np.float64]]]] = {}
-    truths: dict[str, tuple[TrainingCase, Sample]] = {}
+    studies: dict[str, _Study] = {}
     for case in cases:
         whole = whole_sample(case, model.task, livers)
         if not whole.get("complete", True):
@@ -148,19 +152,37 @@ def found_in(
         for sample in recipe.expand(whole):
             prepared = model.task.prepare(sample)
             peaks = run_detector(model, prepared["image"], device)
-            pooled.setdefault(case.study, []).append(choose(*peaks, prepared["grid"], options))
-            truths.setdefault(case.study, (case, {name: sample.get(name) for name in ("boxes", "primary")}))
-    studies = []
-    for study, found in pooled.items():
-        boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        kept = kept_by_nms(boxes, scores, max_iou=float(options["max_iou"]), most=int(options["most"]))
-        case, truth = truths[study]
-        lesions = np.asarray(truth["boxes"], np.float64).reshape(-1, 6)
-        primary = truth["primary"]
-        if primary is None and len(lesions):
-            primary = int(sizes(lesions).prod(axis=1).argmax())
-        studies.append(Found(boxes[kept], scores[kept], lesions, primary=primary or 0, patient_id=case.patient_id))
-    return studies
+            study = studies.setdefault(case.study, _Study(case.patient_id))
+            study.found.append(choose(*peaks, prepared["grid"], options))
+            study.know(np.asarray(sample["boxes"], np.float64).reshape(-1, 6), sample.get("primary"))
+    return [study.merged(max_iou=float(options["max_iou"]), most=int(options["most"])) for study in studies.values()]
+
+
+@dataclass
+class _Study:
+    """What was found in the images of a study, and the lesions they are known to show."""
+
+    patient_id: str
+    found: list[tuple[Boxes, NDArray[np.float64]]] = field(default_factory=list)
+    lesions: Boxes = field(default_factory=lambda: np.zeros((0, 6)))
+    primary: Boxes | None = None
+
+    def know(self, lesions: Boxes, primary: int | None) -> None:
+        """Add the lesions of a further image; one that was boxed in an earlier image, too, counts once."""
+        again = hits(lesions, self.lesions) & hits(self.lesions, lesions).T
+        self.lesions = np.concatenate([self.lesions, lesions[~again.any(axis=1)]])
+        if self.primary is None and primary is not None:
+            self.primary = lesions[primary : primary + 1]
+
+    def merged(self, *, max_iou: float, most: int) -> Found:
+        """Merge the candidates as a reader is shown them; the primary tumour is the one named, else the largest box."""
+        boxes, scores = (np.concatenate(parts) for parts in zip(*self.found, strict=True))
+        kept = kept_by_nms(boxes, scores, max_iou=max_iou, most=most)
+        primary = 0
+        if len(self.lesions):
+            likeness = sizes(self.lesions).prod(axis=1) if self.primary is None else iou(self.primary, self.lesions)[0]
+            primary = int(likeness.argmax())
+        return Found(boxes[kept], scores[kept], self.lesions, primary=primary, patient_id=self.patient_id)
 
 
 def _segmented(
@@ -219,7 +241,7 @@ def _overlaps(
     for value, name in enumerate(labels, start=1):
         ours, theirs = predicted == value, drawn == _value(labelmap, name, value)
         if value == 1:
-            row = {"dice": dice(ours, theirs), "iou": iou(ours, theirs)}
+            row = {"dice": dice(ours, theirs), "iou": mask_iou(ours, theirs)}
         elif theirs.any():
             row[f"dice_{name}"] = dice(ours, theirs)
     return row

@@ -22,11 +22,13 @@ from hepatic.engine.evaluate import evaluate
 from hepatic.engine.kind import MEASURES
 from hepatic.engine.model import LoadedModel, load_model
 from hepatic.engine.predict import Predictor
-from hepatic.engine.split import FrozenSplit
+from hepatic.engine.split import FrozenSplit, Part
 from hepatic.engine.train_network import Progress, drop_checkpoints, train_network
+from hepatic.engine.tuning import epoch_chosen, tunes, with_shown_from
 from hepatic.engine.weights import ModelVersion, Registry, software
 from hepatic.errors import ConflictError
 from hepatic.tasks.recipe import Recipe
+from hepatic.tasks.spec import DetectionTask
 
 logger = logging.getLogger(__name__)
 
@@ -147,8 +149,12 @@ def _fit(
         wished={case.patient_id: case.part for case in cases if case.part is not None},
     )
     livers = Predictor(registry, device=settings.device).liver
-    training = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "train"], livers=livers)
-    judging = prepare_cases(recipe, [case for case in cases if parts[case.patient_id] == "validation"], livers=livers)
+
+    def prepared(part: Part) -> PreparedCases:
+        own = [case for case in cases if parts[case.patient_id] == part]
+        return prepare_cases(recipe, own, livers=livers, needed=part != "tuning")
+
+    training, tuning, judging = prepared("train"), prepared("tuning"), prepared("validation")
     device = choose_device(settings.device)
 
     run = runs / recipe.name / _run_name(recipe, cases, settings, parent)
@@ -159,12 +165,13 @@ def _fit(
     run.mkdir(parents=True, exist_ok=True)
 
     logger.info(
-        "%s (%s): seed %d, data %s, %d images train, %d judge, from %s, run %s",
+        "%s (%s): seed %d, data %s, %d images train, %d tune, %d judge, from %s, run %s",
         recipe.name,
         recipe.task.preset_name,
         settings.seed,
         data_hash(cases)[:12],
         len(training.cases),
+        len(tuning.cases),
         len(judging.cases),
         parent.version if parent else "new weights",
         run.name,
@@ -177,7 +184,7 @@ def _fit(
         recipe,
         network,
         training.samples,
-        judging.samples,
+        tuning.samples if tunes(recipe, tuning) else (),
         device=device,
         seed=settings.seed,
         run=run,
@@ -201,14 +208,18 @@ def _fit(
         data={
             "sha256": data_hash(cases),
             "train": _counts(training),
+            "tuning": _counts(tuning),
             "validation": _counts(judging),
             "best_epoch": trained.best_epoch,
-            "left_out": {**training.left_out, **judging.left_out},
+            "epoch_chosen": epoch_chosen(recipe, tuning),
+            "left_out": {**training.left_out, **tuning.left_out, **judging.left_out},
             **({"snapshot": settings.snapshot} if settings.snapshot else {}),
         },
         software=software(),
         notes=settings.notes or _inherited(parent),
     )
+    if isinstance(recipe.task, DetectionTask):
+        card = with_shown_from(recipe, LoadedModel(recipe.task, card, network), tuning, device=device, livers=livers)
     metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging.cases, device=device, livers=livers)
     if (run / PUBLISHED).is_file():  # it was cut off after that
         version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])

@@ -72,6 +72,22 @@ def _(task: DetectionTask, samples: Sequence[Sample]) -> list[Sample]:
 
 
 @singledispatch
+def can_tune(task: Task, samples: Sequence[Sample]) -> bool:
+    """Whether epochs can be compared on kept samples: something that is looked for must be in one of them."""
+    return bool(samples)
+
+
+@can_tune.register
+def _(task: SegmentationTask, samples: Sequence[Sample]) -> bool:
+    return any(bool((sample["target"][0] > 0.5).any()) for sample in samples)
+
+
+@can_tune.register
+def _(task: DetectionTask, samples: Sequence[Sample]) -> bool:
+    return any(sample["complete"] and len(sample["boxes"]) for sample in samples)
+
+
+@singledispatch
 def judge(task: Task, output: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Judge a network's output for a batch, by the kind's measure (``MEASURES``).
 

@@ -42,7 +42,7 @@ class Progress:
         epochs: epochs over all stages.
         loss: mean over the epoch.
         metric: name of the measure on the network's grid by which epochs are compared (``hepatic.engine.kind``).
-        value: its mean over the validation samples; None where there is no validation.
+        value: its mean over the tuning samples; None where there are none.
         seconds_left: estimate.
     """
 
@@ -57,7 +57,7 @@ class Progress:
 
 @dataclass
 class Trained:
-    """A trained network: its best state by validation, or its last where there was none."""
+    """A trained network: its best state by the tuning samples, or its last where there were none."""
 
     network: nn.Module
     best_epoch: int
@@ -68,7 +68,7 @@ def train_network(
     recipe: Recipe,
     network: nn.Module,
     training: Sequence[Sample],
-    validation: Sequence[Sample] = (),
+    tuning: Sequence[Sample] = (),
     *,
     device: torch.device,
     seed: int,
@@ -81,7 +81,7 @@ def train_network(
         recipe: what to do.
         network: is trained in place.
         training: prepared samples (``hepatic.engine.kind.training_sample``).
-        validation: likewise; the epoch wins that is judged best on the network's grid.
+        tuning: likewise, of other patients; the epoch wins that is judged best by them, on the network's grid.
         device: where.
         seed: of order and augmentation; each epoch draws from (seed, stage, epoch), so a resumed run repeats nothing
             and skips nothing.
@@ -95,11 +95,11 @@ def train_network(
     for number, stage in enumerate(recipe.stages):
         if record.finished_stages > number:
             continue
-        _run_stage(recipe, stage, number, network, training, validation, device, seed, run, record)
+        _run_stage(recipe, stage, number, network, training, tuning, device, seed, run, record)
         record.finish_stage(number, network, run)
     if record.best is not None:
         network.load_state_dict(record.best)
-    return Trained(network, record.best_epoch, record.history)
+    return Trained(network, record.best_epoch or len(record.history), record.history)
 
 
 def _run_stage(
@@ -108,7 +108,7 @@ def _run_stage(
     number: int,
     network: nn.Module,
     training: Sequence[Sample],
-    validation: Sequence[Sample],
+    tuning: Sequence[Sample],
     device: torch.device,
     seed: int,
     run: Path | None,
@@ -127,7 +127,7 @@ def _run_stage(
     saved = {"network": network, "optimiser": optimiser, "schedule": schedule, "record": record}
     handlers: list[Any] = [LrScheduleHandler(cast(Any, schedule), print_lr=False, epoch_level=False)]
     last = number == len(recipe.stages) - 1
-    evaluator = _evaluator(recipe, network, validation, device) if validation and last else None
+    evaluator = _evaluator(recipe, network, tuning, device) if tuning and last else None
     if evaluator is not None:
         handlers.append(ValidationHandler(interval=1, validator=evaluator))
     handlers.append(record.handler(stage, evaluator, network))
@@ -177,14 +177,14 @@ def _save(parts: Mapping[str, Any], file: Path) -> None:
 
 
 def _evaluator(
-    recipe: Recipe, network: nn.Module, validation: Sequence[Sample], device: torch.device
+    recipe: Recipe, network: nn.Module, tuning: Sequence[Sample], device: torch.device
 ) -> SupervisedEvaluator:
     def step(output: dict[str, Any]) -> torch.Tensor:
         return judge(recipe.task, output["pred"], output["label"])
 
     evaluator = SupervisedEvaluator(
         device=device,
-        val_data_loader=DataLoader(cast(Any, judged_samples(recipe.task, validation)), batch_size=recipe.batch_size),
+        val_data_loader=DataLoader(cast(Any, judged_samples(recipe.task, tuning)), batch_size=recipe.batch_size),
         network=network,
         prepare_batch=_image_and_batch,
         inferer=_StageForward(recipe.stages[-1], bf16=recipe.bf16, device=device),

@@ -74,6 +74,7 @@ def lesson(review: Review, rules: Rules) -> Lesson:
     - A lesion: a candidate of any proposal that its readers, or who adjudicated, accepted; a box drawn by hand by any
       reader in any round; the boxes of a known case, and then only these. A lesion counts once: with the box drawn
       last, or else with the latest candidate's.
+    - The primary tumour: what a reader named so; the only lesion of a complete study.
     - A hard negative: a candidate that was rejected one by one, by all who judged it or by who adjudicated, and that
       touches no lesion.
     - Nothing else teaches anything. A study is complete if enough readers have finished it, or somebody has boxed it by
@@ -94,8 +95,6 @@ def lesson(review: Review, rules: Rules) -> Lesson:
             if own.verdict is Verdict.TRUE
         ]
         boxes = _with_drawn(_apart(boxes, rules.min_iou), drawn_boxes(review))
-        if len(boxes) == 1:
-            boxes = [Learnt(boxes[0].box, boxes[0].source, boxes[0].candidate, primary=True)]
     negatives: list[Learnt] = []
     ignored: list[Learnt] = []
     for candidate, own in said:
@@ -112,6 +111,8 @@ def lesson(review: Review, rules: Rules) -> Lesson:
     ]
     looked_at = was_read(review, rules) or was_boxed(review)
     complete = looked_at and not in_doubt and not waits_for_boxes(review)
+    if complete and len(boxes) == 1 and review.known is None:
+        boxes = [replace(boxes[0], primary=True)]
     return Lesson(
         tuple(boxes),
         tuple(_apart(negatives, rules.min_iou)),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hepatic.boxes import Boxes
-from hepatic.engine.split import Part
+from hepatic.engine.split import Side
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.geometry import Grid
 from hepatic.harvest.prepared_cache import load_prepared
@@ -46,7 +46,7 @@ class SnapshotCase:
     image_id: str
     patient_id: str
     study: str
-    part: Part | None
+    part: Side | None
     phase: Phase
     cache: Path
     prepared: str

@@ -12,6 +12,7 @@ class LabelledCase:
     """An image with a label to learn from.
 
     Attributes:
+        study_uid: StudyInstanceUID; empty where the file does not say.
         source: the image's file, or the folder with its series.
         files: all its files.
         label: the label's file.
@@ -22,6 +23,7 @@ class LabelledCase:
 
     image_id: str
     patient_id: str
+    study_uid: str
     modality: str
     source: Path
     files: tuple[Path, ...]

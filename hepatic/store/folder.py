@@ -166,6 +166,7 @@ class Store:
                 case = LabelledCase(
                     image_id=image.id,
                     patient_id=image.patient_id,
+                    study_uid=image.study_uid,
                     modality=image.modality,
                     source=self.source(image.id),
                     files=tuple(self.files(image.id)),

@@ -61,5 +61,6 @@ def demo_cases(
                 cases.append(ClassCase(image_id=image, patient_id=patient, source=source, truth=phase))
             else:
                 label = study.segmentations[phase]
-                cases.append(Case(image_id=image, patient_id=patient, source=source, label=label))
+                study_uid = study.study_uid
+                cases.append(Case(image_id=image, patient_id=patient, source=source, study_uid=study_uid, label=label))
     return cases

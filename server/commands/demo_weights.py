@@ -54,7 +54,7 @@ def make_demo(
         training = bar.add_task("training", total=None)
 
         def advance(epoch: Epoch) -> None:
-            judged = "" if epoch.value is None else f", validation {epoch.metric} {epoch.value:.3f}"
+            judged = "" if epoch.value is None else f", tuning {epoch.metric} {epoch.value:.3f}"
             text = f"training ({epoch.stage}): loss {epoch.loss:.3f}{judged}"
             bar.update(training, total=epoch.epochs, completed=epoch.epoch, description=text)
 

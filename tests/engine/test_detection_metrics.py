@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hepatic.engine.evaluate import detection_metrics
+from hepatic.engine.evaluate import choose_shown_from, detection_metrics
 from hepatic.metrics.detection import Found
 
 LESION = np.array([[0.0, 0, 0, 10, 10, 10]])
@@ -33,17 +33,18 @@ def test_of_one_patient_there_is_no_interval():
 
 
 def test_candidates_are_shown_from_the_score_that_keeps_what_is_found():
-    told = detection_metrics("net", 7 * [scored(0.8, 0.1), scored(0.6, 0.5), scored(0.7, 0.65)])
-    assert told["shown_from"] == 0.6
-    assert told["cards"] == pytest.approx(4 / 3, abs=0.01)
+    tuning = 7 * [scored(0.8, 0.1), scored(0.6, 0.5), scored(0.7, 0.65)]
+    assert choose_shown_from(tuning) == 0.6
 
 
-@pytest.mark.parametrize(("lesions", "named"), [(1, False), (19, False), (20, True)])
-def test_no_score_is_named_where_too_few_lesions_are_found_to_tell_what_it_loses(lesions, named):
+@pytest.mark.parametrize(("lesions", "score"), [(1, None), (19, None), (20, 0.95)])
+def test_no_score_is_named_where_too_few_lesions_are_found_to_tell_what_it_loses(lesions, score):
     unfound = [study(f"Q{n}", found=False) for n in range(5)]
-    told = detection_metrics("net", [*(scored(0.95, 0.5) for _ in range(lesions)), *unfound])
-    assert ("shown_from" in told, "cards" in told) == (named, named)
+    assert choose_shown_from([*(scored(0.95, 0.5) for _ in range(lesions)), *unfound]) == score
 
 
-def test_a_detector_that_finds_nothing_names_no_such_score():
-    assert "shown_from" not in detection_metrics("net", [study("P1", found=False)])
+def test_patients_who_judge_tell_how_many_cards_that_score_leaves_and_do_not_choose_it():
+    judging = [scored(0.8, 0.1), scored(0.5, 0.1), scored(0.9, 0.7), scored(0.4, 0.3)]
+    told = detection_metrics("net", judging, shown_from=0.6)
+    assert (told["shown_from"], told["cards"]) == (0.6, 0.75)
+    assert not {"shown_from", "cards"} & set(detection_metrics("net", 10 * judging))

@@ -9,7 +9,8 @@ import torch
 
 from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import Case
-from hepatic.engine.fit import FitSettings, fit
+from hepatic.engine.fit import SPLIT, FitSettings, fit
+from hepatic.engine.split import FrozenSplit
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.io.image import Labelmap
@@ -90,6 +91,36 @@ def test_a_better_model_is_served_and_its_card_says_where_it_came_from(cases, pl
     assert card.data["train"] == {"images": 3, "patients": 3}
     assert card.data["validation"] == {"images": 1, "patients": 1}
     assert card.pre_fingerprint == TASK.pre_fingerprint
+
+
+def turned(case):
+    """The same image, everything labelled as tumour but the tumour."""
+    grid = read(case.source).grid
+    array = torch.ones(grid.shape, dtype=torch.uint8).numpy()
+    array[(slice(None), *BOX)] = 0
+    file = case.label.with_name(f"turned-{case.label.name}")
+    write_labelmap(file, Labelmap(array, grid, {"tumour": 1}))
+    return dataclasses.replace(case, label=file)
+
+
+def test_who_judges_a_model_has_no_say_in_which_epoch_is_kept(tmp_path, place):
+    cases = [case(tmp_path, number) for number in range(7)]
+    quick = dataclasses.replace(QUICK, optimiser=partial(torch.optim.Adam, lr=2e-2))
+    settings = FitSettings(epochs=8, from_scratch=True)
+    plain = fit(quick, cases, settings=settings, **place).version.card
+    assert [plain.data[part]["patients"] for part in ("train", "tuning", "validation")] == [4, 1, 2]
+    assert plain.data["epoch_chosen"] == "the best by dice on the tuning patients"
+    judges = {p for p, part in FrozenSplit(place["registry"].models / TASK.name / SPLIT).parts.items() if "val" in part}
+    otherwise = [turned(case) if case.patient_id in judges else case for case in cases]
+    judged_otherwise = fit(quick, otherwise, settings=settings, **place).version.card
+    assert judged_otherwise.metrics["dice"] != plain.metrics["dice"]
+    assert judged_otherwise.sha256 == plain.sha256
+
+
+def test_with_too_few_patients_to_choose_an_epoch_on_the_last_is_kept_and_the_card_says_so(cases, place):
+    card = fit(QUICK, cases, settings=FitSettings(epochs=3), **place).version.card
+    assert (card.data["best_epoch"], card.data["tuning"]) == (3, {"images": 0, "patients": 0})
+    assert card.data["epoch_chosen"] == "the last: no patient is set aside for tuning"
 
 
 def test_another_preset_than_the_served_one_is_trained_from_scratch_and_judged_against_it(cases, place):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from hepatic.engine import evaluate as evaluating
 from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import Case, ClassCase
-from hepatic.engine.evaluate import detection_metrics, evaluate
+from hepatic.engine.evaluate import detection_metrics, evaluate, found_in
 from hepatic.engine.fit import FitSettings, fit
 from hepatic.engine.kind import average_precision, judge, judged_samples, training_sample
 from hepatic.engine.model import LoadedModel
@@ -77,6 +78,29 @@ def test_a_detector_that_finds_less_stays_a_candidate(cases, place):
     assert worse.metrics["p1td_10"] < first.metrics["p1td_10"]
     assert not worse.promoted
     assert place["registry"].served(DETECTOR.name).version == first.version.version
+
+
+def test_from_which_score_candidates_are_shown_is_chosen_on_tuning_patients(cases, place, monkeypatch):
+    monkeypatch.setattr(evaluating, "FEWEST_LESIONS", 1)
+    card = fit(DETECTION, cases[:4], settings=FitSettings(epochs=1, device="cpu"), **place).version.card
+    assert "shown_from" not in card.metrics
+    assert card.data["shown_from_chosen"].startswith("none: fewer than")
+    more = [dataclasses.replace(case, patient_id=f"Q{n}", image_id=f"q{n}") for n, case in enumerate(cases)]
+    card = fit(DETECTION, [*cases, *more], settings=FitSettings(device="cpu"), **place).version.card
+    assert card.data["tuning"]["patients"] > 0
+    assert card.data["shown_from_chosen"] == "on the tuning patients"
+    assert 0 < card.metrics["shown_from"] <= 1
+    assert card.metrics["cards"] <= 10
+
+
+def test_phases_of_one_study_are_judged_as_one_study_with_each_lesion_once(cases):
+    torch.manual_seed(0)
+    card = ModelCard(task=DETECTOR.name, preset=DETECTOR.preset_name, seed=0, key_metric="p1td_10")
+    model = LoadedModel(DETECTOR, card, DETECTOR.network().eval())
+    phases = [dataclasses.replace(case, patient_id="P0", study_uid="1.2.3") for case in (cases[0], cases[0], cases[3])]
+    (study,) = found_in(DETECTION, model, phases, device=CPU)
+    assert study.lesions == pytest.approx(np.array([box_of(centre(0)), box_of(centre(3))]), abs=0.01)
+    assert len(study.boxes) <= 10
 
 
 def test_patients_stay_on_the_side_they_were_put_on(cases, place):

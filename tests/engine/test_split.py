@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from hepatic.engine.split import FrozenSplit
@@ -36,3 +38,36 @@ def test_patients_of_one_side_alone_are_refused(tmp_path):
     training = [p for p, part in parts.items() if part == "train"][:2]
     with pytest.raises(BadInputError, match="all on the train side"):
         split.extend(training)
+
+
+def test_every_fifth_training_patient_tunes_and_none_before_there_are_five(tmp_path):
+    split = FrozenSplit(tmp_path / "split.json")
+    for count in range(2, 61):
+        parts = list(split.extend([f"p{i}" for i in range(count)]).values())
+        training_side = count - parts.count("validation")
+        assert parts.count("tuning") == training_side // 5
+
+
+def test_who_was_trained_on_never_tunes(tmp_path):
+    patients = [f"p{i}" for i in range(8)]
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"patients": {p: "validation" if p in ("p0", "p1") else "train" for p in patients}}))
+    before = FrozenSplit(file).extend(patients)
+    assert "tuning" not in before.values()
+    later = FrozenSplit(file).extend([*patients, *(f"q{i}" for i in range(8))])
+    assert {p: later[p] for p in patients} == before
+    assert list(later.values()).count("tuning") > 0
+
+
+def test_patients_the_review_store_put_on_the_training_side_tune_too(tmp_path):
+    sides = {f"p{i}": "train" if i % 4 else "validation" for i in range(20)}
+    parts = FrozenSplit(tmp_path / "split.json").extend(sides, wished=sides)
+    assert {p for p, part in parts.items() if part == "validation"} == {p for p, s in sides.items() if s != "train"}
+    assert list(parts.values()).count("tuning") == 3
+
+
+def test_tuning_patients_alone_are_nothing_to_train_on(tmp_path):
+    split = FrozenSplit(tmp_path / "split.json")
+    parts = split.extend([f"p{i}" for i in range(20)])
+    with pytest.raises(BadInputError, match="all on the tuning or the validation side"):
+        split.extend([p for p, part in parts.items() if part != "train"])

@@ -172,6 +172,12 @@ def test_a_corrected_box_and_the_primary_lesion_are_learnt(store):
     assert (first.box, first.primary, second.primary) == ((8, 8, 8, 22, 22, 22), True, False)
 
 
+@pytest.mark.parametrize(("second", "primary"), [("unsure", False), ("false", True)])
+def test_the_only_lesion_is_the_primary_one_unless_others_may_be_there(store, second, primary):
+    read_all(store, "Rita", c1="true", c2=second)
+    assert [one.primary for one in lesson(store.review("1.2.3"), store.rules).boxes] == [primary]
+
+
 def test_a_known_case_teaches_its_truth_and_not_what_readers_said(store):
     store.know("1.2.3", [box(10), box(60)], primary=1)
     read_all(store, "Rita", c2="true")
