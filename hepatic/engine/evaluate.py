@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hepatic.boxes import Boxes, hits, iou, kept_by_nms, sizes
 from hepatic.engine.candidates import choose
 from hepatic.engine.cases import Livers, TrainingCase, whole_sample
+from hepatic.engine.kind import all_known
 from hepatic.engine.model import LoadedModel, run_detector, run_network
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
@@ -146,7 +147,7 @@ def found_in(
     studies: dict[str, _Study] = {}
     for case in cases:
         whole = whole_sample(case, model.task, livers)
-        if not whole.get("complete", True):
+        if not all_known(whole):
             logger.info("Image %s does not judge: not all of its lesions are known", case.image_id)
             continue
         for sample in recipe.expand(whole):

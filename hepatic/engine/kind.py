@@ -43,6 +43,7 @@ def _(task: DetectionTask, prepared: Sample) -> Sample:
         "grid": prepared["grid"],
         "boxes": voxels("boxes"),
         "negatives": voxels("negatives"),
+        "ignored": voxels("ignored"),
         "complete": bool(prepared.get("complete", True)),
     }
 
@@ -50,6 +51,11 @@ def _(task: DetectionTask, prepared: Sample) -> Sample:
 @training_sample.register
 def _(task: ClassificationTask, prepared: Sample) -> Sample:
     return {"image": prepared["image"], "target": torch.tensor(task.labels.index(prepared["truth"]))}
+
+
+def all_known(sample: Sample) -> bool:
+    """Whether all lesions of a detector's sample are known: nothing unmarked may be one, and no box is in doubt."""
+    return bool(sample.get("complete", True)) and not len(sample.get("ignored", ()))
 
 
 @singledispatch
@@ -60,7 +66,7 @@ def judged_samples(task: Task, samples: Sequence[Sample]) -> list[Sample]:
 
 @judged_samples.register
 def _(task: DetectionTask, samples: Sequence[Sample]) -> list[Sample]:
-    samples = [sample for sample in samples if sample["complete"]] or samples  # else what is found may be right
+    samples = [sample for sample in samples if all_known(sample)] or samples  # else what is found may be right
     longest = max((len(sample["boxes"]) for sample in samples), default=0)
     rows = torch.full((max(longest, 1), 6), torch.nan)
     padded = []
@@ -84,7 +90,7 @@ def _(task: SegmentationTask, samples: Sequence[Sample]) -> bool:
 
 @can_tune.register
 def _(task: DetectionTask, samples: Sequence[Sample]) -> bool:
-    return any(sample["complete"] and len(sample["boxes"]) for sample in samples)
+    return any(all_known(sample) and len(sample["boxes"]) for sample in samples)
 
 
 @singledispatch

@@ -59,13 +59,15 @@ class Lesson:
         negatives: candidates that somebody looked at and rejected. Those rejected many at once are not among them.
         ignored: candidates that are neither: unsure, in conflict, not reviewed, rejected in a batch, or rejected
             although they touch a lesion. No loss may count there.
-        complete: whether there is no lesion outside of ``boxes`` and ``ignored``, so that the rest is background.
+        complete: whether the study is read to the end and nothing in it is unsure or in conflict.
+        background: whether there is no lesion outside of ``boxes`` and ``ignored``, so that the rest is background.
     """
 
     boxes: tuple[Learnt, ...]
     negatives: tuple[Learnt, ...]
     ignored: tuple[Learnt, ...]
     complete: bool
+    background: bool
 
 
 def lesson(review: Review, rules: Rules) -> Lesson:
@@ -110,14 +112,16 @@ def lesson(review: Review, rules: Rules) -> Lesson:
         if open_now[candidate.uid].state is State.UNREVIEWED and review.known is None
     ]
     looked_at = was_read(review, rules) or was_boxed(review)
-    complete = looked_at and not in_doubt and not waits_for_boxes(review)
+    background = review.known is not None or (looked_at and not waits_for_boxes(review))
+    complete = review.known is not None or (background and not in_doubt)
     if complete and len(boxes) == 1 and review.known is None:
         boxes = [replace(boxes[0], primary=True)]
     return Lesson(
         tuple(boxes),
         tuple(_apart(negatives, rules.min_iou)),
         tuple(one for one in ignored if not _touches(one, boxes)),
-        complete or review.known is not None,
+        complete,
+        background,
     )
 
 

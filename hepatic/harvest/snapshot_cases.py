@@ -59,10 +59,7 @@ class SnapshotCase:
         return bool(self.about["complete"]) and not self.about.get("ignored")
 
     def sample(self, task: Task) -> Sample:
-        """Return the phase with its liver, boxes and hard negatives.
-
-        Where candidates are neither lesion nor background (``ignored``), the study does not count as complete: only
-        the surroundings of what is known are taught.
+        """Return the phase with its liver, boxes, hard negatives and candidates to be ignored.
 
         Raises:
             NotFoundError: the prepared study has gone from the cache and cannot be prepared again.
@@ -83,7 +80,8 @@ class SnapshotCase:
             "options": task.parse_options({}),
             "boxes": _boxes(self.about["boxes"]),
             "negatives": _boxes(self.about["negatives"]),
-            "complete": self.complete,
+            "ignored": _boxes(self.about["ignored"]),
+            "complete": bool(self.about.get("background", self.about["complete"])),
             "primary": primaries[0] if primaries else None,
         }
 

@@ -83,7 +83,7 @@ class Snapshots:
             BadInputError: nothing has been finished yet.
         """
         lessons = {uid: lesson(review, rules) for uid, review in reviews.items()}
-        lessons = {uid: one for uid, one in lessons.items() if one.boxes or one.negatives or one.complete}
+        lessons = {uid: one for uid, one in lessons.items() if one.boxes or one.negatives or one.background}
         if not lessons:
             raise BadInputError(
                 "the snapshot",
@@ -201,6 +201,7 @@ def _content(reviews: Mapping[str, Review], lessons: Mapping[str, Lesson], parts
                 "negatives": [box.as_json() for box in one.negatives],
                 "ignored": [box.as_json() for box in one.ignored],
                 "complete": one.complete,
+                "background": one.background,
                 "split": parts[review.study.patient_id],
             }
         )

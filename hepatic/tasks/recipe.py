@@ -60,7 +60,7 @@ class Recipe:
         stages: run in order, each with its own optimiser.
         expand: one labelled sample -> the training samples it stands for, before ``pre``; itself unless said.
         augment: random transforms after ``pre``, in training only; empty where anatomy forbids them. Those of a
-            detector act on ``image``, ``boxes`` and ``negatives`` alike.
+            detector act on ``image``, ``boxes``, ``negatives`` and ``ignored`` alike.
         encode: an augmented sample -> the tensors of a batch. A detector needs it: its boxes differ in number, so they
             become dense targets here. None takes the sample's tensors as they are.
         optimiser: parameters -> optimiser.

@@ -19,7 +19,7 @@ TOUCHED = 0.01
 
 @dataclass(frozen=True)
 class CenterNetTarget:
-    """``image``, ``boxes`` and perhaps ``negatives`` to tensors: ``image``, the maps, and the weight of every cell.
+    """``image`` and boxes to tensors: ``image``, the maps, and the weight of every cell.
 
     The heat map is equation 1 of paper 001: a Gaussian of its own width along each axis around the cell in which the
     centre lies. How wide: ``paper`` takes the radius within which a box that is moved, too large or too small still
@@ -27,9 +27,10 @@ class CenterNetTarget:
     being the standard deviation (CornerNet), and gamma of each axis the inverse of its spacing; ``small`` takes
     ``PER_SIZE`` of the box's edges, which on small pictures trained better.
 
-    A sample's ``boxes`` and ``negatives`` are (N, 6), voxels (k, j, i, k, j, i), first and one past the last; ``grid``
-    is used for its spacing. Where ``complete`` is there and false, only the surroundings of boxes and the ``negatives``
-    are taught: the rest of the picture may hold lesions nobody boxed.
+    A sample's ``boxes`` and, where there are any, ``negatives`` and ``ignored`` are (N, 6), voxels (k, j, i, k, j, i),
+    first and one past the last; ``grid`` is used for its spacing. Where ``complete`` is there and false, only the
+    surroundings of boxes and the ``negatives`` are taught: the rest of the picture may hold lesions nobody boxed. The
+    cells of ``ignored`` (candidates of which nobody knows) have no weight unless they belong to a lesion.
 
     Attributes:
         stride: voxels per cell by (k, j, i).
@@ -63,10 +64,9 @@ class CenterNetTarget:
         complete = bool(sample.get("complete", True))
         weight = np.ones_like(maps.heatmap) if complete else (maps.heatmap >= TOUCHED).astype(np.float32)
         for box in _rows(sample.get("negatives")):
-            low, high = np.floor(box[:3] / step).astype(int).clip(0), np.ceil(box[3:] / step).astype(int)
-            k, j, i = (slice(a, max(a + 1, b)) for a, b in zip(low, high, strict=True))
-            far = maps.heatmap[0, k, j, i] < TOUCHED
-            weight[0, k, j, i] = np.where(far, self.negative_weight, weight[0, k, j, i])
+            _weigh(weight, _cells(box, step), maps.heatmap, self.negative_weight)
+        for box in _rows(sample.get("ignored")):
+            _weigh(weight, _cells(box, step), maps.heatmap, 0.0)
         arrays = {
             "heatmap": maps.heatmap,
             "offset": maps.offset,
@@ -150,6 +150,17 @@ def _worst_overlap(edges: NDArray[np.float64], error: float) -> float:
     smaller = float(np.clip(edges - 2 * error, 0, None).prod()) / whole
     larger = whole / float((edges + 2 * error).prod())
     return min(moved, smaller, larger)
+
+
+def _cells(box: NDArray[np.float64], step: NDArray[np.float64]) -> tuple[slice, ...]:
+    """Return the cells that a box touches, as an index of the maps."""
+    low, high = np.floor(box[:3] / step).astype(int).clip(0), np.ceil(box[3:] / step).astype(int)
+    return (slice(0, 1), *(slice(a, max(a + 1, b)) for a, b in zip(low, high, strict=True)))
+
+
+def _weigh(weight: NDArray[np.float32], cells: tuple[slice, ...], heatmap: NDArray[np.float32], value: float) -> None:
+    """Give cells that belong to no lesion a weight."""
+    weight[cells] = np.where(heatmap[cells] < TOUCHED, value, weight[cells])
 
 
 def _rows(boxes: Any) -> NDArray[np.float64]:

@@ -11,7 +11,9 @@ import torch
 
 @dataclass(frozen=True)
 class FlipBoxes:
-    """Mirror ``image`` (C, spatial...), ``boxes`` and ``negatives`` (N, 2 * axes; voxels) along an axis, now and then.
+    """Mirror ``image`` (C, spatial...) and its boxes (N, 2 * axes; voxels) along an axis, now and then.
+
+    Boxes are ``boxes``, ``negatives`` and ``ignored``, those of them that are there.
 
     Attributes:
         axis: of the voxels, counted from 0 (k); the last one is the patient's left and right.
@@ -33,7 +35,7 @@ def flipped(sample: dict[str, Any], axis: int) -> dict[str, Any]:
     image = sample["image"]
     axes, length = image.ndim - 1, image.shape[axis + 1]
     mirrored = {**sample, "image": torch.flip(image, (axis + 1,))}
-    for name in ("boxes", "negatives"):
+    for name in ("boxes", "negatives", "ignored"):
         if name in sample:
             boxes = np.array(sample[name], np.float32).reshape(-1, 2 * axes)
             boxes[:, [axis, axis + axes]] = length - boxes[:, [axis + axes, axis]]

@@ -12,9 +12,10 @@ import torch
 
 @dataclass(frozen=True)
 class ShiftBoxes:
-    """Move ``image`` (C, spatial...), ``boxes`` and ``negatives`` (N, 2 * axes; voxels) by whole voxels.
+    """Move ``image`` (C, spatial...) and its boxes (N, 2 * axes; voxels) by whole voxels.
 
-    What comes in from outside repeats the edge; boxes whose centres go out are dropped.
+    Boxes are ``boxes``, ``negatives`` and ``ignored``, those of them that are there. What comes in from outside repeats
+    the edge; boxes whose centres go out are dropped.
 
     Attributes:
         most: largest move by axis, voxels.
@@ -36,7 +37,7 @@ def shifted(sample: dict[str, Any], move: Sequence[int]) -> dict[str, Any]:
         if step:
             image = image.index_select(axis + 1, (torch.arange(length) - step).clamp(0, length - 1))
     moved = {**sample, "image": image}
-    for name in ("boxes", "negatives"):
+    for name in ("boxes", "negatives", "ignored"):
         if name in sample:
             boxes = np.array(sample[name], np.float32).reshape(-1, 2 * axes) + np.tile(np.asarray(move, np.float32), 2)
             centres = (boxes[:, :axes] + boxes[:, axes:]) / 2

@@ -10,7 +10,7 @@ from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.engine.cases import Case
 from hepatic.engine.fit import FitSettings
-from hepatic.engine.kind import training_sample
+from hepatic.engine.kind import all_known, training_sample
 from hepatic.engine.plan import Plan
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, NotFoundError
@@ -101,17 +101,20 @@ def test_the_stores_test_patients_judge_and_never_train(tmp_path):
     assert {case.patient_id: case.part for case in made} == {"P3": "validation", "P4": "train"}
 
 
-def test_rejected_candidates_are_hard_negatives_and_doubtful_ones_leave_the_background_out(tmp_path):
+def test_rejected_candidates_are_hard_negatives_and_doubtful_ones_cost_only_their_own_place(tmp_path):
     study = prepare(tmp_path, 1)
     rejected, doubtful = {"box": list(box_of((3, 3, 15)))}, {"box": list(box_of((6, 12, 15)))}
     (sure, _), (unsure, _) = (
         cases(tmp_path, entry(study, 1, negatives=[rejected])),
-        cases(tmp_path, entry(study, 1, ignored=[doubtful])),
+        cases(tmp_path, entry(study, 1, ignored=[doubtful], complete=False, background=True)),
     )
     kept = training_sample(DETECTOR, DETECTOR.prepare(sure.sample(DETECTOR)))
     assert kept["negatives"].tolist() == [pytest.approx([2, 1, 13, 5, 6, 18])]
-    assert kept["complete"] is True
-    assert unsure.sample(DETECTOR)["complete"] is False
+    assert (kept["complete"], all_known(kept)) == (True, True)
+    kept = training_sample(DETECTOR, DETECTOR.prepare(unsure.sample(DETECTOR)))
+    assert kept["ignored"].tolist() == [pytest.approx([5, 10, 13, 8, 15, 18])]
+    assert (kept["complete"], all_known(kept)) == (True, False), "it teaches the background and does not judge"
+    assert not unsure.complete
 
 
 def test_another_verdict_is_another_content(tmp_path):

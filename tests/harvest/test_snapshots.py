@@ -44,9 +44,19 @@ def test_what_is_not_finished_teaches_nothing(store):
     assert learnt(store)[3] is False
 
 
-def test_unsure_is_never_a_negative_and_leaves_the_background_unknown(store):
+def test_unsure_is_never_a_negative_and_leaves_the_rest_background(store):
     read_all(store, "Rita", c1="true", c2="unsure")
     assert learnt(store) == ({"2.25.1": "harvested"}, {"2.25.3"}, {"2.25.2"}, False)
+    assert lesson(store.review("1.2.3"), store.rules).background
+    [study] = json.loads(store.snapshot().file.read_text())["studies"]
+    assert (study["complete"], study["background"]) == (False, True)
+
+
+def test_a_missed_lesion_that_waits_for_its_box_leaves_the_background_unknown(store):
+    store.lease("Anna")
+    said = [decide(f"2.25.{number}", "false") for number in (1, 2, 3)]
+    store.reviews.take([*said, event("missed"), event("finish")], "Anna")
+    assert not lesson(store.review("1.2.3"), store.rules).background
 
 
 def test_what_nobody_decided_is_ignored(store):

@@ -28,7 +28,7 @@ def cropped(volume, liver, size=(12, 24, 40), **settings):
 
 
 def picture(image, corners):
-    return {"image": image, "boxes": np.array(corners, np.float32), "negatives": np.array(corners, np.float32)}
+    return {"image": image, **{name: np.array(corners, np.float32) for name in ("boxes", "negatives", "ignored")}}
 
 
 @pytest.mark.parametrize("size", [(12, 24, 40), (9, 16, 16), (30, 50, 90)])
@@ -114,13 +114,14 @@ def test_mirrored_twice_is_as_before_and_once_the_box_follows_the_lesion():
     twice = flipped(once, 2)
     assert torch.equal(twice["image"], image)
     assert twice["negatives"].tolist() == sample["negatives"].tolist()
+    assert once["ignored"].tolist() == once["boxes"].tolist()
 
 
 def test_a_move_carries_the_box_and_drops_what_leaves():
     image = torch.arange(10.0).expand(1, 4, 6, 10)
     moved = shifted(picture(image, [[1, 2, 1, 3, 4, 4], [0, 0, 8, 2, 2, 10]]), (0, 0, 3))
     assert moved["image"][0, 0, 0].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]
-    assert moved["boxes"].tolist() == [[1, 2, 4, 3, 4, 7]]
+    assert moved["boxes"].tolist() == moved["ignored"].tolist() == [[1, 2, 4, 3, 4, 7]]
 
 
 def test_augmentation_is_drawn_from_the_generator_alone():
@@ -183,3 +184,20 @@ def test_where_only_positives_are_known_the_rest_is_not_taught():
     assert weight[0, 0, 7, 7] == 0
     rejected = CenterNetTarget((2, 4, 4))({**sample, "negatives": [[0, 28, 28, 2, 32, 32]]})["weight"]
     assert rejected[0, 0, 7, 7] == 4
+
+
+@pytest.mark.parametrize("slices", [False, True])
+def test_a_candidate_of_which_nobody_knows_costs_its_own_cells_and_not_the_background(slices):
+    target = CenterNetTarget((2, 4, 4), slices=slices)
+    sample = {"image": torch.zeros(1, 12, 32, 32), "boxes": [[4, 8, 8, 8, 16, 16]], "complete": True}
+    plain = target(sample)
+    doubtful = [[0, 24, 24, 2, 32, 32], [4, 8, 8, 8, 16, 16]]
+    told = target({**sample, "ignored": doubtful, "negatives": [[0, 28, 28, 2, 32, 32]]})
+    first = 2 if slices else 1
+    assert torch.equal(plain["weight"], torch.ones_like(plain["weight"]))
+    assert (told["weight"][0, :first, 6:, 6:] == 0).all()
+    assert (told["weight"] == 0).sum() == (told["weight"][0, :first, 6:, 6:] == 0).sum() + (
+        (plain["heatmap"] < 0.01)[0, 4 // (1 if slices else 2) : 8 // (1 if slices else 2), 2:4, 2:4].sum()
+    )
+    assert torch.equal(told["heatmap"], plain["heatmap"])
+    assert told["weight"][plain["at_centre"] == 1].min() == 1
