@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.geometry import Grid
 from hepatic.harvest.phases import PhaseFinding, decide, order_warnings, phases_by_tags
 from hepatic.harvest.prepared_cache import content_of, load_prepared, save_prepared
 from hepatic.harvest.series import Series, SeriesTags, read_tags
@@ -46,17 +48,17 @@ _LEAST_RANGE_HU = 50.0
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """A series that can be used."""
+    """A series that can be used, without its picture: a study may have many."""
 
     series: Series
     tags: SeriesTags
-    volume: Volume
+    grid: Grid
     finding: PhaseFinding
 
     @property
     def rank(self) -> tuple[int, float]:
         """More slices come first, then thinner ones."""
-        return -self.volume.grid.size[2], self.volume.grid.spacing[2]
+        return -self.grid.size[2], self.grid.spacing[2]
 
 
 def prepare_study(
@@ -103,27 +105,39 @@ def prepare_study(
         pass
     clock = _Clock(on_stage)
     warnings: list[str] = []
-    scans = _usable(series, find_phase, warnings, clock)
+    read_once = lru_cache(maxsize=len(Phase))(_ct_volume)
+    scans = _usable(series, read_once, find_phase, warnings, clock)
     chosen = _one_per_phase(scans, warnings)
-    study = _on_one_grid(chosen, find_liver, methods, warnings, clock)
+    with clock("read"):
+        volumes = {phase: read_once(scan.series, scan.tags) for phase, scan in chosen.items()}
+        read_once.cache_clear()
+    study = _on_one_grid(chosen, volumes, find_liver, methods, warnings, clock)
     study = replace(study, warnings=tuple(warnings), content=content)
     with clock("write"):
         save_prepared(cache, study)
     return study
 
 
-def _usable(series: Sequence[Series], find_phase: FindPhase | None, warnings: list[str], clock: _Clock) -> list[_Scan]:
-    """Read what can be used; say why the rest cannot."""
-    readable: list[tuple[Series, SeriesTags, Volume]] = []
+def _usable(
+    series: Sequence[Series],
+    read_volume: Callable[[Series, SeriesTags], Volume],
+    find_phase: FindPhase | None,
+    warnings: list[str],
+    clock: _Clock,
+) -> list[_Scan]:
+    """Look at every series and keep what is told of those that can be used; say why the rest cannot."""
+    readable: list[tuple[Series, SeriesTags, Grid, Mapping[Phase, float] | None]] = []
     for one in sorted(series, key=lambda one: one.image_id):
         try:
             with clock("read"):
                 tags = read_tags(one)
-                volume = _ct_volume(one, tags)
+                volume = read_volume(one, tags)
         except BadInputError as error:
             warnings.append(f"{one.called} is left out: expected {error.expected}, but found {error.came}.")
             continue
-        readable.append((one, tags, volume))
+        with clock("phase"):
+            seen = None if find_phase is None else find_phase(volume)
+        readable.append((one, tags, volume.grid, seen))
     if not readable:
         raise BadInputError(
             "study",
@@ -131,15 +145,13 @@ def _usable(series: Sequence[Series], find_phase: FindPhase | None, warnings: li
             came="none. " + " ".join(warnings),
             fix="Export the study again, or choose another one.",
         )
-    by_tags = phases_by_tags([tags for _, tags, _ in readable])
+    by_tags = phases_by_tags([tags for _, tags, _, _ in readable])
     scans = []
-    for (one, tags, volume), told in zip(readable, by_tags, strict=True):
-        with clock("phase"):
-            seen = None if find_phase is None else find_phase(volume)
+    for (one, tags, grid, seen), told in zip(readable, by_tags, strict=True):
         finding = decide(one.called, seen, told)
         if finding.warning:
             warnings.append(finding.warning)
-        scans.append(_Scan(one, tags, volume, finding))
+        scans.append(_Scan(one, tags, grid, finding))
     return scans
 
 
@@ -196,6 +208,7 @@ def _one_per_phase(scans: Sequence[_Scan], warnings: list[str]) -> dict[Phase, _
 
 def _on_one_grid(
     chosen: Mapping[Phase, _Scan],
+    volumes: dict[Phase, Volume],
     find_liver: FindLiver | None,
     methods: tuple[Method, ...],
     warnings: list[str],
@@ -204,26 +217,27 @@ def _on_one_grid(
     reference = next(phase for phase in _REFERENCES if phase in chosen)
     if reference is not Phase.VENOUS:
         warnings.append(f"There is no venous phase: {_article(reference)} one is the reference.")
-    fixed = chosen[reference]
+    fixed = volumes[reference]
     with clock("liver"):
-        found_liver = _liver(fixed.volume, find_liver, warnings)
-        liver = _body(fixed.volume) if found_liver is None else found_liver
+        found_liver = _liver(fixed, find_liver, warnings)
+        liver = _body(fixed) if found_liver is None else found_liver
     phases = {}
     for phase, scan in chosen.items():
-        if scan is fixed:
-            phases[phase] = _carried(phase, scan, scan.volume.array, "reference")
+        moving = volumes.pop(phase)
+        if phase is reference:
+            phases[phase] = _carried(phase, scan, fixed.array, "reference")
             continue
         with clock("register"):
-            shown = 1.0 if found_liver is None else _shown(liver, fixed.volume, scan.volume)
-            found = _placed(phase, scan, fixed, liver, shown, methods, warnings)
+            shown = 1.0 if found_liver is None else _shown(liver, fixed, moving)
+            found = _placed(phase, (chosen[reference], fixed), (scan, moving), liver, shown, methods, warnings)
             if found is not None:
-                hu = found.carry(scan.volume, fixed.volume.grid)
+                hu = found.carry(moving, fixed.grid)
                 phases[phase] = _carried(phase, scan, hu, found.method)
     return PreparedStudy(
-        study_uid=fixed.series.study_uid,
-        patient_id=fixed.series.patient_id,
+        study_uid=chosen[reference].series.study_uid,
+        patient_id=chosen[reference].series.patient_id,
         reference=reference,
-        grid=fixed.volume.grid,
+        grid=fixed.grid,
         phases=phases,
         liver=liver,
     )
@@ -252,8 +266,8 @@ def _body(volume: Volume) -> NDArray[np.bool_]:
 
 def _placed(
     phase: Phase,
-    scan: _Scan,
-    fixed: _Scan,
+    fixed: tuple[_Scan, Volume],
+    moving: tuple[_Scan, Volume],
     liver: NDArray[np.bool_],
     shown: float,
     methods: tuple[Method, ...],
@@ -266,15 +280,15 @@ def _placed(
         return None
     if shown < MOST_SHOWN:
         warnings.append(f"{called} shows only {shown:.0%} of the liver.")
-    ours, theirs = fixed.volume.grid.spacing[2], scan.volume.grid.spacing[2]
+    ours, theirs = (scan.grid.spacing[2] for scan, _ in (fixed, moving))
     if theirs > THICKER * ours:
         warnings.append(
             f"{called} has a slice every {theirs:.1f} mm, the reference every {ours:.1f} mm: between them it is "
             "interpolated."
         )
-    frames = {fixed.tags.frame_of_reference, scan.tags.frame_of_reference}
+    frames = {scan.tags.frame_of_reference for scan, _ in (fixed, moving)}
     elsewhere = None not in frames and len(frames) > 1
-    found = register(fixed.volume, scan.volume, liver, methods=methods)
+    found = register(fixed[1], moving[1], liver, methods=methods)
     for method, why in found.given_up.items():
         warnings.append(f"{called}: registration by {method} was given up, {why}.")
     if found.method == "none" and elsewhere:
@@ -289,8 +303,9 @@ def _placed(
 
 def _shown(liver: NDArray[np.bool_], fixed: Volume, moving: Volume) -> float:
     """Share of the liver's voxels that lie within another volume, by their tags."""
-    voxels = np.argwhere(liver)[:, ::-1]
-    voxels = voxels[:: max(1, len(voxels) // 4096)]
+    within = np.flatnonzero(liver)
+    within = within[:: max(1, len(within) // 4096)]
+    voxels = np.stack(np.unravel_index(within, liver.shape)[::-1], axis=1)
     to_moving = np.linalg.inv(moving.grid.affine) @ fixed.grid.affine
     places = voxels @ to_moving[:3, :3].T + to_moving[:3, 3]
     return float(((places >= -0.5) & (places <= np.array(moving.grid.size) - 0.5)).all(axis=1).mean())
@@ -306,7 +321,7 @@ def _article(phase: Phase) -> str:
 
 
 def _stack(scan: _Scan) -> str:
-    return f"{scan.volume.grid.size[2]} slices, one every {scan.volume.grid.spacing[2]:.1f} mm"
+    return f"{scan.grid.size[2]} slices, one every {scan.grid.spacing[2]:.1f} mm"
 
 
 class _Clock:

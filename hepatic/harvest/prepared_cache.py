@@ -24,7 +24,7 @@ from hepatic.harvest.series import Series
 from hepatic.harvest.study import Phase, PhaseVolume, PreparedStudy
 from hepatic.io.content import content_hash
 from hepatic.settings import settings
-from hepatic.store.disk import TEMPORARY, make_folder, storage, sync_folder
+from hepatic.store.disk import TEMPORARY, make_folder, remove_stale, storage, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ _ABOUT = "study.json"
 _LIVER = "liver"
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 _MIB = 1 << 20
+_STALE_SECONDS = 3600.0
 
 
 def content_of(series: Sequence[Series], made_by: str) -> str:
@@ -93,11 +94,14 @@ def load_prepared(cache: Path, content: str) -> PreparedStudy:
 def make_room(cache: Path, *, keep: str = "", limit_mib: int | None = None) -> int:
     """Drop the studies that were not looked at for longest until the rest fit; return how many.
 
+    What a killed process left half-written goes, too, once nobody has written to it for an hour.
+
     Args:
         cache: folder of prepared studies.
         keep: content of one that stays whatever its size.
         limit_mib: for all together; ``settings().studies_cache_mib`` unless given.
     """
+    remove_stale(cache, older_than_s=_STALE_SECONDS)
     limit = (settings().studies_cache_mib if limit_mib is None else limit_mib) * _MIB
     entries = []
     for folder in cache.iterdir():

@@ -72,10 +72,10 @@ def pair_of(fixed: Volume, moving: Volume, region: NDArray[np.bool_]) -> Pair:
         fixed, moving: in one frame of reference; HU.
         region: (K, J, I) bool on the fixed grid, not empty.
     """
-    found = np.argwhere(region)
+    found = [np.flatnonzero(region.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]  # i, j, k
     steps = np.array(fixed.grid.spacing)
-    low = np.maximum(found.min(axis=0)[::-1] - MARGIN_MM / steps, 0)
-    high = np.minimum(found.max(axis=0)[::-1] + MARGIN_MM / steps, np.array(fixed.grid.size) - 1)
+    low = np.maximum([axis[0] for axis in found] - MARGIN_MM / steps, 0)
+    high = np.minimum([axis[-1] for axis in found] + MARGIN_MM / steps, np.array(fixed.grid.size) - 1)
     whole = _grid(fixed.grid, np.zeros(3), np.array(fixed.grid.size) - 1.0)
     first = np.floor(low * steps / STEP_MM) * STEP_MM / steps  # on the steps of the whole grid
     grid = _grid(fixed.grid, first, high)

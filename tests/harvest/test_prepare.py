@@ -1,4 +1,7 @@
+import os
 import shutil
+import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +15,7 @@ from hepatic.harvest.prepared_cache import load_prepared, make_room
 from hepatic.harvest.series import Series
 from hepatic.harvest.study import Phase
 from hepatic.registration import register as registering
+from hepatic.store.disk import TEMPORARY
 from sample_data.ct.flaws import Flaws
 from sample_data.ct.study import simulate
 from sample_data.ct.write import write_study
@@ -123,6 +127,16 @@ def test_the_study_looked_at_last_is_dropped_last(prepare, folders, tmp_path):
         load_prepared(tmp_path / "cache", dropped)
 
 
+def test_what_a_killed_process_left_half_written_goes_and_what_is_being_written_stays(prepare, folders, tmp_path):
+    left, busy = (tmp_path / "cache" / f"{TEMPORARY}{name}" for name in ("left", "busy"))
+    for folder in (left, busy):
+        folder.mkdir(parents=True)
+        (folder / "nc.npy").write_bytes(b"half")
+    os.utime(left, (time.time() - 7200,) * 2)
+    study = prepare(series(folders, VENOUS))
+    assert sorted(folder.name for folder in (tmp_path / "cache").iterdir()) == sorted([busy.name, study.content])
+
+
 def test_one_phase_only_is_used_and_said(prepare, folders):
     study = prepare(series(folders, ARTERIAL))
     assert list(study.phases) == [ARTERIAL]
@@ -143,6 +157,20 @@ def test_of_two_venous_series_the_one_with_more_slices_is_taken(prepare, folders
     assert "'Portal venous thin' (20 slices" in told
     assert "(24 slices" in told
     assert "is the venous phase, too" in told
+
+
+def test_of_many_series_no_more_pictures_are_held_than_there_are_phases_and_the_one_looked_at(prepare, folders):
+    pictures, held = [], []
+
+    def find_phase(volume):
+        pictures.append(weakref.ref(volume.array))
+        held.append(sum(picture() is not None for picture in pictures))
+        return dict.fromkeys(Phase, 0.25)
+
+    many = [replace(one, image_id=f"{one.image_id}-{n}") for n in range(3) for one in series(folders)]
+    assert set(prepare(many, find_phase=find_phase).phases) == set(Phase)
+    assert len(held) == 12
+    assert max(held) <= len(Phase) + 1
 
 
 def remove_a_slice(folder):
