@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 from rich.console import Console
@@ -24,6 +24,9 @@ def import_data(
     studies: Annotated[Path, typer.Option("--studies", "-s", help="Folder of the studies to import into.")],
     first: Annotated[int | None, typer.Option(min=1, help="Take only so many images, in the order of names.")] = None,
     licence: Annotated[str, typer.Option(help="Licence to record, where you know better.")] = "",
+    modality: Annotated[
+        str, typer.Option(help="CT, MR, ... of images nothing says it of, such as NIfTI beside a coco file.")
+    ] = "",
     url: Annotated[str, typer.Option(help="Source to record, likewise.")] = "",
 ) -> None:
     """Copy a public data set, with patients, masks, boxes and licence, into the studies.
@@ -43,11 +46,16 @@ def import_data(
     from hepatic.importers.keep import keep
     from hepatic.importers.kinds import IMPORTERS
     from hepatic.io.header import header
+    from hepatic.io.image import Modality
     from hepatic.io.refusal import NotAnImageError
     from hepatic.store.folder import Store
 
     if kind not in IMPORTERS:
         raise BadInputError("KIND", expected=f"one of {', '.join(IMPORTERS)}", came=ascii(kind), fix="See --help.")
+    if modality not in ("", *(known := get_args(Modality))):
+        raise BadInputError(
+            "--modality", expected=f"one of {', '.join(known)}", came=ascii(modality), fix="See --help."
+        )
     if not source.exists():
         raise NotFoundError("PATH", expected="a folder", came=str(source), fix="Correct the path.")
     importer = IMPORTERS[kind]
@@ -56,6 +64,8 @@ def import_data(
     )
     console = Console(stderr=True)
     found = importer.cases(source)[:first]
+    if modality:
+        found = [replace(case, modality=cast(Modality, modality)) if case.modality == "OT" else case for case in found]
     console.print(f"{data_set.name}: {len(found)} images, {data_set.licence} ({data_set.url})", highlight=False)
     studies.mkdir(parents=True, exist_ok=True)
     store = Store(studies, header=header, not_images=(NotAnImageError,))

@@ -1,5 +1,6 @@
 """``hepatic import`` as a person types it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from typer.testing import CliRunner
 
 from hepatic.errors import BadInputError
 from hepatic.importers.kinds import IMPORTERS
+from hepatic.io.header import header
+from hepatic.store.folder import Store
 from server.cli import app
 from server.commands.import_data import KINDS
 from tests.importers.conftest import mask, scan, write_nifti
@@ -48,11 +51,29 @@ def test_nothing_usable_is_an_error(tmp_path):
         hepatic("lits", tmp_path / "LITS", "--studies", tmp_path / "studies")
 
 
-@pytest.mark.parametrize(("arguments", "said"), [(("mnist", "."), "lits"), (("lits", "/nowhere"), "Correct the path")])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("mnist", "."), "lits"),
+        (("lits", "/nowhere"), "Correct the path"),
+        (("coco", ".", "--modality", "PET"), "one of XA, CT"),
+    ],
+)
 def test_mistakes_are_explained(tmp_path, arguments, said):
     with pytest.raises(BadInputError, match=said):
         hepatic(*arguments, "--studies", tmp_path / "studies")
     assert not (tmp_path / "studies").exists()
+
+
+@pytest.mark.parametrize(("options", "modality"), [((), "OT"), (("--modality", "CT"), "CT")])
+def test_the_modality_can_be_said_where_no_file_says_it(tmp_path, options, modality):
+    write_nifti(tmp_path / "set/a.nii.gz", scan())
+    images = [{"id": 1, "file_name": "a.nii.gz", "slice": 0}]
+    (tmp_path / "set/boxes.json").write_text(json.dumps({"images": images, "categories": [], "annotations": []}))
+    hepatic("coco", tmp_path / "set", "--studies", tmp_path / "studies", *options)
+    store = Store(tmp_path / "studies", header=header)
+    assert [image.modality for image in store.images.all()] == [modality]
+    store.close()
 
 
 def test_help_names_every_kind_and_shows_examples():

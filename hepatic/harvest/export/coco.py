@@ -12,6 +12,12 @@ from hepatic import __version__
 from hepatic.boxes import to_voxels
 from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy
 
+PIXELS = (
+    "bbox is in pixels (x, y, width, height; 0 is the outer edge of the first pixel) of the study's upright grid: "
+    "columns to the patient's left, rows to the back, slices to the head. A file that is stored another way has to be "
+    "turned so first. size and affine (continuous index i, j, k to LPS millimetres, 0 the centre of the first voxel) "
+    "in studies tell that grid. box_lps_mm lies in the patient and depends on no grid."
+)
 LESION = {"id": 1, "name": "lesion", "supercategory": "liver"}
 
 
@@ -19,11 +25,12 @@ def write_coco(studies: Iterable[ReviewedStudy]) -> bytes:
     """Return a COCO detection file.
 
     An image is one slice of a study's reference series: ``file_name`` is the id of the series in the datastore,
-    ``slice`` the index. An annotation is an accepted box where it cuts its key slice: ``bbox`` in pixels (x, y, width,
-    height; 0 is the outer edge of the first pixel). COCO is two-dimensional, so the box itself is beside it:
-    ``box_lps_mm`` (x, y, z, x, y, z in the patient) and ``box_voxels`` (k, j, i, k, j, i). Rejected candidates are no
-    annotations, or a detector would learn them; they are listed under ``rejected`` in the same form. ``studies`` says
-    which studies are complete, that is, where the rest of the liver holds no lesion.
+    ``slice`` the index. An annotation is an accepted box where it cuts its key slice: ``bbox`` in pixels of the upright
+    grid, which ``info.pixels`` explains and ``studies`` gives (``size``, ``affine``). COCO is two-dimensional, so the
+    box itself is beside it: ``box_lps_mm`` (x, y, z, x, y, z in the patient) and ``box_voxels`` (k, j, i, k, j, i of
+    that grid). Rejected candidates are no annotations, or a detector would learn them; they are listed under
+    ``rejected`` in the same form. ``studies`` also says which studies are complete, that is, where the rest of the
+    liver holds no lesion.
     """
     images: dict[tuple[str, int], dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
@@ -35,6 +42,8 @@ def write_coco(studies: Iterable[ReviewedStudy]) -> bytes:
             "patient_id": study.patient_id,
             "reference_image": study.reference_image,
             "complete": study.complete,
+            "size": list(study.grid.size),
+            "affine": study.grid.affine.tolist(),
         })  # fmt: skip
         for candidate in study.candidates:
             if candidate.verdict not in ("true", "false"):
@@ -43,7 +52,7 @@ def write_coco(studies: Iterable[ReviewedStudy]) -> bytes:
             into = annotations if candidate.verdict == "true" else rejected
             into.append({"id": len(into) + 1, "image_id": image["id"], **_annotation(study, candidate)})
     made = {
-        "info": {"description": "Liver lesions reviewed with hepatic", "version": __version__},
+        "info": {"description": "Liver lesions reviewed with hepatic", "version": __version__, "pixels": PIXELS},
         "licenses": [],
         "categories": [LESION],
         "images": list(images.values()),

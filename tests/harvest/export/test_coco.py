@@ -36,4 +36,15 @@ def test_a_box_is_in_pixels_on_its_key_slice_and_whole_beside_it(coco, study):
 
 
 def test_it_says_whose_study_it_is_and_whether_all_lesions_are_in_it(coco):
-    assert coco["studies"] == [{"study_uid": "1.2", "patient_id": "P7", "reference_image": "1.2.4", "complete": True}]
+    told = {"study_uid": "1.2", "patient_id": "P7", "reference_image": "1.2.4", "complete": True}
+    assert [told.items() <= one.items() for one in coco["studies"]] == [True]
+
+
+def test_it_tells_of_which_grid_its_pixels_are_so_that_they_lead_back_to_the_patient(coco):
+    (study,), first = coco["studies"], coco["annotations"][0]
+    x, y, width, height = first["bbox"]
+    corners = np.array([[x, y, 0, 0.5], [x + width, y + height, 0, 0.5]]) * [1, 1, 1, 2] - [0.5, 0.5, 0, 0]
+    placed = (corners @ np.array(study["affine"]).T)[:, :2]
+    np.testing.assert_allclose(placed, np.reshape(first["box_lps_mm"], (2, 3))[:, :2], atol=1e-3)
+    assert [study["size"][:2]] == [[image["width"], image["height"]] for image in coco["images"][:1]]
+    assert "upright" in coco["info"]["pixels"]
