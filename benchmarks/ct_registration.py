@@ -14,7 +14,7 @@ import json
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import SimpleITK as sitk
@@ -69,6 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", type=int, default=10, help="studies of 24 x 72 x 96")
     parser.add_argument("--full", type=int, default=2, help="studies of 40 x 512 x 512")
+    parser.add_argument("--methods", default="convexadam,bspline", help="which, separated by commas")
     parser.add_argument("--seed", type=int, default=820_000, help="of the first patient")
     parser.add_argument("--out", type=Path, help="JSON with every figure")
     options = parser.parse_args(arguments)
@@ -81,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     results: dict[str, Any] = {}
     for size, count in counts.items():
         studies = [simulate(options.seed + index, size=size) for index in range(count)]
-        for method in ("convexadam", "bspline"):
+        for method in cast(list[Method], options.methods.split(",")):
             rows = [row for study in studies for row in measure(study, method)]
             results[f"{size} {method}"] = rows
             if rows:

@@ -1,0 +1,73 @@
+"""What ``make bench`` runs, and that each of its CT measurements runs."""
+
+import json
+import subprocess
+
+import pytest
+import SimpleITK as sitk
+import torch
+
+from benchmarks import __main__ as command
+from benchmarks import ct_pipeline, ct_registration
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """The measurements run on one thread; what comes after them need not."""
+    torch_threads, sitk_threads = torch.get_num_threads(), sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    yield
+    torch.set_num_threads(torch_threads)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(sitk_threads)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What was started, instead of starting it; the review page fails."""
+    lines = []
+
+    def run(line, *, check):
+        lines.append(line[3:])
+        return subprocess.CompletedProcess(line, int("qa_page" in line))
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    return lines
+
+
+def test_without_a_name_all_that_a_release_is_judged_by_run_and_one_that_fails_does_not_stop_the_next(started):
+    assert command.main([]) == 1
+    assert [name for name, *_ in started] == ["side_by_side", "qa_page", "ct_pipeline"]
+    assert started[1][1:] == ["--studies", "3", "--candidates", "6"]
+
+
+def test_quickly_they_are_only_shown_to_run(started):
+    command.main(["--quick"])
+    assert [options for _, *options in started] == 3 * [["--quick"]]
+
+
+def test_help_names_what_runs_and_each_measurement(capsys):
+    assert command.main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "side_by_side, qa_page, ct_pipeline" in said
+    assert all(f"\n{name} " in said for name in ("side_by_side", "qa_page", "ct_pipeline", "ct_registration"))
+    assert command.main(["qa-page"]) == 2
+    assert "no measurement" in capsys.readouterr().err
+
+
+def test_the_pipeline_tells_candidates_studies_a_minute_and_the_detector_beside_its_forward_pass(tmp_path, capsys):
+    ct_pipeline.main(["--quick", "--out", str(tmp_path / "results.json")])
+    small = json.loads((tmp_path / "results.json").read_text())["sizes"]["small"]
+    (study,) = small["studies"]
+    assert 0 < study["again_s"] < study["whole_s"]
+    assert sum(study["seconds"].values()) <= study["whole_s"]
+    assert 0 <= study["candidates"] <= 10
+    assert small["forward_ms"] > 0
+    assert "studies a minute" in capsys.readouterr().out
+
+
+def test_registration_brings_tissue_closer_to_its_true_place(tmp_path, capsys):
+    arguments = ["--small", "1", "--full", "0", "--methods", "convexadam", "--out", str(tmp_path / "results.json")]
+    ct_registration.main(arguments)
+    rows = json.loads((tmp_path / "results.json").read_text())["small convexadam"]
+    assert len(rows) == 3
+    assert sum(row["after_mm"] for row in rows) < sum(row["before_mm"] for row in rows)
+    assert "convexadam" in capsys.readouterr().out
