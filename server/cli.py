@@ -18,6 +18,7 @@ from server.commands import (
     jobs,
     models,
     qa,
+    quarantine,
     sample_data,
     serve,
     start_server,
@@ -47,6 +48,7 @@ app.add_typer(tokens.app, name="tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(qa.app, name="qa")
+app.add_typer(quarantine.app, name="quarantine")
 
 WRONG_INPUT = 2
 

@@ -1,7 +1,8 @@
-"""What all tests share: tools that may be missing, and a small set of phantoms."""
+"""What all tests share: tools that may be missing, and the DICOM validator."""
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,3 +27,18 @@ def tool() -> Callable[[str, str], Path]:
         return Path(str(found))
 
     return find
+
+
+@pytest.fixture(scope="session")
+def dicom_errors(tool) -> Callable[[Path], list[str]]:
+    """Give the error lines `dciodvfy -new` prints about a file."""
+    dciodvfy = tool("dciodvfy", "dicom3tools")
+
+    def errors(path: Path) -> list[str]:
+        done = subprocess.run([dciodvfy, "-new", str(path)], capture_output=True, text=True, check=False)
+        lines = (done.stdout + done.stderr).splitlines()
+        if not any(line in ("XAImage", "USImage", "USMultiFrameImage") for line in lines):
+            return [f"dciodvfy did not recognise the image: {lines}"]
+        return [line for line in lines if line.startswith("Error")]
+
+    return errors

@@ -22,6 +22,7 @@ from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.refusal import NotAnImageError
+from hepatic.release.quarantine import HeldError, Quarantine
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
 from hepatic.store.folder import Store
@@ -194,14 +195,33 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
         Raises:
             NotFoundError: nothing is labelled yet.
+            HeldError: no image may leave.
             StorageError: the disk is full or cannot be written.
         """
         cases = self.labelled_cases()
         if not cases:
             raise NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first.")
         chosen = cases[:limit_cases] if limit_cases and limit_cases > 0 else cases
+        leaving: list[LabelledCase] = []
+        held: dict[str, HeldError] = {}
+        for case in chosen:
+            try:
+                leaving.append(replace(case, files=tuple(self.files_to_leave(case.image_id))))
+            except HeldError as reason:
+                held[case.image_id] = reason
+        if not leaving:
+            raise next(iter(held.values()))
         metadata = json.dumps(self.json(), default=str)
-        return str(write_archive(chosen, self.store.data / "cache" / "archives", metadata=metadata))
+        left_out = {image_id: str(reason) for image_id, reason in held.items()}
+        return str(write_archive(leaving, self.store.data / "cache" / "archives", metadata=metadata, left_out=left_out))
+
+    def files_to_leave(self, image_id: str) -> list[Path]:
+        """Return the files of an image for an export: itself, or what was approved of it.
+
+        Raises:
+            HeldError: it may have burnt-in text, and nobody approved it (``hepatic.release.quarantine``).
+        """
+        return Quarantine(self.store).files(image_id)
 
     # Images
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import generate_frames
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.pixels.decoders.base import get_decoder
@@ -188,6 +188,16 @@ def decode(header: DicomHeader, *, max_pixels: int | None = None) -> NDArray[np.
         if photometric == "MONOCHROME1" and text(dataset, "Modality") not in _MEASURED:
             return np.asarray(-1 - array if array.dtype.kind == "i" else (2**header.bits_stored - 1) - array)
         return array
+
+
+def whole_dataset(path: Path) -> FileDataset:
+    """Return everything in a file, the pixels as they are stored.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    with refusing(path, expected=EXPECTED):
+        return pydicom.dcmread(path, force=True)
 
 
 def _kind(dataset: Dataset, modality: str, sop_class: str, frames: int, samples: int) -> Literal["volume", "cine"]:

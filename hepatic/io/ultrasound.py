@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
+from hepatic.io.burnt_in import propose_mask
 from hepatic.io.image import Cine, Volume
 from hepatic.io.us_fans import box_of, find_fans, some_frames
 from hepatic.io.us_region import Region
@@ -106,9 +107,14 @@ class Ultrasound:
             return np.arange(len(self.cine.frames), dtype=np.float64) / self.cine.playback_fps
         return None
 
+    @cached_property
+    def cleaned(self) -> NDArray[np.uint8]:
+        """(F, H, W): grey values with banner, scales and texts blacked out (``propose_mask``)."""
+        return np.where(propose_mask(self.grey), np.uint8(0), self.grey)
+
     def picture(self, region: Region) -> NDArray[np.uint8]:
-        """(F, h, w), the grey values of one image."""
-        return self.grey[:, *region.window]
+        """(F, h, w), the grey values of one image, texts blacked out."""
+        return self.cleaned[:, *region.window]
 
     @cached_property
     def _sides(self) -> tuple[Region | None, Region | None]:
@@ -130,7 +136,7 @@ class Ultrasound:
     def _signs(self, region: Region) -> tuple[float, float]:
         """Mean difference between the colours of lit pixels; share by which the brightness changes."""
         frames = some_frames(self.cine.frames[:, *region.window]).astype(np.float32)
-        grey: NDArray[np.uint8] = some_frames(self.picture(region)).view(np.uint8)
+        grey: NDArray[np.uint8] = some_frames(self.grey[:, *region.window]).view(np.uint8)
         lit = grey > 12
         tint = float(np.ptp(frames, axis=-1)[lit].mean()) if frames.ndim == 4 and lit.any() else 0.0
         levels = grey[:, grey.max(axis=0) > 12].mean(axis=1, dtype=np.float64) if lit.any() else np.zeros(1)

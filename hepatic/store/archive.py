@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hepatic.store.case import LabelledCase
@@ -15,10 +16,13 @@ from hepatic.store.names import label_suffix, split_suffix
 _KEEP_SECONDS = 3600.0
 
 
-def write_archive(cases: Sequence[LabelledCase], folder: Path, *, metadata: str) -> Path:
+def write_archive(
+    cases: Sequence[LabelledCase], folder: Path, *, metadata: str, left_out: Mapping[str, str] | None = None
+) -> Path:
     """Write images, labels and metadata into a new zip in the folder, and return its path.
 
-    ``image/<id><suffix>``, or ``image/<id>/<file>`` for a series; ``label/<id><suffix>``; ``metadata.json``.
+    ``image/<id><suffix>``, or ``image/<id>/<file>`` for a series; ``label/<id><suffix>``; ``metadata.json``; where
+    something is left out, ``left_out.json`` with the reason by image.
     Archives older than an hour are removed: a download that is still under way keeps its open file.
 
     Raises:
@@ -38,6 +42,8 @@ def write_archive(cases: Sequence[LabelledCase], folder: Path, *, metadata: str)
                         archive.write(file, f"image/{name}")
                     archive.write(case.label, f"label/{case.image_id}{label_suffix(case.label.name)}")
                 archive.writestr("metadata.json", metadata)
+                if left_out:
+                    archive.writestr("left_out.json", json.dumps(left_out, indent=1))
             temporary.rename(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -50,8 +50,12 @@ class Cine:
     @cached_property
     def bmode(self) -> NDArray[np.uint8]:
         """(F, h, w), the B-mode fan of the same frames."""
-        moved = [self.panel.show(self.tissue, right_mm=x, down_mm=z) for x, z in self.motion.shifts_mm]
-        return np.stack([to_byte(one) for one in moved])
+        shown = []
+        for time_s, (x, z) in zip(self.times_s, self.motion.shifts_mm, strict=True):
+            rng = np.random.default_rng([self.patient.seed, 8640, round(1000 * time_s)])
+            flicker = 0.02 * rng.standard_normal(self.tissue.shape, dtype=np.float32)
+            shown.append(to_byte(self.panel.show(np.clip(self.tissue + flicker, 0, 1), right_mm=x, down_mm=z)))
+        return np.stack(shown)
 
     @cached_property
     def boxes(self) -> tuple[Box, ...]:

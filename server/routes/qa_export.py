@@ -48,7 +48,8 @@ def export(
             raise NotFoundError(
                 "the series", expected="one in hepatic's datastore", came="another datastore", fix="Use another format."
             )
-        files: list[Path] = datastore.store.files(image_id)
+        has_pictures = format == "nnunet"
+        files: list[Path] = datastore.files_to_leave(image_id) if has_pictures else datastore.store.files(image_id)
         return files
 
     about = FORMATS[str(format)]

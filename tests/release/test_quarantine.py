@@ -1,0 +1,173 @@
+"""What may leave a store: burnt-in text keeps a picture in until somebody looked."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from typer.testing import CliRunner
+
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from hepatic.io.burnt_in import propose_mask
+from hepatic.io.header import header
+from hepatic.io.read import read
+from hepatic.io.refusal import NotAnImageError
+from hepatic.release.quarantine import HeldError, Quarantine
+from hepatic.store.folder import Store
+from sample_data import us
+from sample_data.us.still import screen_of
+from sample_data.us.us_image import Series, us_still
+from server.cli import app
+from tests.io.conftest import XA, dicom_dataset
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """A screen with a lesion, and where its banner is."""
+    return screen_of(us.simulate(124, kind="cyst", size="tiny"), patient_id="US00124")
+
+
+@pytest.fixture
+def studies(tmp_path: Path, picture) -> Path:
+    """Stills that say YES, nothing and NO to burnt-in text, and an angiography that says nothing."""
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    for number, said in enumerate(("YES", "", "NO")):
+        ds = us_still(picture, Series(("test", number), "US00124", number + 1, said, "100200"))
+        ds.BurnedInAnnotation = said
+        if not said:
+            del ds.BurnedInAnnotation
+        ds.save_as(folder / f"{said.lower() or 'silent'}.dcm", enforce_file_format=True)
+    run = dicom_dataset(np.zeros((3, 20, 30), np.uint8), sop_class=XA, SeriesInstanceUID="1.2.3.4")
+    run.save_as(folder / "run.dcm", enforce_file_format=True)
+    return folder
+
+
+@pytest.fixture
+def store(studies: Path):
+    made = Store(studies, header=header, not_images=(NotAnImageError,))
+    made.rescan()
+    yield made
+    made.close()
+
+
+def ids(store: Store) -> dict[str, str]:
+    return {Path(image.path).stem: image.id for image in store.images.all()}
+
+
+def test_pictures_that_say_yes_or_nothing_are_held(store: Store) -> None:
+    quarantine, named = Quarantine(store), ids(store)
+    held = {one.image_id: (one.said, one.state) for one in quarantine.held()}
+    assert held == {named["yes"]: ("yes", "held"), named["silent"]: ("unknown", "held")}
+    for name in ("no", "run"):
+        assert quarantine.files(named[name]) == store.files(named[name])
+    with pytest.raises(HeldError, match="burnt in"):
+        quarantine.files(named["yes"])
+
+
+def test_an_approved_picture_leaves_without_its_text(store: Store, picture) -> None:
+    quarantine, image_id = Quarantine(store), ids(store)["yes"]
+    proposal = quarantine.propose(image_id)
+    assert (proposal.picture == picture.pixels[0]).all()
+    made = quarantine.approve(image_id, by="Dr. K", boxes=[(90, 60, 110, 70)])
+    assert (made.by, made.as_is, made.boxes) == ("Dr. K", False, ((90, 60, 110, 70),))
+    (file,) = quarantine.files(image_id)
+    left, top, right, bottom = picture.banner
+    shown = read(file).frames[0]
+    assert (shown[top:bottom, left:right] == 0).all()
+    assert (shown[60:70, 90:110] == 0).all()
+    assert shown[~propose_mask(picture.pixels)].mean() > 40
+    assert store.files(image_id) != [file]
+    assert (read(store.files(image_id)[0]).frames == picture.pixels).all()
+    assert quarantine.held()[0].approval == made or quarantine.held()[1].approval == made
+
+
+def test_an_approval_survives_a_restart_and_ends_with_the_file(store: Store, studies: Path, picture) -> None:
+    image_id = ids(store)["yes"]
+    Quarantine(store).approve(image_id, by="Dr. K")
+    again = Store(studies, header=header, not_images=(NotAnImageError,))
+    assert Quarantine(again).files(image_id)
+    ds = pydicom.dcmread(studies / "yes.dcm")
+    ds.PixelData = bytes(255 - value for value in ds.PixelData)
+    ds.save_as(studies / "yes.dcm")
+    again.rescan()
+    with pytest.raises(HeldError):
+        Quarantine(again).files(image_id)
+    again.close()
+
+
+def test_an_approval_can_be_withdrawn_and_given_again(store: Store) -> None:
+    quarantine, image_id = Quarantine(store), ids(store)["silent"]
+    quarantine.approve(image_id, by="Dr. K", as_is=True)
+    assert quarantine.files(image_id) == store.files(image_id)
+    quarantine.withdraw(image_id, by="Dr. L")
+    with pytest.raises(HeldError):
+        quarantine.files(image_id)
+    with pytest.raises(NotFoundError):
+        quarantine.withdraw(image_id, by="Dr. L")
+    quarantine.approve(image_id, by="Dr. L")
+    assert quarantine.files(image_id) != store.files(image_id)
+    assert len(list((store.data / "release").glob("*/*/approval.json"))) == 3
+
+
+def test_what_cannot_be_approved_is_explained(store: Store) -> None:
+    quarantine, named = Quarantine(store), ids(store)
+    with pytest.raises(ConflictError, match="may leave"):
+        quarantine.approve(named["no"], by="Dr. K")
+    with pytest.raises(BadInputError, match="who looked"):
+        quarantine.approve(named["yes"], by=" ")
+    with pytest.raises(BadInputError, match="the box"):
+        quarantine.approve(named["yes"], by="Dr. K", boxes=[(0, 0, 9999, 5)])
+    with pytest.raises(HeldError):
+        quarantine.files(named["yes"])
+    assert not list((store.data / "release").glob("*/*/approval.json"))
+
+
+def test_the_dataset_archive_takes_only_what_may_leave(studies: Path, store: Store, tmp_path: Path) -> None:
+    datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
+    named = ids(store)
+    label = tmp_path / "label.json"
+    label.write_text("{}")
+    for name in ("yes", "silent", "no"):
+        datastore.save_label(named[name], str(label), "final", {})
+    Quarantine(store).approve(named["yes"], by="Dr. K")
+    with zipfile.ZipFile(datastore.get_dataset_archive(None)) as archive:
+        names = archive.namelist()
+        assert {f"image/{named[name]}.dcm" for name in ("yes", "no")} <= set(names)
+        assert not any(named["silent"] in name for name in names)
+        assert "quarantine" in json.loads(archive.read("left_out.json"))[named["silent"]]
+        left = pydicom.dcmread(archive.open(f"image/{named['yes']}.dcm"))
+    assert left.BurnedInAnnotation == "NO"
+
+
+def test_an_archive_of_held_pictures_alone_says_why(studies: Path, store: Store, tmp_path: Path) -> None:
+    datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
+    label = tmp_path / "label.json"
+    label.write_text("{}")
+    datastore.save_label(ids(store)["yes"], str(label), "final", {})
+    with pytest.raises(ConflictError, match="hepatic quarantine"):
+        datastore.get_dataset_archive(None)
+
+
+def test_the_command_lists_shows_and_approves(studies: Path, store: Store, tmp_path: Path) -> None:
+    image_id = ids(store)["yes"]
+
+    def hepatic(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["quarantine", *arguments, "--studies", str(studies)], env={"COLUMNS": "200"})
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.stdout
+
+    assert image_id in hepatic("list")
+    assert "would be black" in hepatic("show", image_id, "--out", str(tmp_path / "proposal.png"))
+    assert (tmp_path / "proposal.png").stat().st_size > 1000
+    assert "may leave" in hepatic("approve", image_id, "--by", "Dr. K", "--box", "0,0,20,20")
+    assert image_id not in hepatic("list")
+    assert "Dr. K" in hepatic("list", "--all")
+    assert "held again" in hepatic("withdraw", image_id, "--by", "Dr. K")
+    assert image_id in hepatic("list")
+    with pytest.raises(BadInputError, match="LEFT,TOP"):
+        hepatic("approve", image_id, "--by", "Dr. K", "--box", "1,2,3")
