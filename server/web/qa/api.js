@@ -78,7 +78,8 @@ const posted = (path, body) =>
 
 const at = (study) => `studies/${encodeURIComponent(study)}`;
 
-export const queue = async () => (await ask("queue")).json();
+/** @param {number} [limit] of the studies that are told */
+export const queue = async (limit = 200) => (await ask(`queue?limit=${limit}`)).json();
 
 /** @param {string} [study] @returns {Promise<?Leased>} null when nothing is left */
 export async function lease(study) {

@@ -73,6 +73,22 @@ export class Boxing {
     this.on.told(this.hint);
   }
 
+  /** Do what a key or button says. @param {string} what @param {boolean} far whether in large steps */
+  act(what, far) {
+    const step = far ? 24 : 4;
+    const crosses = { "cross-up": [0, -1], "cross-down": [0, 1], "cross-left": [-1, 0], "cross-right": [1, 0] };
+    if (what in crosses) this.move(...crosses[what].map((way) => way * step));
+    else if (what.startsWith("phase-")) this.choose(Number(what.slice(6)));
+    else if (what === "up" || what === "down") this.scroll(what === "up" ? 1 : -1);
+    else if (what === "box-point") this.point();
+    else if (what === "box-save") this.save();
+    else if (what === "box-back") this.back();
+    else if (what === "box-whole") this.whole();
+    else if (what === "box-from") this.depth("low");
+    else if (what === "box-to") this.depth("high");
+    else if (what === "box-close" || what === "box") this.close();
+  }
+
   close() {
     this.reading = null;
     this.on.closed();

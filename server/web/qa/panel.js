@@ -136,6 +136,13 @@ export function showNote(note) {
   if (row.children.length) box.append(row);
 }
 
+/** Show the whole slice and the buttons for drawing a box, or the card and those for judging. @param {boolean} isOn */
+export function showBoxing(isOn) {
+  if (isOn) byId("card").hidden = true;
+  byId("slice").hidden = byId("box-bar").hidden = !isOn;
+  byId("bar").hidden = isOn;
+}
+
 /** What is said at the end of a study. @param {import("./reading.js").Reading} reading */
 export function endOf(reading) {
   const counts = { true: 0, false: 0, unsure: 0 };
@@ -159,6 +166,14 @@ export function endOf(reading) {
     actions: [["next", "Finish, next study (Space)"], ["missed", "A lesion was missed (M)"], ["box", "Draw a box (B)"]],
   };
 }
+
+export const NOTHING_LEFT = {
+  title: "Nothing is left to read",
+  lines: ["Every study that a detector has seen is decided or is being read by somebody else.",
+    "New studies come when a detector proposes: on the dashboard, or with hepatic qa propose."],
+  actions: [["again", "Look again"]],
+  links: [["qa/dashboard", "Dashboard"]],
+};
 
 /** @param {any} queue @param {(study: string) => void} open */
 export function showStudies(queue, open) {
