@@ -17,7 +17,7 @@ from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import FOLDER, ReviewStore
 from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.study_json import to_json
-from hepatic.harvest.verdicts import Settled, cards_of, settled
+from hepatic.harvest.verdicts import Settled, cards_of, settled, was_missed
 from hepatic.settings import Settings
 from server.jobs.job import as_text
 
@@ -158,6 +158,8 @@ class Harvest:
             for number, uid in enumerate(order)
         ]
         told["date"] = self._date(proposed.study)
+        if reading.kind == "boxing":
+            told["boxing"] = "missed" if was_missed(review) else "unlikely"
         told["kind"] = "boxing" if reading.kind == "boxing" else "reading"  # a hidden repeat is not told apart
         told["state"] = state_of(reading, proposed)
         return told

@@ -61,19 +61,20 @@ class StaleError(ConflictError):
     Attributes:
         stored: what is in the store and was not seen.
         sent: what the page wanted to add.
+        etag: of what is stored: with it, the page says that it has seen that.
     """
 
-    def __init__(self, stored: list[dict[str, Any]], sent: list[dict[str, Any]]) -> None:
+    def __init__(self, stored: list[dict[str, Any]], sent: list[dict[str, Any]], etag: str) -> None:
         super().__init__(
             "the review",
             expected="the state that your page has seen",
             came=f"{len(stored)} newer events of yours, from another page",
             fix="Look at both, then send what is to hold without If-Match, or with the new ETag.",
         )
-        self.stored, self.sent = stored, sent
+        self.stored, self.sent, self.etag = stored, sent, etag
 
     def __reduce__(self) -> tuple[object, ...]:
-        return StaleError, (self.stored, self.sent)
+        return StaleError, (self.stored, self.sent, self.etag)
 
 
 class Reviews:
@@ -280,4 +281,5 @@ def _check_seen(
     rows = events_where(connection, "study = ? AND reader = ? AND seq > ?", studies[0], reader, seen)
     unseen = [event for event in rows if event.id not in sent]
     if unseen:
-        raise StaleError([event.as_json() for event in unseen], [event.as_json() for event in events])
+        told = ([event.as_json() for event in unseen], [event.as_json() for event in events])
+        raise StaleError(*told, _etag(connection, studies, reader))

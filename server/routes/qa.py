@@ -126,7 +126,8 @@ def events(
             given, reader, may_box=user.role >= Role.ANNOTATOR, if_match=if_match
         )
     except StaleError as stale:
-        return JSONResponse({"detail": str(stale), "stored": stale.stored, "sent": stale.sent}, 409, NO_STORE)
+        both = {"detail": str(stale), "stored": stale.stored, "sent": stale.sent, "etag": stale.etag}
+        return JSONResponse(both, 409, {**NO_STORE, "ETag": stale.etag})
     told = {"results": [one.as_json() for one in taken], "etag": tag}
     return JSONResponse(told, headers={**NO_STORE, "ETag": tag})
 

@@ -13,6 +13,7 @@ from hepatic.harvest.places import prepared_folder
 from server.app import create_app
 from server.routes.qa_pictures import pictures_of
 from server.running import running
+from tests.harvest.proposed import decide
 
 from .browser import browsing
 from .conftest import ROOT
@@ -231,8 +232,11 @@ REFUSING = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 507])
-def test_what_the_server_cannot_take_now_is_sent_again_later(opened, status):
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(408, "Server busy"), (429, "Server busy"), (500, "Server fails"), (507, "Server's disk is full")],
+)
+def test_what_the_server_cannot_take_now_is_sent_again_later(opened, status, words):
     with opened(1) as (page, store):
         page.open()
         answer = f"new Response('{{}}', {{status: {status}}})"
@@ -240,6 +244,7 @@ def test_what_the_server_cannot_take_now_is_sent_again_later(opened, status):
         page.judge_all("1222")
         page.browser.press(" ")
         page.until("document.querySelector('#badge').innerText.includes('5 kept here')")
+        assert page.text("#badge") == f"{words}, trying again, 5 kept here"
         page.browser.run("window.refusing = false")
         page.saved()
         [uid] = store.proposals.studies()
@@ -285,6 +290,59 @@ def test_a_study_is_not_finished_past_a_decision_that_was_refused(opened):
         page.saved()
         assert sorted(len(verdicts(store, uid)) for uid in uids) == [1, 4]
         assert sum(store.reviews.reading(uid, "rita").finished is not None for uid in uids) == 1
+
+
+def elsewhere(page, store, uid, candidate, verdict):
+    """Say something of a candidate on another page of the same reader."""
+    [taken], _ = store.reviews.take([decide(candidate, verdict, uid)], page.reader)
+    assert taken.status == "stored"
+
+
+def test_a_page_that_is_behind_overwrites_nothing_unseen_and_shows_both_verdicts(opened):
+    with opened(1) as (page, store):
+        page.open()
+        [uid] = store.proposals.studies()
+        order = page.browser.run(
+            f"fetch('/qa/api/v1/lease', {{method: 'POST', headers: {{'Content-Type': 'application/json', "
+            f"'X-Hepatic-Reader': 'rita'}}, body: JSON.stringify({{study: {uid!r}}})}}).then(one => one.json())"
+            ".then(told => told.study.cards.sort((a, b) => a.order - b.order).map(card => card.candidate))"
+        )
+        elsewhere(page, store, uid, order[3], "true")
+        page.press("1")  # nothing of the other page's is overwritten
+        page.saved()
+        assert "Another page of yours" in page.text("#told")
+        elsewhere(page, store, uid, order[1], "false")
+        for key, name in (("1", "retry"), ("3", "discard")):
+            page.press(key)
+            page.until("document.querySelector('#badge').innerText == '1 refused'")
+            assert "on another page" in page.text("#told")
+            page.browser.run("document.querySelector('#badge button').click()")
+            page.until("document.querySelector('#refused').open")
+            mine, other = ("true lesion", "false") if name == "retry" else ("unsure", "true lesion")
+            assert f"you said “{mine}” here, and “{other}” on another page" in page.text("#refused")
+            page.browser.run(f"document.querySelector('#refused [value={name}]').click()")
+            page.saved()
+            elsewhere(page, store, uid, order[2], "true") if name == "retry" else None
+        page.until("document.querySelectorAll('#dots .true').length == 4")  # what is stored is shown
+        assert verdicts(store, uid) == dict.fromkeys(order, "true")
+
+
+def test_a_study_to_be_boxed_ends_without_a_lesion_only_if_the_reader_says_so(opened, tmp_path):
+    with opened(1, candidates=0) as (page, store):
+        page.open()
+        page.until("document.querySelector('#slice').clientWidth > 500")
+        page.browser.press("Escape")
+        page.until("document.querySelector('#note').innerText.includes('N finishes the study')")
+        time.sleep(DEAD_S)
+        page.browser.press(" ")
+        page.until("document.querySelector('#told').innerText.includes('No box was drawn')")
+        page.browser.picture(tmp_path / "empty.png")
+        [uid] = store.proposals.studies()
+        assert store.reviews.reading(uid, "rita").finished is None
+        page.browser.press("n")
+        page.until("document.body.innerText.includes('Nothing is left to read')")
+        page.saved()
+        assert store.reviews.reading(uid, "rita").finished
 
 
 def test_the_row_of_digits_decides_on_a_french_keyboard_too(opened):

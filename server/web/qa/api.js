@@ -7,8 +7,8 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{candidate: string, order: number, key_slice: number, box: Box, slices: number, decision: ?{id?: string, verdict: string}}} Card
  * @typedef {{id: string, expires_at: string, seconds: number}} Lease
  * @typedef {{primary: ?string, missed: boolean, boxes: {event: string, box: Box}[], finished: boolean, finalised: boolean}} ReadingState
- * @typedef {{study_uid: string, patient_id: string, date: string, content: string, cards: Card[], warnings: string[], kind: "reading" | "boxing", state: ReadingState}} Study
- * @typedef {{study: Study, lease: Lease, next: string[]}} Leased
+ * @typedef {{study_uid: string, patient_id: string, date: string, content: string, cards: Card[], warnings: string[], kind: "reading" | "boxing", boxing?: "missed" | "unlikely", state: ReadingState}} Study
+ * @typedef {{study: Study, lease: Lease, next: string[], etag: string}} Leased
  * @typedef {[number, number, number, number]} Edges left, top, right, bottom
  * @typedef {{candidate: string, phases: string[], missing: string[], slices: number[], key: number, inside: [number, number], offsets_mm: number[], tile_px: number, mm_per_px: number, box: Edges, left: string, top: string, axial: Object<string, Edges>, coronal: Object<string, Edges>}} CardLayout
  * @typedef {{size_px: [number, number], mm_per_px: number, per_picture: number, slices: number, to_lps: number[][], headwards: boolean, left: string, top: string, focus: Edges}} StackLayout
@@ -19,9 +19,14 @@ const API = new URL("../api/v1/", import.meta.url);
 
 /** The server did not answer, or it cannot now: what was asked is to be asked again. */
 export class OfflineError extends Error {
-  /** @param {string} message @param {number} [after] milliseconds that the server wants to be left alone */
-  constructor(message, after = 0) {
+  /**
+   * @param {string} message
+   * @param {"offline" | "busy" | "full" | "failing"} [why] full: its disk
+   * @param {number} [after] milliseconds that the server wants to be left alone
+   */
+  constructor(message, why = "offline", after = 0) {
     super(message);
+    this.why = why;
     this.after = after;
   }
 }
@@ -32,6 +37,16 @@ export class RefusedError extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;
+  }
+}
+
+/** Another page of the same reader has said something that this one has not seen. */
+export class StaleError extends RefusedError {
+  /** @param {{detail: string, stored: ReviewEvent[], etag: string}} told */
+  constructor(told) {
+    super(409, told.detail);
+    this.stored = told.stored;
+    this.etag = told.etag;
   }
 }
 
@@ -61,20 +76,22 @@ async function ask(path, options = {}) {
     location.assign(new URL(`../../login?next=${encodeURIComponent(location.pathname + location.search)}`, import.meta.url));
     throw new OfflineError("You have to log in again.");
   }
-  if ([502, 503, 504].includes(answer.status)) throw new OfflineError("The server is busy or is starting.", waitOf(answer));
+  if ([502, 503, 504].includes(answer.status)) throw new OfflineError("The server is busy or is starting.", "busy", waitOf(answer));
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
     const detail = typeof told.detail === "string" ? told.detail : `The server answered with ${answer.status}.`;
     // asked too often, a full disk, a failure of the server: none of it says that what was sent is wrong
-    if ([408, 429].includes(answer.status) || answer.status >= 500) throw new OfflineError(detail, waitOf(answer));
+    const why = { 408: "busy", 429: "busy", 507: "full" }[answer.status] || (answer.status >= 500 && "failing");
+    if (why) throw new OfflineError(detail, why, waitOf(answer));
+    if (answer.status === 409 && Array.isArray(told.stored)) throw new StaleError(told);
     throw new RefusedError(answer.status, detail);
   }
   return answer;
 }
 
-/** @param {string} path @param {unknown} body */
-const posted = (path, body) =>
-  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+/** @param {string} path @param {unknown} body @param {Object<string, string>} [headers] */
+const posted = (path, body, headers = {}) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
 
 const at = (study) => `studies/${encodeURIComponent(study)}`;
 
@@ -93,8 +110,12 @@ export const renew = async (id) => (await (await posted(`lease/${encodeURICompon
 /** @param {string} id */
 export const release = (id) => ask(`lease/${encodeURIComponent(id)}`, { method: "DELETE", keepalive: true });
 
-/** @param {ReviewEvent[]} events @returns {Promise<{results: {id: string, status: string, reason?: string}[]}>} */
-export const send = async (events) => (await posted("events", { events })).json();
+/**
+ * @param {ReviewEvent[]} events of one study
+ * @param {string} seen the tag of what was seen of it; empty to send them anyhow
+ * @returns {Promise<{results: {id: string, status: string, reason?: string}[], etag: string}>}
+ */
+export const send = async (events, seen) => (await posted("events", { events }, seen ? { "If-Match": seen } : {})).json();
 
 /** @param {string} study @param {string} [content] of the preparation that is wanted; the last by default @returns {Promise<Layout>} */
 export const layout = async (study, content = "") => (await ask(`${at(study)}/layout?${new URLSearchParams({ content })}`)).json();

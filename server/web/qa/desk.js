@@ -10,11 +10,13 @@ export class Desk {
    * @param {import("./shelf.js").Shelf} shelf
    * @param {() => Promise<void>} said resolves when the server knows what was done, as far as it can be reached
    * @param {(study: string) => void} lost told when another reader took a study
+   * @param {(study: string, etag: string) => void} saw told the tag of what the server says of a study
    */
-  constructor(shelf, said, lost) {
+  constructor(shelf, said, lost, saw) {
     this.shelf = shelf;
     this._said = said;
     this._lost = lost;
+    this._saw = saw;
     /** @type {?Reading} */
     this.reading = null;
     /** @type {Reading[]} begun and left for an undo: they come next */
@@ -79,6 +81,7 @@ export class Desk {
     const { study_uid, content, cards } = leased.study;
     const layout = await this.shelf.layout(study_uid, content, cards.map((card) => card.candidate));
     const reading = new Reading(leased, layout);
+    this._saw(study_uid, leased.etag);
     this._seen.add(reading.study);
     return reading;
   }

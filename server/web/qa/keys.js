@@ -1,7 +1,7 @@
 // Which key does what. A key that is held down decides once.
 
 const READING = {
-  1: "true", 2: "false", 3: "unsure", p: "primary", m: "missed", b: "box", z: "undo", " ": "next",
+  1: "true", 2: "false", 3: "unsure", p: "primary", m: "missed", n: "no-lesion", b: "box", z: "undo", " ": "next",
   w: "window", l: "window-back", t: "ticks", h: "help", "?": "help", home: "key-slice",
   arrowup: "up", arrowleft: "up", arrowdown: "down", arrowright: "down", pageup: "card-back", pagedown: "card-on",
 };

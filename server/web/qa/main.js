@@ -3,7 +3,6 @@
 import { fetchAhead } from "./ahead.js";
 import * as api from "./api.js";
 import { Boxing } from "./boxing.js";
-import { phaseName } from "./card.js";
 import { Desk } from "./desk.js";
 import { listen } from "./keys.js";
 import { Look } from "./look.js";
@@ -23,7 +22,8 @@ class Page {
   constructor() {
     this.shelf = new Shelf();
     this.look = new Look();
-    this.desk = new Desk(this.shelf, () => this.outbox.flush(), (study) => this._taken(study));
+    this.desk = new Desk(this.shelf, () => this.outbox.flush(), (study) => this._taken(study),
+      (study, etag) => this.outbox.saw(study, etag));
     this.stage = new Stage(this.shelf, this.look, (failure) => this._failed(failure));
     this.sitting = { studies: 0, seconds: [] };
     this.busy = false;
@@ -47,6 +47,8 @@ class Page {
       const { reader } = await api.queue(1);
       this.outbox = await Outbox.open(reader, api.send);
       this.outbox.changed = () => panel.showBadge(this.outbox);
+      this.outbox.elsewhere = (text) => panel.tell(text, true);
+      this.outbox.gaveUp = (events) => this._gaveUp(events);
       this.steps = new Steps(this.outbox, this.desk);
       await this.steps.load();
       await this.outbox.flush(); // first: what the server then tells is what the reader had done
@@ -87,23 +89,9 @@ class Page {
     panel.showSitting(this.sitting);
     panel.showNote(reading.card ? null : panel.endOf(reading));
     this.stage.show(reading);
-    this._announce();
+    panel.announce(reading);
     clearTimeout(this.fetching);
     this.fetching = setTimeout(() => this._fetchAhead(), AFTER_MS); // not while the card itself is being drawn
-  }
-
-  _announce() {
-    const { reading } = this;
-    if (!reading.card) {
-      panel.tell(`All candidates of this study are decided. ${reading.missed ? "A lesion was missed." : ""} Space finishes it.`);
-      return;
-    }
-    const layout = reading.layout.cards[reading.card.candidate];
-    const missing = layout.missing.map((phase) => phaseName(phase).toLowerCase());
-    const text = `Candidate ${reading.at + 1} of ${reading.cards.length}, ${panel.said(reading.verdict)}.` +
-      (missing.length ? ` Not scanned: ${missing.join(", ")}.` : "");
-    byId("card").setAttribute("aria-label", text);
-    panel.tell(text);
   }
 
   _draw() {
@@ -139,6 +127,7 @@ class Page {
     else if (what === "card-back") this._go(reading.at - 1);
     else if (what === "card-on") this._go(reading.at + 1);
     else if (what === "next") this._next(how);
+    else if (what === "no-lesion") this._noLesion(how);
     else if (what === "box" && !reading.finished) this._box();
     else if (what === "reopen") this._reopen(how);
     else if (reading.finished) panel.tell("This study is finished. Reopen it first, or press Z where you have just finished it.");
@@ -188,12 +177,33 @@ class Page {
       this._go(reading.nextOpen(-1));
       return;
     }
-    if (!reading.finished) {
+    if (reading.isEmpty && !reading.finished) {
+      panel.tell("No box was drawn. B draws one; N finishes the study if there is no lesion to draw.", true);
+      return;
+    }
+    await this._finish(how);
+  }
+
+  async _noLesion(how) {
+    const { reading } = this;
+    if (reading.card || reading.finished || !reading.isEmpty) return;
+    await this._finish(how);
+  }
+
+  async _finish(how) {
+    if (!this.reading.finished) {
       this._do([{ type: "finish" }], how);
       this.sitting.studies += 1;
     }
     this.look.time("hepatic:next-study", how.at);
     await this.open();
+  }
+
+  /** What is shown is not what is stored any more: the server is asked again. @param {{id: string, study: string}[]} events */
+  _gaveUp(events) {
+    this.steps.forget(events);
+    const { reading } = this;
+    if (reading && events.some(({ study }) => study === reading.study)) this.open(reading.study);
   }
 
   _reopen(how) {

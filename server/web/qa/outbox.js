@@ -1,9 +1,9 @@
 // Events on their way to the server. Each is kept in this browser (IndexedDB) until the server has said that it has it.
 
-import { OfflineError } from "./api.js";
+import { OfflineError, StaleError } from "./api.js";
 
 /** @typedef {import("./api.js").ReviewEvent} ReviewEvent */
-/** @typedef {{seq: number, reader: string, event: ReviewEvent, refused: string}} Kept */
+/** @typedef {{seq: number, reader: string, event: ReviewEvent, refused: string, seen: string}} Kept seen: what was known of the study then */
 
 const NAME = "hepatic-qa";
 const BATCH = 50;
@@ -31,11 +31,30 @@ async function opened() {
   }
 }
 
+const NAMED = { true: "true lesion", false: "false", unsure: "unsure" };
+
+/**
+ * What another page said otherwise since, in words; empty where nothing is overwritten.
+ * @param {ReviewEvent} event @param {ReviewEvent[]} others
+ */
+function clashing(event, others) {
+  const last = others.findLast((other) => other.type === event.type && (event.type === "primary" || other.candidate === event.candidate));
+  const when = last?.decided_at ? ` at ${new Date(last.decided_at * 1000).toLocaleTimeString()}` : "";
+  const choice = "Try again lets this page's hold, giving it up keeps the other.";
+  if (event.type === "decide" && last && last.verdict !== event.verdict) {
+    return `you said “${NAMED[event.verdict]}” here, and “${NAMED[last.verdict]}” on another page${when}. ${choice}`;
+  }
+  if (event.type === "primary" && last && last.candidate !== (event.candidate || "")) {
+    return `you named another primary tumour on another page${when}. ${choice}`;
+  }
+  return "";
+}
+
 export class Outbox {
   /**
    * @param {?IDBDatabase} database
    * @param {string} reader events of another reader of this browser stay where they are until that one is back
-   * @param {(events: ReviewEvent[]) => Promise<{results: {id: string, status: string, reason?: string}[]}>} send
+   * @param {typeof import("./api.js").send} send
    */
   constructor(database, reader, send) {
     this._database = database;
@@ -47,9 +66,16 @@ export class Outbox {
     this._timer = 0;
     this._attempt = 0;
     this._notBefore = 0;
-    this.offline = false;
+    /** @type {Map<string, string>} the tag of what was seen of each study */
+    this._seen = new Map();
+    /** Why nothing can be sent now; empty while all is well. @type {"" | "offline" | "busy" | "full" | "failing"} */
+    this.trouble = "";
     /** Called whenever what is pending or refused changes. */
     this.changed = () => {};
+    /** Told what other pages of the reader did in a study. @type {(text: string) => void} */
+    this.elsewhere = () => {};
+    /** Told what was given up. @type {(events: ReviewEvent[]) => void} */
+    this.gaveUp = () => {};
     addEventListener("online", () => this.flush());
   }
 
@@ -78,8 +104,8 @@ export class Outbox {
   }
 
   /**
-   * What may go now: nothing of a study behind what was refused of it, and an end only once all before it is stored, for
-   * it closes the study.
+   * What may go now, all of one study: nothing of it behind what was refused, and an end only once all before it is
+   * stored, for it closes the study.
    */
   get _sendable() {
     const [held, before] = [new Set(), new Set()];
@@ -89,23 +115,33 @@ export class Outbox {
       before.add(event.study);
       if (!held.has(event.study)) events.push(event);
     }
-    return events.slice(0, BATCH);
+    return events.filter((event) => event.study === events[0].study).slice(0, BATCH);
   }
 
   /** Keep an event, and send it when that is possible. @param {ReviewEvent} event */
   add(event) {
-    const kept = { reader: this._reader, event, refused: "" };
+    const kept = { reader: this._reader, event, refused: "", seen: this._seen.get(event.study) || "" };
     this._kept.set(event.id, kept);
     this.changed();
     kept.written = this._write(kept); // the page does not wait for the disk; whoever sends it does
     this._wake(0);
   }
 
+  /** The page has seen a study as it is under this tag. @param {string} study @param {string} etag */
+  saw(study, etag) {
+    this._seen.set(study, etag);
+    for (const kept of this._kept.values()) {
+      if (kept.event.study !== study || kept.seen === etag) continue;
+      kept.seen = etag;
+      kept.written = kept.written?.then(() => this._kept.has(kept.event.id) && this._write(kept));
+    }
+  }
+
   async _write(kept) {
     if (!this._database) return;
-    const { reader, event, refused } = kept;
+    const { reader, event, refused, seen } = kept;
     try {
-      kept.seq = await done(this._store("events").put({ reader, event, refused, ...(kept.seq && { seq: kept.seq }) }));
+      kept.seq = await done(this._store("events").put({ reader, event, refused, seen, ...(kept.seq && { seq: kept.seq }) }));
     } catch {
       this._database = null; // the disk is full, or the browser forbids it: the badge says so
       this.changed();
@@ -128,17 +164,19 @@ export class Outbox {
     while (events.length) {
       try {
         await Promise.all(events.map((event) => this._kept.get(event.id)?.written));
-        const { results } = await this._send(events);
-        this.offline = false;
+        const { results, etag } = await this._send(events, this._kept.get(events[0].id)?.seen || "");
+        this.trouble = "";
         this._attempt = 0;
         const answered = new Set(results.map((result) => result.id));
         for (const result of results) await this._settle(result);
+        if (etag) this.saw(events[0].study, etag);
         if (!events.some((event) => answered.has(event.id))) throw new OfflineError("The server left the events out.");
       } catch (failure) {
-        if (!(failure instanceof OfflineError)) {
+        if (failure instanceof StaleError) await this._compare(events, failure);
+        else if (!(failure instanceof OfflineError)) {
           for (const event of events) await this._settle({ id: event.id, status: "refused", reason: failure.message });
         } else {
-          this.offline = true;
+          this.trouble = failure.why;
           this._notBefore = performance.now() + (failure.after || 0);
           this.changed();
           this._wake(WAITS_MS[Math.min(this._attempt++, WAITS_MS.length - 1)]);
@@ -148,6 +186,19 @@ export class Outbox {
       this.changed();
       events = this._sendable;
     }
+  }
+
+  /** Hold what another page of the reader has said otherwise since; the rest is sent again. */
+  async _compare(events, { stored, etag }) {
+    this.saw(events[0].study, etag);
+    const undone = new Set(stored.map((other) => other.of));
+    const others = stored.filter((other) => !other.tag && !undone.has(other.id));
+    let told = "Another page of yours has decided in this study, too: reload this page to see it.";
+    for (const event of events) {
+      const clash = clashing(event, others);
+      if (clash) await this._settle({ id: event.id, status: "refused", reason: (told = clash) });
+    }
+    this.elsewhere(told);
   }
 
   async _settle({ id, status, reason }) {
@@ -175,9 +226,11 @@ export class Outbox {
 
   /** Give up those that were refused. */
   async discard() {
-    for (const kept of this.refused) await this._settle({ id: kept.event.id, status: "stored" });
+    const events = this.refused.map((kept) => kept.event);
+    for (const { id } of events) await this._settle({ id, status: "stored" });
     this.changed();
-    return this.flush();
+    await this.flush();
+    this.gaveUp(events);
   }
 
   /** What the reader did, for taking it back: also after the page was closed. @param {object} step */

@@ -1,7 +1,13 @@
 // Everything on the page that is words: badge, progress, buttons, what was said.
 
+import { phaseName } from "./card.js";
+
 const byId = (id) => document.getElementById(id);
 const MARKS = { true: "✓", false: "✕", unsure: "?" };
+const TROUBLES = {
+  offline: "Offline", busy: "Server busy, trying again", full: "Server's disk is full, trying again",
+  failing: "Server fails, trying again",
+};
 const ANEW = "The study was prepared anew since these candidates were proposed: the pictures are of the new preparation.";
 const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
 
@@ -21,13 +27,27 @@ export function tell(text, isBad = false) {
   byId("told").classList.toggle("bad", isBad);
 }
 
+/** Say which candidate is shown, or that all are decided. @param {import("./reading.js").Reading} reading */
+export function announce(reading) {
+  if (!reading.card) {
+    tell(reading.isEmpty ? "This study is to be boxed by hand: B draws a box; N finishes it if there is no lesion to draw."
+      : `All candidates of this study are decided. ${reading.missed ? "A lesion was missed. " : ""}Space finishes it.`);
+    return;
+  }
+  const { missing } = reading.layout.cards[reading.card.candidate];
+  const text = `Candidate ${reading.at + 1} of ${reading.cards.length}, ${said(reading.verdict)}.` +
+    (missing.length ? ` Not scanned: ${missing.map((phase) => phaseName(phase).toLowerCase()).join(", ")}.` : "");
+  byId("card").setAttribute("aria-label", text);
+  tell(text);
+}
+
 /** @param {import("./outbox.js").Outbox} outbox */
 export function showBadge(outbox) {
   const badge = byId("badge");
   const [pending, refused] = [outbox.pending.length, outbox.refused.length];
   let [text, state] = ["Saved", "saved"];
   if (refused) [text, state] = [`${refused} refused`, "failed"];
-  else if (outbox.offline) [text, state] = [pending ? `Offline, ${pending} kept here` : "Offline", "pending"];
+  else if (outbox.trouble) [text, state] = [`${TROUBLES[outbox.trouble]}${pending ? `, ${pending} kept here` : ""}`, "pending"];
   else if (pending) [text, state] = [`${pending} being saved`, "pending"];
   if (!outbox.isDurable && pending) text += " (this browser keeps nothing: leave the page open)";
   if (badge.dataset.state === state && badge.textContent === text) return;
@@ -153,12 +173,19 @@ export function endOf(reading) {
       `${reading.primary ? "; the primary tumour is named" : ""}.`);
   } else if (!reading.toBox) lines.push("The detector proposed nothing here.");
   if (reading.boxes.size) lines.push(`${reading.boxes.size} ${reading.boxes.size === 1 ? "box" : "boxes"} drawn by hand.`);
-  if (reading.toBox && !reading.boxes.size) lines.push("A reader said that a lesion was missed here. Draw a box round it (B).");
+  if (reading.toBox && !reading.boxes.size) {
+    lines.push(reading.wasMissed ? "A reader said that a lesion was missed here. Draw a box round it (B)."
+      : "The detector is unlikely to have found the lesions of this study. Draw a box round each (B).");
+  }
   else if (reading.missed && !reading.boxes.size) lines.push("A lesion was missed: the study will be boxed by hand. Press B to draw it now.");
   else if (!counts.true && !reading.boxes.size) lines.push("No lesion was found. If there is one, press M, or B to draw it.");
   if (reading.finished) {
     const lines_ = reading.final ? [...lines, "Your reading is final."] : lines;
     return { title: "Finished", lines: lines_, actions: [["next", "Next study (Space)"], ...(reading.final ? [] : [["reopen", "Reopen"]])] };
+  }
+  if (reading.isEmpty) {
+    lines.push("If there is no lesion to draw, say so: N finishes the study without one.");
+    return { title: "To be boxed by hand", lines, actions: [["box", "Draw a box (B)"], ["no-lesion", "There is no lesion, finish (N)"]] };
   }
   return {
     title: reading.toBox ? "To be boxed by hand" : "All candidates are decided",

@@ -24,6 +24,8 @@ export class Reading {
     this.missed = state.missed;
     /** Whether it was sent here to be boxed by hand. */
     this.toBox = leased.study.kind === "boxing";
+    /** Whether that is because a reader has missed a lesion. */
+    this.wasMissed = leased.study.boxing === "missed";
     /** @type {Map<string, import("./api.js").Box>} drawn by hand, by the event's id */
     this.boxes = new Map(state.boxes.map((drawn) => [drawn.event, drawn.box]));
     this.finished = state.finished;
@@ -46,6 +48,11 @@ export class Reading {
 
   get isDecided() {
     return this.toBox || this.decided === this.cards.length;
+  }
+
+  /** Whether it was to be boxed by hand and no lesion is in it: to end like that, the reader has to say so. */
+  get isEmpty() {
+    return this.toBox && !this.boxes.size && ![...this.verdicts.values()].includes("true");
   }
 
   /** The next card without a verdict after a place, then from the start; the end if there is none. @param {number} after */

@@ -29,6 +29,13 @@ export class Steps {
     this._steps.push({ ...step, back, reading });
   }
 
+  /** What a page noted of a study no longer holds: its steps are taken back by the server. @param {{id: string, study: string}[]} givenUp */
+  forget(givenUp) {
+    const [ids, studies] = [new Set(givenUp.map(({ id }) => id)), new Set(givenUp.map(({ study }) => study))];
+    this._steps = this._steps.filter((step) => !step.events.every(({ id }) => ids.has(id)))
+      .map((step) => (studies.has(step.study) ? { study: step.study, events: step.events } : step));
+  }
+
   /**
    * Take the last one back, in whichever study it was. @param {{device: string, at: number}} how
    * @returns {Promise<?string[]>} types of the events that were taken back; null where there is nothing

@@ -92,7 +92,9 @@ def test_two_pages_of_one_reader_are_told_of_each_other(people, new_study):
     assert stale.status_code == 409
     assert [one["verdict"] for one in stale.json()["stored"]] == ["false"]
     assert [one["verdict"] for one in stale.json()["sent"]] == ["true"]
-    assert rita.send(mine).json()["results"][0]["status"] == "stored"
+    seen_now = {"If-Match": stale.headers["etag"]}
+    assert stale.json()["etag"] == stale.headers["etag"]
+    assert rita.send(mine, headers=seen_now).json()["results"][0]["status"] == "stored"
 
 
 def test_scores_are_revealed_after_the_end_and_the_reading_is_final_then(people, new_study):
