@@ -10,14 +10,16 @@ from typing import Any
 
 from hepatic.errors import ConflictError
 from hepatic.harvest.book import Review
-from hepatic.harvest.leases import Lease, shuffled
-from hepatic.harvest.queue import Place, reader_state
+from hepatic.harvest.leases import Lease
+from hepatic.harvest.queue import Place, order_of, reader_state
 from hepatic.harvest.reviews import state_of
 from hepatic.harvest.rules import Rules
+from hepatic.harvest.slicer_boxes import rois_of
 from hepatic.harvest.store import FOLDER, ReviewStore
 from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.study_json import to_json
 from hepatic.harvest.verdicts import Settled, cards_of, settled, was_missed
+from hepatic.io.markups import encode_rois
 from hepatic.settings import Settings
 from server.jobs.job import as_text
 
@@ -119,6 +121,24 @@ class Harvest:
             ]
         return told
 
+    def boxes(self, uid: str, reader: str) -> bytes:
+        """Return the boxes that a reader judges in 3D Slicer, as a markups file.
+
+        Raises:
+            NotFoundError: there is no such study.
+            ConflictError: they have not begun to read it.
+        """
+        review = self.store.review(uid)
+        mine = review.of(reader)
+        if not mine:
+            raise ConflictError(
+                "the study",
+                expected="one that you have begun to read",
+                came="one that you have not asked for",
+                fix="Ask for it with POST lease, or open it at /qa.",
+            )
+        return encode_rois(rois_of(review, mine[-1], self.store.rules))
+
     def _place(self, place: Place, reader: str) -> dict[str, Any]:
         mine = place.review.of(reader)
         study = place.review.study
@@ -138,9 +158,7 @@ class Harvest:
     def _study(self, review: Review, lease: Lease) -> dict[str, Any]:
         reading = next(one for one in review.of(lease.reader) if one.round == lease.round)
         proposed = review.proposal(reading.proposal)
-        shown = cards_of(review, self.store.rules, proposal=reading.proposal)
-        shown += [uid for uid in reading.verdicts if uid not in shown]
-        order = shuffled(shown, study=review.uid, reader=lease.reader, round=lease.round)
+        order = order_of(review, reading, self.store.rules)
         candidates = {one.uid: one for one in proposed.study.candidates}
         told = to_json(proposed.study)
         told["candidates"] = [

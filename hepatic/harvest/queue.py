@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hepatic.harvest.book import Review, by_reader
-from hepatic.harvest.leases import Lease, Wish
+from hepatic.harvest.leases import Lease, Wish, shuffled
 from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.triage import Calibration, calibrate, chance_of_a_hit, expected_minutes
-from hepatic.harvest.verdicts import readers_done, study_state, waits_for_boxes
+from hepatic.harvest.verdicts import cards_of, readers_done, study_state, waits_for_boxes
 
 ReaderState = Literal["waiting", "started", "finished", "leased", "boxing", "done"]
 """For one reader: to be read, begun, finished by them, held by another, to be boxed by hand, nothing left to do."""
@@ -101,6 +101,13 @@ def wishes(reader: str, places: list[Place], reviews: Mapping[str, Review], *, r
     found += [Wish(uid) for uid in known if Wish(uid) not in found]
     found += [Wish(place.review.uid, "boxing") for place in places if place.state == "boxing"]
     return found
+
+
+def order_of(review: Review, reading: Reading, rules: Rules) -> list[str]:
+    """Return the candidates that a reader is shown, and those they have judged before, in the order they see them."""
+    shown = cards_of(review, rules, proposal=reading.proposal)
+    shown += [uid for uid in reading.verdicts if uid not in shown]
+    return shuffled(shown, study=review.uid, reader=reading.reader, round=reading.round)
 
 
 def _due(reader: str, what: str, read: int, every: int) -> int:

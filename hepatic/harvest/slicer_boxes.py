@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from hepatic.harvest.book import Review
+from hepatic.harvest.events import Verdict
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.match import Matched, match
-from hepatic.harvest.queue import reader_state
-from hepatic.harvest.reading import Kind
+from hepatic.harvest.queue import order_of, reader_state
+from hepatic.harvest.reading import Kind, Reading
+from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.verdicts import readers_done
@@ -43,12 +46,35 @@ class TakenBoxes:
     refused: tuple[str, ...] = ()
 
 
+def rois_of(review: Review, reading: Reading, rules: Rules) -> list[ROI]:
+    """Return what a reader has before them in 3D Slicer: the cards of their reading, and the boxes they drew.
+
+    Cards they rejected are left out. Each box says which candidates were shown, so that those that are gone from what
+    is saved are known to be rejected. Neither scores nor what others said are in it.
+
+    Args:
+        review: the study.
+        reading: of it, begun.
+        rules: by which studies are read.
+    """
+    order = order_of(review, reading, rules)
+    boxes = {one.uid: one.box for one in review.proposal(reading.proposal).study.candidates}
+    shown = sorted(order)
+    rois = [
+        ROI(reading.corrected.get(uid, boxes[uid]), f"candidate {number}", {"candidate": uid, "shown": shown})
+        for number, uid in enumerate(order, 1)
+        if reading.verdict(uid) is not Verdict.FALSE
+    ]
+    drawn = [box.box for box in reading.boxes if box.box is not None]
+    return rois + [ROI(box, f"drawn {number}", {"shown": shown}) for number, box in enumerate(drawn, 1)]
+
+
 def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str) -> TakenBoxes:
     """Take in what a reader saved of a study; it ends their reading of it unless something is refused.
 
     Boxes that are still there are true, moved ones true with the new box, added ones lesions that were missed. Those
-    that are gone are false only if another box in the file names a candidate of this study, so that it is known that
-    the reader had them before them; if none does and the reader had not begun to read, the study was boxed by hand.
+    that are gone are false only if another box in the file says that they were shown (``rois_of``). If the file
+    names no candidate and the reader had not begun to read, the study was boxed by hand.
     Saving again replaces what was saved before. A study that others have read and that waits to be boxed by hand takes
     the added boxes only.
 
@@ -69,14 +95,14 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
     if last and last.finished and last.finished.device == DEVICE and begun:
         reading = last
     else:
-        kind: Kind = "boxing" if state == "boxing" or not (begun or _named(saved, review.study)) else "first"
+        kind: Kind = "boxing" if state == "boxing" or not (begun or _names(saved, review.study)) else "first"
         with store.database.write() as connection:
             reading = open_reading(connection, reader, Wish(study, kind), store.clock())
     proposed = review.proposal(reading.proposal).study
     candidates = {one.uid: one.box for one in proposed.candidates}
-    seen = _named(saved, proposed)
+    seen = {uid for roi in saved for uid in _shown(roi)}
     is_read = reading.kind == "boxing" and bool(readers_done(review))
-    matched = match(candidates if seen or reading.kind != "boxing" else {}, saved)
+    matched = match(candidates if reading.kind != "boxing" or _names(saved, proposed) else {}, saved)
     events: list[dict[str, Any]] = []
     if reading.finished:
         events.append(_event("reopen", study))
@@ -85,8 +111,7 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
         placed = {uid: candidates[uid] for uid in matched.kept if uid in reading.corrected} | dict(matched.moved)
         events += [_event("decide", study, candidate=uid, verdict="true") for uid in matched.kept]
         events += [_event("box", study, candidate=uid, box=list(box)) for uid, box in placed.items()]
-        if seen:
-            events += [_event("decide", study, candidate=uid, verdict="false") for uid in matched.removed]
+        events += [_event("decide", study, candidate=uid, verdict="false") for uid in matched.removed if uid in seen]
     if matched.added and not reading.missed and reading.kind != "boxing":
         events.append(_event("missed", study))
     events += [_event("box", study, box=list(box)) for box in matched.added]
@@ -94,9 +119,16 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
     return TakenBoxes(matched, refused)
 
 
-def _named(saved: Sequence[ROI], study: ProposedStudy) -> bool:
-    """Whether a box names a candidate of a study, so that the reader has had its candidates before them."""
-    return any(roi.about.get("candidate") == one.uid for roi in saved for one in study.candidates)
+def _names(saved: Sequence[ROI], study: ProposedStudy) -> bool:
+    """Whether a box names a candidate of a study, or says that it was shown."""
+    known = {one.uid for one in study.candidates}
+    return any(roi.about.get("candidate") in known or known & _shown(roi) for roi in saved)
+
+
+def _shown(roi: ROI) -> set[str]:
+    """Candidates that a box says were shown with it."""
+    shown = roi.about.get("shown")
+    return {uid for uid in shown if isinstance(uid, str)} if isinstance(shown, list) else set()
 
 
 def _refused(store: ReviewStore, events: Sequence[dict[str, Any]], reader: str) -> tuple[str, ...]:

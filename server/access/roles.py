@@ -103,6 +103,7 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "PUT /datastore/label",
         "PUT /datastore/label/info",
         "PUT /datastore/updatelabelinfo",
+        "GET /qa/api/v1/studies/{study}/boxes",
         "PUT /session/",
         "GET /session/{session}",
         "DELETE /session/{session}",

@@ -140,3 +140,20 @@ def study(services: ServicesDep, reader: ReaderDep, study: str, reveal: bool = F
     """
     told = services.harvest.study(plain_text(study, "study"), reader, reveal=reveal)
     return JSONResponse(told, headers={**NO_STORE, "ETag": services.harvest.store.reviews.etag(study, reader)})
+
+
+@router.get(
+    "/studies/{study}/boxes",
+    summary="The boxes you judge, for 3D Slicer",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}, "description": "3D Slicer markups, an ROI per box"}},
+)
+def boxes(services: ServicesDep, reader: ReaderDep, study: str) -> Response:
+    """The candidates that you are shown and have not rejected, and the boxes you drew; no scores.
+
+    Remove those that are no lesion, move and add others, and save them as the final label of the study's reference
+    series (``PUT /datastore/label``): that is your reading then. 409 if you have not begun to read the study.
+    """
+    content = services.harvest.boxes(plain_text(study, "study"), reader)
+    about = {"Content-Disposition": 'attachment; filename="candidates.mrk.json"'}
+    return Response(content, media_type="application/json", headers={**NO_STORE, **about})

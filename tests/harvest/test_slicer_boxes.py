@@ -3,11 +3,11 @@
 import pytest
 
 from hepatic.harvest.lesson import lesson
-from hepatic.harvest.slicer_boxes import studies_with, take_boxes
+from hepatic.harvest.slicer_boxes import rois_of, studies_with, take_boxes
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.verdicts import study_state
 from hepatic.io.markups import ROI
-from tests.harvest.proposed import box, event, finish, proposed
+from tests.harvest.proposed import box, decide, event, finish, proposed
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def store(tmp_path):
     made.close()
 
 
-def roi(uid, at):
-    return ROI(box(at), about={"candidate": uid})
+def roi(uid, at, shown=("2.25.1", "2.25.2", "2.25.3")):
+    return ROI(box(at), about={"candidate": uid, "shown": list(shown)})
 
 
 NEW = ROI((60.0, 60.0, 20.0, 80.0, 80.0, 40.0))
@@ -44,6 +44,27 @@ def test_kept_is_true_moved_has_its_new_box_removed_is_false_and_added_was_misse
 def test_boxes_that_name_no_candidate_reject_none(store):
     take_boxes(store, "1.2.3", [NEW], "Anna")
     assert learnt(store)[:2] == ([NEW.box], set())
+
+
+def test_what_was_not_shown_is_not_rejected(store):
+    taken = take_boxes(store, "1.2.3", [roi("2.25.1", 10, shown=["2.25.1", "2.25.3"])], "Anna")
+    assert taken.refused == ("1 of 3 candidates have no verdict yet: give them one first.",)
+    verdicts = store.reviews.reading("1.2.3", "Anna").verdicts
+    assert {uid: str(one.verdict) for uid, one in verdicts.items()} == {"2.25.1": "true", "2.25.3": "false"}
+
+
+def test_a_reader_is_given_what_they_are_shown_and_have_not_rejected_with_no_word_of_scores(store):
+    store.lease("Anna", "1.2.3")
+    drawn = event("box", box=list(NEW.box))
+    store.reviews.take([decide("2.25.1", "false"), decide("2.25.2", "unsure"), event("missed"), drawn], "Anna")
+    found = rois_of(store.review("1.2.3"), store.reviews.reading("1.2.3", "Anna"), store.rules)
+    shown = ["2.25.1", "2.25.2", "2.25.3"]
+    assert {roi.about.get("candidate"): roi.box for roi in found} == {
+        "2.25.2": box(30), "2.25.3": box(50), None: NEW.box
+    }  # fmt: skip
+    assert all(roi.about.keys() <= {"candidate", "shown"} and roi.about["shown"] == shown for roi in found)
+    take_boxes(store, "1.2.3", [one for one in found if not one.about.get("candidate")], "Anna")
+    assert learnt(store) == ([NEW.box], {"2.25.1", "2.25.2", "2.25.3"}, True)
 
 
 def test_boxes_drawn_without_the_candidates_are_a_boxing_by_hand(store):

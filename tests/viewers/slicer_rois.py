@@ -1,9 +1,10 @@
 """What 3D Slicer makes of a markups file: run by the Python of .venv-slicer, which has Slicer's own code and not ours.
 
-    slicer_rois.py IN OUT
+    slicer_rois.py IN OUT [R,A,S]
 
 Loads IN as the MONAI Label extension does, renames every ROI as it does, removes the first, moves the second by 1 mm
-along RAS's first axis, adds one, and saves all as it does: one "markups" list of what Slicer writes for each node.
+along RAS's first axis, adds one of 4 mm round a place, and saves all as it does: one "markups" list of what Slicer
+writes for each node.
 Prints what it loaded as JSON.
 """
 
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import slicer
 
-given, out = map(Path, sys.argv[1:])
+given, out = map(Path, sys.argv[1:3])
+place = [float(part) for part in (sys.argv[3] if len(sys.argv) > 3 else "10,20,30").split(",")]
 scene, application = slicer.vtkMRMLScene(), slicer.vtkMRMLApplicationLogic()
 application.SetMRMLScene(scene)
 logic = slicer.vtkSlicerMarkupsLogic()
@@ -48,7 +50,7 @@ centre = [0.0] * 3
 second.GetCenter(centre)
 second.SetCenter(centre[0] + 1, centre[1], centre[2])
 added = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
-added.SetCenter(10, 20, 30)
+added.SetCenter(*place)
 added.SetSize(4, 4, 4)
 
 markups = []

@@ -319,12 +319,44 @@ def test_a_page_that_is_behind_overwrites_nothing_unseen_and_shows_both_verdicts
             page.browser.run("document.querySelector('#badge button').click()")
             page.until("document.querySelector('#refused').open")
             mine, other = ("true lesion", "false") if name == "retry" else ("unsure", "true lesion")
-            assert f"you said “{mine}” here, and “{other}” on another page" in page.text("#refused")
+            assert f"“{mine}” here, “{other}” on another page" in page.text("#refused")
             page.browser.run(f"document.querySelector('#refused [value={name}]').click()")
             page.saved()
             elsewhere(page, store, uid, order[2], "true") if name == "retry" else None
         page.until("document.querySelectorAll('#dots .true').length == 4")  # what is stored is shown
         assert verdicts(store, uid) == dict.fromkeys(order, "true")
+
+
+def test_boxes_go_to_3d_slicer_and_come_back_as_files(opened):
+    with opened(1) as (page, _):
+        page.open()
+        page.press("2")
+        page.browser.run("""(() => {
+          const [url, real] = [URL.createObjectURL.bind(URL), window.fetch];
+          URL.createObjectURL = (blob) => {
+            blob.text().then((text) => (window.given = JSON.parse(text)));
+            return url(blob);
+          };
+          window.fetch = async (to, how = {}) => {
+            if (new URL(to).pathname !== '/datastore/label') return real(to, how);
+            window.sent = [String(to), JSON.parse(await how.body.get('label').text())];
+            return new Response(JSON.stringify({detail: 'One was not taken. The label is saved.'}), {status: 409});
+          };
+        })()""")
+        page.browser.run("document.querySelector('#slicer-get').click()")
+        page.until("window.given")
+        assert page.browser.run("window.given.markups.length") == 3, "the one that was rejected is left out"
+        page.browser.run("""(() => {
+          const data = new DataTransfer();
+          for (const one of window.given.markups)
+            data.items.add(new File([JSON.stringify({markups: [one]})], 'R.mrk.json'));
+          document.querySelector('#slicer-files').files = data.files;
+          document.querySelector('#slicer-files').dispatchEvent(new Event('change'));
+        })()""")
+        page.until("document.querySelector('#told').innerText.includes('The label is saved')")
+        address, sent = page.browser.run("window.sent")
+        assert f"image={study(1)[1].image_ids['venous']}" in address
+        assert sent == {"markups": page.browser.run("window.given.markups")}
 
 
 def test_a_study_to_be_boxed_ends_without_a_lesion_only_if_the_reader_says_so(opened, tmp_path):

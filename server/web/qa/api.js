@@ -7,7 +7,7 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{candidate: string, order: number, key_slice: number, box: Box, slices: number, decision: ?{id?: string, verdict: string}}} Card
  * @typedef {{id: string, expires_at: string, seconds: number}} Lease
  * @typedef {{primary: ?string, missed: boolean, boxes: {event: string, box: Box}[], finished: boolean, finalised: boolean}} ReadingState
- * @typedef {{study_uid: string, patient_id: string, date: string, content: string, cards: Card[], warnings: string[], kind: "reading" | "boxing", boxing?: "missed" | "unlikely", state: ReadingState}} Study
+ * @typedef {{study_uid: string, patient_id: string, date: string, content: string, reference: string, image_ids: Object<string, string>, cards: Card[], warnings: string[], kind: "reading" | "boxing", boxing?: "missed" | "unlikely", state: ReadingState}} Study
  * @typedef {{study: Study, lease: Lease, next: string[], etag: string}} Leased
  * @typedef {[number, number, number, number]} Edges left, top, right, bottom
  * @typedef {{candidate: string, phases: string[], missing: string[], slices: number[], key: number, inside: [number, number], offsets_mm: number[], tile_px: number, mm_per_px: number, box: Edges, left: string, top: string, axial: Object<string, Edges>, coronal: Object<string, Edges>}} CardLayout
@@ -119,6 +119,17 @@ export const send = async (events, seen) => (await posted("events", { events }, 
 
 /** @param {string} study @param {string} [content] of the preparation that is wanted; the last by default @returns {Promise<Layout>} */
 export const layout = async (study, content = "") => (await ask(`${at(study)}/layout?${new URLSearchParams({ content })}`)).json();
+
+/** What 3D Slicer opens. @param {string} study @returns {Promise<Blob>} */
+export const boxes = async (study) => (await ask(`${at(study)}/boxes`)).blob();
+
+/** Save boxes as the final label of an image, and so as a reading of its study. @param {string} image @param {File} file */
+export function saveBoxes(image, file) {
+  const body = new FormData();
+  body.append("label", file);
+  body.append("params", JSON.stringify(named ? { client_id: named } : {}));
+  return ask(`../../../datastore/label?${new URLSearchParams({ image, tag: "final" })}`, { method: "PUT", body });
+}
 
 /** @param {string} study @returns {Promise<any>} */
 export const state = async (study) => (await ask(at(study))).json();

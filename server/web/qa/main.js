@@ -10,6 +10,7 @@ import { Outbox } from "./outbox.js";
 import * as panel from "./panel.js";
 import { VERDICTS } from "./reading.js";
 import { Shelf } from "./shelf.js";
+import { SlicerFiles } from "./slicer.js";
 import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
 
@@ -33,6 +34,10 @@ class Page {
       told: (text) => (byId("box-hint").textContent = text),
     });
     listen({ isBoxing: () => this.boxing.isOpen, act: (what, how) => this.act(what, how) });
+    this.slicer = new SlicerFiles({
+      reading: () => this.reading, flushed: () => this.outbox.flush(),
+      failed: (failure) => this._failed(failure), back: (study, told) => this._backFromSlicer(study, told),
+    });
     byId("studies-open").addEventListener("click", () => this._studies());
     addEventListener("resize", () => this._draw());
     document.addEventListener("visibilitychange", () => document.hidden || this.outbox?.flush());
@@ -48,6 +53,7 @@ class Page {
       this.outbox = await Outbox.open(reader, api.send);
       this.outbox.changed = () => panel.showBadge(this.outbox);
       this.outbox.elsewhere = (text) => panel.tell(text, true);
+      this.outbox.placeOf = (event) => this.reading?.placeOf(event) || "";
       this.outbox.gaveUp = (events) => this._gaveUp(events);
       this.steps = new Steps(this.outbox, this.desk);
       await this.steps.load();
@@ -72,10 +78,7 @@ class Page {
       }
     } catch (failure) {
       this._failed(failure);
-      panel.showNote({
-        title: "The study could not be opened", lines: [failure.message], actions: [["again", "Try again"]],
-        links: [["qa", "The next study"]],
-      });
+      panel.showNote(panel.notOpened(failure.message));
       this.again = () => this.open(study);
     } finally {
       this.busy = false;
@@ -127,7 +130,7 @@ class Page {
     else if (what === "card-back") this._go(reading.at - 1);
     else if (what === "card-on") this._go(reading.at + 1);
     else if (what === "next") this._next(how);
-    else if (what === "no-lesion") this._noLesion(how);
+    else if (what === "no-lesion" && reading.isEmpty && !reading.card && !reading.finished) this._finish(how);
     else if (what === "box" && !reading.finished) this._box();
     else if (what === "reopen") this._reopen(how);
     else if (reading.finished) panel.tell("This study is finished. Reopen it first, or press Z where you have just finished it.");
@@ -181,12 +184,6 @@ class Page {
       panel.tell("No box was drawn. B draws one; N finishes the study if there is no lesion to draw.", true);
       return;
     }
-    await this._finish(how);
-  }
-
-  async _noLesion(how) {
-    const { reading } = this;
-    if (reading.card || reading.finished || !reading.isEmpty) return;
     await this._finish(how);
   }
 
@@ -271,6 +268,12 @@ class Page {
     } catch (failure) {
       this._failed(failure);
     }
+  }
+
+  async _backFromSlicer(study, told) {
+    this.steps.forget([{ study }]);
+    await this.open(study);
+    panel.tell(told);
   }
 
   _nothingLeft() {

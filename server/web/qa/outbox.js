@@ -40,12 +40,12 @@ const NAMED = { true: "true lesion", false: "false", unsure: "unsure" };
 function clashing(event, others) {
   const last = others.findLast((other) => other.type === event.type && (event.type === "primary" || other.candidate === event.candidate));
   const when = last?.decided_at ? ` at ${new Date(last.decided_at * 1000).toLocaleTimeString()}` : "";
-  const choice = "Try again lets this page's hold, giving it up keeps the other.";
+  const choice = "Try again to store this page's; give it up to keep the other's.";
   if (event.type === "decide" && last && last.verdict !== event.verdict) {
-    return `you said “${NAMED[event.verdict]}” here, and “${NAMED[last.verdict]}” on another page${when}. ${choice}`;
+    return `“${NAMED[event.verdict]}” here, “${NAMED[last.verdict]}” on another page of yours${when}. ${choice}`;
   }
   if (event.type === "primary" && last && last.candidate !== (event.candidate || "")) {
-    return `you named another primary tumour on another page${when}. ${choice}`;
+    return `another primary tumour on another page of yours${when}. ${choice}`;
   }
   return "";
 }
@@ -74,6 +74,8 @@ export class Outbox {
     this.changed = () => {};
     /** Told what other pages of the reader did in a study. @type {(text: string) => void} */
     this.elsewhere = () => {};
+    /** Tells which candidate an event is about, in words. @type {(event: ReviewEvent) => string} */
+    this.placeOf = () => "";
     /** Told what was given up. @type {(events: ReviewEvent[]) => void} */
     this.gaveUp = () => {};
     addEventListener("online", () => this.flush());
@@ -198,7 +200,7 @@ export class Outbox {
       const clash = clashing(event, others);
       if (clash) await this._settle({ id: event.id, status: "refused", reason: (told = clash) });
     }
-    this.elsewhere(told);
+    this.elsewhere(told[0].toUpperCase() + told.slice(1));
   }
 
   async _settle({ id, status, reason }) {

@@ -8,6 +8,7 @@ const TROUBLES = {
   offline: "Offline", busy: "Server busy, trying again", full: "Server's disk is full, trying again",
   failing: "Server fails, trying again",
 };
+const WHAT = { decide: "Verdict", primary: "Primary tumour", missed: "Missed lesion", box: "Box", finish: "End of the study", undo: "Undo" };
 const ANEW = "The study was prepared anew since these candidates were proposed: the pictures are of the new preparation.";
 const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
 
@@ -65,7 +66,7 @@ function showRefused(outbox) {
   const dialog = byId("refused");
   dialog.querySelector("ul").replaceChildren(
     ...outbox.refused.map(({ event, refused }) =>
-      made("li", "", `${event.type}${event.verdict ? ` (${said(event.verdict)})` : ""}: ${refused}`)));
+      made("li", "", `${[WHAT[event.type] || event.type, outbox.placeOf(event)].filter(Boolean).join(" of ")}: ${refused}`)));
   dialog.returnValue = "";
   dialog.onclose = () => {
     if (dialog.returnValue === "retry") outbox.retry();
@@ -193,6 +194,11 @@ export function endOf(reading) {
     actions: [["next", "Finish, next study (Space)"], ["missed", "A lesion was missed (M)"], ["box", "Draw a box (B)"]],
   };
 }
+
+/** @param {string} why */
+export const notOpened = (why) => ({
+  title: "The study could not be opened", lines: [why], actions: [["again", "Try again"]], links: [["qa", "The next study"]],
+});
 
 export const NOTHING_LEFT = {
   title: "Nothing is left to read",

@@ -13,6 +13,8 @@ export class Reading {
     this.layout = layout;
     this.warnings = leased.study.warnings || [];
     this.label = [leased.study.patient_id || leased.study.study_uid, leased.study.date].filter(Boolean).join(" · ");
+    /** In whose frame the boxes lie. */
+    this.image = leased.study.image_ids[leased.study.reference];
     this.cards = leased.study.cards.slice().sort((a, b) => a.order - b.order);
     /** Which card is shown; as many as there are cards: the end of the study. */
     this.at = 0;
@@ -52,7 +54,13 @@ export class Reading {
 
   /** Whether it was to be boxed by hand and no lesion is in it: to end like that, the reader has to say so. */
   get isEmpty() {
-    return this.toBox && !this.boxes.size && ![...this.verdicts.values()].includes("true");
+    return this.toBox && !this.missed && !this.boxes.size && ![...this.verdicts.values()].includes("true");
+  }
+
+  /** Which card an event is about, in words; empty where it is about none of these. @param {ReviewEvent} event */
+  placeOf(event) {
+    const place = this.cards.findIndex((card) => event.study === this.study && card.candidate === event.candidate);
+    return place < 0 ? "" : `candidate ${place + 1}`;
   }
 
   /** The next card without a verdict after a place, then from the start; the end if there is none. @param {number} after */

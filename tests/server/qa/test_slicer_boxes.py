@@ -43,8 +43,9 @@ def test_saved_boxes_are_the_verdicts_of_who_saved_them(loop, reviewed):  # noqa
     ended(loop, viktor.ask("POST", "/propose", json={"studies": ["1.2.3.11"]}).json())
     review = loop["app"].state.services.harvest.store.review("1.2.3.11")
     [first, _] = review.study.candidates
+    about = {"candidate": first.uid, "shown": [one.uid for one in review.study.candidates]}
     [image] = review.study.image_ids.values()
-    answer = saved(loop, viktor, image, ROI(first.box, about={"candidate": first.uid}), ROI(box(75)))
+    answer = saved(loop, viktor, image, ROI(first.box, about=about), ROI(box(75)))
     assert answer.status_code == 200, answer.text
     [reading] = viktor.ask("GET", "/studies/1.2.3.11").json()["readings"]
     assert sorted(reading["verdicts"].values()) == ["false", "true"]
