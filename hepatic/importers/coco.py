@@ -23,7 +23,7 @@ from hepatic.engine.label_boxes import is_anatomy
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.importers.case import Case, DataSet
-from hepatic.importers.folder import files_below, nothing_found
+from hepatic.importers.folder import below, files_below, nothing_found
 from hepatic.io.image import Modality
 from hepatic.io.refusal import refusing
 from hepatic.store.names import stem_of
@@ -68,7 +68,7 @@ def _cases(path: Path, content: Mapping[str, Any]) -> list[Case]:
         is_complete = complete.get(name, not complete)
         made.append(
             Case(
-                name=name if _beside(path.parent, name) is None else f"{path.stem}-{stem_of(name)}",
+                name=name if below(path.parent, name) is None else f"{path.stem}-{stem_of(name)}",
                 origin=name,
                 patient_id=str(first.get("patient_id") or f"{path.stem}-{stem_of(name)}"),
                 study_uid=str(first.get("study_uid") or ""),
@@ -121,19 +121,9 @@ def _list(content: Mapping[str, Any], key: str) -> list[_Entry]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _beside(folder: Path, name: str) -> Path | None:
-    """Return a file or folder below a folder; nothing outside it, whatever the name says."""
-    try:
-        path = (folder / name).resolve()
-        inside = path.is_relative_to(folder.resolve()) and path.exists()
-    except (OSError, ValueError):
-        return None
-    return path if inside and path != folder.resolve() else None
-
-
 def _image(folder: Path, name: str) -> Callable[[Path], Sequence[Path]]:
     def find(_scratch: Path) -> Sequence[Path]:
-        path = _beside(folder, name)
+        path = below(folder, name)
         if path is None:
             return []  # it should be in the studies
         if path.is_dir():

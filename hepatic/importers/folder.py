@@ -20,6 +20,22 @@ def files_below(root: Path) -> Iterator[Path]:
                 yield path
 
 
+def below(folder: Path, name: str) -> Path | None:
+    """Return a file or folder below a folder; nothing outside it, whatever the name says."""
+    try:
+        path = (folder / name).resolve()
+        inside = path.is_relative_to(folder.resolve()) and path.exists()
+    except (OSError, ValueError):
+        return None
+    return path if inside and path != folder.resolve() else None
+
+
+def patient_of(root: Path, path: Path) -> str:
+    """Return whose a file is: the first folder below the root, else the file's own name."""
+    parts = path.relative_to(root).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
 def nothing_found(root: Path, shape: str) -> NoReturn:
     """Refuse a folder without anything that the data set consists of.
 

@@ -6,7 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hepatic.importers import coco, deeplesion, dicom, hcc_tace, lits, mct_ltdiag, msd_liver, nnunet, waw_tace
+from hepatic.importers import (
+    aul,
+    coco,
+    deeplesion,
+    dicom,
+    hcc_tace,
+    labelme,
+    lits,
+    mct_ltdiag,
+    msd_liver,
+    nnunet,
+    video,
+    waw_tace,
+)
 from hepatic.importers.case import Case, DataSet
 
 
@@ -35,6 +48,9 @@ _MODULES = {
     "dicom": dicom,
     "nnunet": nnunet,
     "coco": coco,
+    "video": video,
+    "labelme": labelme,
+    "aul": aul,
 }
 
 IMPORTERS = {name: Importer(module.DATA_SET, module.SHAPE, module.cases) for name, module in _MODULES.items()}

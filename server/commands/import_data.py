@@ -13,13 +13,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hepatic.errors import BadInputError, NotFoundError
 
-KINDS = ("lits", "msd-liver", "deeplesion", "hcc-tace", "waw-tace", "mct-ltdiag", "dicom", "nnunet", "coco")
+KINDS = (
+    "lits",
+    "msd-liver",
+    "deeplesion",
+    "hcc-tace",
+    "waw-tace",
+    "mct-ltdiag",
+    "dicom",
+    "nnunet",
+    "coco",
+    "video",
+    "labelme",
+    "aul",
+)
 
 
 def import_data(
     kind: Annotated[str, typer.Argument(help=f"What it is: {', '.join(KINDS)}.", metavar="KIND")],
     source: Annotated[
-        Path, typer.Argument(help="Folder of the data set, unpacked; for coco also the file.", metavar="PATH")
+        Path, typer.Argument(help="Folder of the data set, unpacked; for coco and video also the file.", metavar="PATH")
     ],
     studies: Annotated[Path, typer.Option("--studies", "-s", help="Folder of the studies to import into.")],
     first: Annotated[int | None, typer.Option(min=1, help="Take only so many images, in the order of names.")] = None,
@@ -42,6 +55,8 @@ def import_data(
     hepatic import msd-liver Task03_Liver --studies studies --first 20
 
     hepatic import dicom /media/cdrom --studies studies --licence "with consent, internal use"
+
+    hepatic import video clips --studies studies
     """
     from hepatic.importers.keep import keep
     from hepatic.importers.kinds import IMPORTERS

@@ -1,0 +1,124 @@
+"""labelme: a JSON file beside each picture (or with it inside), with polygons, rectangles and circles."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
+from hepatic.importers.case import Case, DataSet, study_uid_of
+from hepatic.importers.folder import below, files_below, nothing_found, patient_of
+from hepatic.importers.outlines import Points, filled, points_of
+from hepatic.importers.stills import JPEG, as_still
+from hepatic.importers.us_dicom import Origin, series_uid_of
+from hepatic.io.image import Labelmap
+from hepatic.io.refusal import refusing
+
+DATA_SET = DataSet("labelme", "not stated", "not stated")
+SHAPE = (
+    "JSON files of labelme, and the pictures they name beside them, in a folder for each patient if there are several"
+)
+
+_LARGEST_BYTES = 128 << 20
+_SIDES = 64  # of the polygon that is drawn for a circle
+
+
+def cases(root: Path) -> Sequence[Case]:
+    """Return the pictures below a folder that labelme wrote a file about; other JSON files are passed over.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    made = []
+    for path in files_below(root):
+        if path.suffix.lower() == ".json":
+            content = _read(path)
+            if content is not None:
+                made.append(_case(root, path, content))
+    return made or nothing_found(root, SHAPE)
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    with refusing(path, expected="a labelme file"):
+        if path.stat().st_size > _LARGEST_BYTES:
+            return None
+        try:
+            content = json.loads(path.read_bytes())
+        except ValueError:
+            return None
+    known = isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+    return content if known else None
+
+
+def _case(root: Path, path: Path, content: Mapping[str, Any]) -> Case:
+    where, patient = path.relative_to(root).as_posix(), patient_of(root, path)
+    uid, study = series_uid_of("labelme", root.name, where), study_uid_of("labelme", root.name, patient)
+    named = str(content["imagePath"])
+    origin = Origin(patient, study, uid, path.stem, JPEG if named.lower().endswith((".jpg", ".jpeg")) else "")
+    flags = content.get("flags")
+    said = [key for key, value in flags.items() if value is True] if isinstance(flags, dict) else []
+    return Case(
+        name=uid,
+        origin=where,
+        patient_id=patient,
+        study_uid=study,
+        description=path.stem,
+        modality="US",
+        image=_image(path, named, content, origin),
+        label=_label(where, content["shapes"]),
+        facts={"classes": sorted({_name(one) for one in content["shapes"]} | set(said)), "file": where},
+    )
+
+
+def _image(path: Path, named: str, content: Mapping[str, Any], origin: Origin) -> Callable[[Path], Sequence[Path]]:
+    def find(scratch: Path) -> Sequence[Path]:
+        picture = below(path.parent, Path(named.replace("\\", "/")).as_posix())
+        inside = content.get("imageData")
+        if picture is not None and picture.is_file():
+            return as_still(picture, picture.name, origin)(scratch)
+        try:
+            data = base64.b64decode(inside, validate=True) if isinstance(inside, str) else b""
+        except binascii.Error:
+            data = b""
+        if not data:
+            raise BadInputError(
+                path.name, expected="its picture beside it or in it", came="neither", fix="Put the picture beside it."
+            )
+        return as_still(data, path.name, origin)(scratch)
+
+    return find
+
+
+def _label(where: str, shapes: Sequence[Any]) -> Callable[[Grid], Labelmap]:
+    def read(grid: Grid) -> Labelmap:
+        return filled(where, [(_name(one), _outline(where, one)) for one in shapes], grid)
+
+    return read
+
+
+def _name(shape: Any) -> str:
+    label = shape.get("label") if isinstance(shape, dict) else None
+    return str(label or "lesion").strip().lower()[:64]
+
+
+def _outline(where: str, shape: Any) -> Points:
+    kind, points = shape.get("shape_type") or "polygon", shape.get("points")
+    if kind in ("rectangle", "circle") and isinstance(points, list) and len(points) == 2:
+        a, b = points_of(where, [*points, points[0]])[:2]
+        if kind == "rectangle":
+            return np.array([a, [b[0], a[1]], b, [a[0], b[1]]])
+        angles = np.linspace(0, 2 * math.pi, _SIDES, endpoint=False)
+        return np.asarray(a + math.dist(a, b) * np.stack([np.cos(angles), np.sin(angles)], 1))
+    if kind == "polygon":
+        return points_of(where, points)
+    raise BadInputError(
+        where, expected="polygons, rectangles and circles", came=ascii(kind)[:40], fix="Draw it as a polygon."
+    )
