@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hepatic.adapters.training_cases import label_names
 from hepatic.engine.fit import SPLIT
 from hepatic.engine.split import FrozenSplit
-from hepatic.errors import BadInputError, NotFoundError
+from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.harvest.events import read_box
 from hepatic.harvest.parts import Part
 from hepatic.harvest.slicer_boxes import DEVICE
@@ -36,6 +38,7 @@ KIND, KNOW = "propose", "know"
 DETECTION = "detection"
 DEFAULT_MODEL = "ct_centernet3d"
 MODALITY = "CT"
+AGAIN_S = 600.0
 
 
 class HarvestJobs:
@@ -54,6 +57,7 @@ class HarvestJobs:
     ) -> None:
         self._host, self._executor, self._jobs, self._store = host, executor, jobs, store
         self._timeout_s = timeout_s
+        self._again: dict[str, float] = {}
         jobs.serve(KIND, self._run)
         jobs.serve(KNOW, self._run_know)
 
@@ -84,6 +88,23 @@ class HarvestJobs:
                 "the datastore", expected="a CT study", came="none", fix="Put CT series into the studies folder."
             )
         return self._jobs.submit(KIND, {"model": detector}, items=items, asked_by=asked_by)
+
+    def prepare_again(self, study: str) -> bool:
+        """Propose a study anew whose prepared pictures have gone from the cache; return whether they will come.
+
+        Asked at most once in so many minutes, in case it fails.
+        """
+        if study in studies_under_way(self._jobs):
+            return True
+        if time.monotonic() - self._again.get(study, -math.inf) < AGAIN_S:
+            return False
+        self._again[study] = time.monotonic()
+        try:
+            self.propose([study])
+        except HepaticError as failure:
+            logger.warning("a study whose pictures have gone cannot be prepared again: %s", failure)
+            return False
+        return True
 
     def know(self, *, asked_by: str = "") -> Job:
         """Mark the studies under review as known cases whose reference series has a final label that shows lesions.
@@ -280,6 +301,12 @@ class HarvestJobs:
             if image.study_uid:
                 found.setdefault(image.study_uid, []).append(image)
         return found
+
+
+def studies_under_way(jobs: Jobs) -> set[str]:
+    """Return the studies that a detector is asked to look at and has not yet."""
+    active = jobs.table.jobs(kind=KIND, states=("queued", "running"), limit=-1)
+    return {study for job in active for study in jobs.table.waiting_items(job)}
 
 
 def _type(task: Any) -> str:

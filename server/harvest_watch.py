@@ -6,7 +6,7 @@ import logging
 
 from hepatic.errors import HepaticError
 from hepatic.harvest.store import ReviewStore
-from server.harvest_jobs import KIND, HarvestJobs
+from server.harvest_jobs import HarvestJobs, studies_under_way
 from server.host import Host, is_shared
 from server.jobs.runner import Jobs
 
@@ -48,7 +48,7 @@ class HarvestWatch:
         self._state = state
         now = {study: frozenset(image.id for image in images) for study, images in self._harvest.series().items()}
         if self._asked is None:  # what earlier servers have asked for is not asked for again
-            proposed = {*self._store.proposals.studies(), *self._under_way()}
+            proposed = {*self._store.proposals.studies(), *studies_under_way(self._jobs)}
             self._asked = {study: series for study, series in now.items() if study in proposed}
         due = [study for study, series in now.items() if self._asked.get(study) != series]
         ready = [study for study in due if self._seen.get(study) == now[study]]
@@ -57,8 +57,3 @@ class HarvestWatch:
             self._harvest.propose(ready, model=detector)
             self._asked |= {study: now[study] for study in ready}
             logger.info("%d studies have arrived; a detector is asked to look at them", len(ready))
-
-    def _under_way(self) -> set[str]:
-        """Studies of jobs that go on from an earlier server."""
-        active = self._jobs.table.jobs(kind=KIND, states=("queued", "running"), limit=-1)
-        return {study for job in active for study in self._jobs.table.waiting_items(job)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -69,6 +70,10 @@ class _Ready:
         return sum(volume.hu.nbytes for volume in self.prepared.phases.values()) + self.prepared.liver.nbytes
 
 
+class GoneError(NotFoundError):
+    """A study is known, but what was prepared of it is not there any more."""
+
+
 class Pictures:
     """Draws studies. Safe to use from several threads.
 
@@ -101,7 +106,8 @@ class Pictures:
                 drawn, and ``anew`` says so.
 
         Raises:
-            NotFoundError: there is no such study, or it must be prepared again.
+            NotFoundError: there is no such study.
+            GoneError: it must be prepared again.
         """
         every = self._of(study, content)
         proposed = every[-1]
@@ -201,9 +207,15 @@ class Pictures:
             return self._ready(proposed)
         except NotFoundError:
             latest = self._find(proposed.study_uid)[-1]
-            if latest.content == proposed.content or _reference(latest) != _reference(proposed):
-                raise
-            return self._ready(latest)
+            if latest.content != proposed.content and _reference(latest) == _reference(proposed):
+                with suppress(NotFoundError):
+                    return self._ready(latest)
+            raise GoneError(
+                "the pictures of the study",
+                expected="a prepared study",
+                came="none: it made room for others",
+                fix="Propose the study again.",
+            ) from None
 
     def _ready(self, proposed: ProposedStudy) -> _Ready:
         """Return a study from memory or disk; loaded once, however many ask at the same time."""

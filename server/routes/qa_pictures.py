@@ -6,11 +6,11 @@ import threading
 from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from hepatic.harvest.pictures import Pictures
+from hepatic.harvest.pictures import GoneError, Pictures
 from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import load_prepared
 from hepatic.harvest.window import WINDOWS
@@ -20,6 +20,7 @@ from server.services import ServicesDep
 router = APIRouter(prefix="/qa/api/v1/studies/{study}", tags=["QA"])
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
+_AGAIN_S = "30"
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "a PNG of 8-bit greys"}}
 
 _drawing: WeakKeyDictionary[Harvest, Pictures] = WeakKeyDictionary()
@@ -43,13 +44,26 @@ ContentQuery = Annotated[str, Query(description="of the prepared study that was 
 WindowQuery = Annotated[str, Query(description="preset: " + ", ".join(WINDOWS))]
 
 
-@router.get("/layout", summary="Where everything is on the pictures of a study", response_model=None)
-def layout(pictures: PicturesDep, study: str, content: ContentQuery = "") -> Response:
+@router.get(
+    "/layout",
+    summary="Where everything is on the pictures of a study",
+    response_model=None,
+    responses={
+        503: {"description": "The pictures made room for others and are made again; Retry-After says when to ask"}
+    },
+)
+def layout(services: ServicesDep, pictures: PicturesDep, study: str, content: ContentQuery = "") -> Response:
     """Phases, windows, the layout of each candidate's picture and of the whole slices; no scores, no models.
 
     ``anew`` says that what the candidates were proposed on is gone, and that a newer preparation is drawn in its place.
     """
-    return JSONResponse(pictures.layout(study, content), headers=_NOT_KEPT)
+    try:
+        return JSONResponse(pictures.layout(study, content), headers=_NOT_KEPT)
+    except GoneError:
+        if not services.harvest_jobs.prepare_again(study):
+            raise
+        told = "The pictures of this study made room for others and are being made again, which takes minutes."
+        raise HTTPException(503, told, {"Retry-After": _AGAIN_S}) from None
 
 
 @router.get(

@@ -493,6 +493,12 @@ def test_pictures_of_a_study_that_was_prepared_anew_are_those_that_were_judged_o
         pictures_of(page.app.state.services)._kept.clear()
         page.open()
         assert "prepared anew" in page.text("#warnings")
+        shutil.rmtree(cache / anew.content)
+        pictures_of(page.app.state.services)._kept.clear()
+        page.browser.open(f"{page.address}/qa?reader=rita")
+        page.until("document.querySelector('#note').innerText.includes('Propose the study again')")
+        page.browser.run("document.querySelector('[data-do=studies]').click()")
+        page.until("document.querySelector('#studies').open")
 
 
 def test_a_missed_lesion_is_boxed_on_the_page_and_lies_where_it_was_drawn(opened):

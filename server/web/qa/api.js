@@ -76,9 +76,10 @@ async function ask(path, options = {}) {
     location.assign(new URL(`../../login?next=${encodeURIComponent(location.pathname + location.search)}`, import.meta.url));
     throw new OfflineError("You have to log in again.");
   }
-  if ([502, 503, 504].includes(answer.status)) throw new OfflineError("The server is busy or is starting.", "busy", waitOf(answer));
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
+    const isStarting = [502, 503, 504].includes(answer.status);
+    if (isStarting) throw new OfflineError(told.detail || "The server is busy or is starting.", "busy", waitOf(answer));
     const detail = typeof told.detail === "string" ? told.detail : `The server answered with ${answer.status}.`;
     // asked too often, a full disk, a failure of the server: none of it says that what was sent is wrong
     const why = { 408: "busy", 429: "busy", 507: "full" }[answer.status] || (answer.status >= 500 && "failing");

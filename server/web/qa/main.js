@@ -110,6 +110,7 @@ class Page {
   act(what, how) {
     if (what === "help") byId("help").showModal();
     else if (what === "again") this.again?.();
+    else if (what === "studies") this._studies();
     else if (this.boxing.isOpen) this._actBoxing(what, how);
     else if (this.reading && !this.busy) {
       if (["up", "down", "key-slice"].includes(what)) this.stage.scroll(what);

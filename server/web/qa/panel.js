@@ -197,7 +197,7 @@ export function endOf(reading) {
 
 /** @param {string} why */
 export const notOpened = (why) => ({
-  title: "The study could not be opened", lines: [why], actions: [["again", "Try again"]], links: [["qa", "The next study"]],
+  title: "The study could not be opened", lines: [why], actions: [["again", "Try again"], ["studies", "Choose another study"]],
 });
 
 export const NOTHING_LEFT = {

@@ -107,6 +107,21 @@ def test_the_queue_tells_when_a_study_was_made(loop, reviewed, studies):
     assert "" in told.values(), "the others do not say"
 
 
+def test_pictures_that_made_room_for_others_are_made_again_for_who_reads(loop, reviewed):
+    rita = loop["Rita"]
+    answer = rita.ask("GET", "/studies/1.2.3.12/layout")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert "being made again" in answer.json()["detail"]
+    [job] = [
+        one for one in loop["app"].state.services.jobs.table.jobs(kind="propose")
+        if not one.asked_by
+    ]  # fmt: skip
+    assert ended(loop, job.as_json()).items_done == 1
+    again = rita.ask("GET", "/studies/1.2.3.12/layout")
+    assert again.status_code == 404, "this detector leaves no pictures: it is not asked for ever"
+    assert "Propose the study again" in again.json()["detail"]
+
+
 def test_strange_studies_and_models_are_refused(loop):
     viktor = loop["Viktor"]
     assert viktor.ask("POST", "/propose", json={"studies": ["9.9"]}).status_code == 404
