@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.uid import RLELossless
 
@@ -63,7 +64,10 @@ def write_ceus(
         cine = record(patient, chosen.times_s, size)
         shown = screen_of(cine, chosen, patient_id=name)
         second = Series((*key, "cine", chosen), name, 2, "Liver contrast", "100500", with_contrast=True)
-        written.append((us.save(out, us_still(screen, first)), us.save(out, _cine(shown, second, cine))))
+        files = us.save(out, us_still(screen, first)), us.save(out, _cine(shown, second, cine))
+        us.write_lesions(out, files[0], us.lesions_of(still, screen), patient.label)
+        us.write_lesions(out, files[1], lesions_of(cine, shown), patient.label)
+        written.append(files)
         taken = us.about(still, screen, first) | {"malignant": True, "label": patient.label}
         for lesion in taken["lesions"]:
             lesion["malignant"] = True
@@ -71,6 +75,13 @@ def write_ceus(
         if progress is not None:
             progress()
     return written
+
+
+def lesions_of(cine: Cine, screen: Screen) -> NDArray[np.bool_]:
+    """Where the contrast side of a screen shows the lesion, (F, H, W); nowhere while it is out of the plane."""
+    pixels = np.rint(cine.motion.shifts_mm / cine.panel.pixel_mm).astype(int)
+    made = [us.on_screen(cine.mask, screen, right=int(right), down=int(down)) for right, down in pixels]
+    return np.stack(made) & cine.motion.in_plane[:, None, None]
 
 
 def about(cine: Cine, style: Style, screen: Screen, series: Series) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """Ultrasound on disk: DICOM below OUT/studies, what is known of it below OUT/truth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
 from hepatic.errors import BadInputError
 from sample_data.atomic import replacing
+from sample_data.segmentation import TUMOUR, write_segmentation
 from sample_data.truth import merge_truth
 from sample_data.us.patient import MALIGNANT, Kind, check_seed
 from sample_data.us.probe import Size
@@ -53,6 +57,7 @@ def write_us(
         screen = screen_of(still, patient_id=patient_id(index))
         series = Series(("hepatic", "us", index, size), patient_id(index), 1, "Liver", "100200")
         written.append(save(out, us_still(screen, series)))
+        write_lesions(out, written[-1], lesions_of(still, screen), still.patient.kind)
         merge_truth(out, {str(series.uid): about(still, screen, series)})
         if progress is not None:
             progress()
@@ -76,6 +81,33 @@ def save(out: Path, ds: FileDataset) -> Path:
     with replacing(file) as path:
         ds.save_as(path, enforce_file_format=True)
     return file
+
+
+def lesions_of(still: Still, screen: Screen) -> NDArray[np.bool_]:
+    """Where a screen shows lesions, (1, H, W)."""
+    made = np.zeros(screen.pixels.shape[:3], bool)
+    for mask in still.masks:
+        made[0] |= on_screen(mask, screen)
+    return made
+
+
+def on_screen(mask: NDArray[np.bool_], screen: Screen, *, right: int = 0, down: int = 0) -> NDArray[np.bool_]:
+    """A mask of the first fan's picture on the screen, moved by so many pixels; what leaves the fan is lost."""
+    made = np.zeros(screen.pixels.shape[1:3], bool)
+    x0, y0, x1, y1 = screen.regions[0].box
+    inside = made[y0 : y1 + 1, x0 : x1 + 1]
+    y, x = np.nonzero(mask)
+    kept = (y + down >= 0) & (y + down < mask.shape[0]) & (x + right >= 0) & (x + right < mask.shape[1])
+    inside[y[kept] + down, x[kept] + right] = True
+    return made
+
+
+def write_lesions(out: Path, image: Path, masks: NDArray[np.bool_], kind: str) -> Path:
+    """Write lesions (F, H, W) as a segment called by its kind, or "lesion" where there is none; return the file."""
+    name = kind if masks.any() else "lesion"
+    path = out / "truth" / f"{image.parent.name}.seg.nrrd"
+    write_segmentation(path, masks.astype(np.uint8), image=image, segments=(replace(TUMOUR, name=name),))
+    return path
 
 
 def about(still: Still, screen: Screen, series: Series) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import numpy as np
 import pydicom
 import pytest
 
+from hepatic.io.grid import grid_of
+from hepatic.io.labelmap import read_labelmap
 from sample_data import ceus
 from sample_data.truth import read_truth
 
@@ -92,6 +94,19 @@ def test_the_truth_says_what_there_is(out: Path, written: Written) -> None:
         assert about["echo_onset_s"] == pytest.approx(patient.arrival_s, abs=1e-3)
         assert about["washout_onset_s"] == pytest.approx(patient.washout_onset_s, abs=1e-2)
         assert (images[still.parent.name]["label"], images[still.parent.name]["shows"]) == (patient.label, "B-mode")
+
+
+def test_the_segment_follows_the_lesion_on_every_frame(out: Path, written: Written) -> None:
+    for _, file in written.values():
+        about = read_truth(out)["images"][file.parent.name]
+        labels = read_labelmap(out / "truth" / f"{file.parent.name}.seg.nrrd", like=grid_of(file))
+        assert labels.names == {about["label"]: 1}
+        for frame, box, in_plane in zip(labels.array, about["lesions"][0]["boxes"], about["in_plane"], strict=True):
+            y, x = np.nonzero(frame)
+            if in_plane:
+                assert [x.min(), y.min(), x.max(), y.max()] == box
+            else:
+                assert not len(x)
 
 
 def test_styles_differ_and_times_reach_beyond_three_minutes() -> None:

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hepatic.errors import BadInputError
+from hepatic.io.grid import grid_of
+from hepatic.io.labelmap import read_labelmap
 from sample_data import us
 from sample_data.truth import read_truth
 from sample_data.us.still import screen_of
@@ -67,6 +69,21 @@ def test_the_truth_says_what_there_is(out: Path, written: list[Path]) -> None:
         assert (about["kind"], about["malignant"]) == (patient.kind, patient.kind in us.MALIGNANT)
         assert [lesion["kind"] for lesion in about["lesions"]] == [lesion.kind for lesion in patient.lesions]
     assert (told[2]["kind"], told[2]["lesions"]) == ("homogeneous", [])
+
+
+def test_segments_lie_on_their_picture_and_are_called_by_their_kind(out: Path, written: list[Path]) -> None:
+    images = read_truth(out)["images"]
+    for file in written:
+        about = images[file.parent.name]
+        labels = read_labelmap(out / "truth" / f"{file.parent.name}.seg.nrrd", like=grid_of(file))
+        assert labels.names == {about["kind"] if about["lesions"] else "lesion": 1}
+        rows, columns = labels.array[0].any(1), labels.array[0].any(0)
+        if not about["lesions"]:
+            assert not rows.any()
+            continue
+        boxes = np.array([lesion["box"] for lesion in about["lesions"]])
+        found = [columns.argmax(), rows.argmax(), len(columns) - 1 - columns[::-1].argmax()]
+        assert found == [boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max()]
 
 
 def test_the_header_says_nothing_about_the_lesion() -> None:
