@@ -65,6 +65,7 @@ class Held:
 
     Attributes:
         image_id: which.
+        description: its SeriesDescription.
         modality: its modality.
         said: what it says of text in its pixels.
         state: "held" or "approved".
@@ -72,6 +73,7 @@ class Held:
     """
 
     image_id: str
+    description: str
     modality: str
     said: BurntIn
     state: State
@@ -110,7 +112,7 @@ class Quarantine:
             if said != "no":
                 approval = self._approval(image.id)
                 state: State = "held" if approval is None else "approved"
-                found.append(Held(image.id, image.modality, said, state, approval and approval[0]))
+                found.append(Held(image.id, image.description, image.modality, said, state, approval and approval[0]))
         return found
 
     def said(self, image_id: str) -> BurntIn:

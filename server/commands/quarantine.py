@@ -35,13 +35,21 @@ def list_held(
 
     hepatic quarantine list --studies demo/studies
     """
-    table = Table(Column("Image", no_wrap=True), "Modality", "Burnt-in text", "State", "By", "Blacked out")
+    table = Table(Column("Image", no_wrap=True), "Series", "Modality", "Burnt-in text", "State", "By", "Blacked out")
     with _quarantine(studies) as quarantine:
         for one in quarantine.held():
             if one.state == "held" or all_of_them:
                 approval = one.approval
                 out = "" if approval is None else "nothing" if approval.as_is else f"{approval.share:.0%}"
-                table.add_row(one.image_id, one.modality, one.said, one.state, approval.by if approval else "", out)
+                table.add_row(
+                    one.image_id,
+                    one.description,
+                    one.modality,
+                    one.said,
+                    one.state,
+                    approval.by if approval else "",
+                    out,
+                )
     Console().print(table if table.row_count else "Nothing is held.")
 
 
