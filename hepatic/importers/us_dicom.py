@@ -12,6 +12,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
+from hepatic.io.dicom_pixels import put_pixels
+
 _NAMESPACE = UUID("0f2f6a8e-0d5b-4b57-9d3c-8a4f6f1c52d1")
 _GREY = 4  # most difference between the colours of a grey picture that was compressed with loss
 
@@ -75,7 +77,8 @@ def write_us(
             ds.FrameIncrementPointer = Tag("FrameTimeVector")
     if origin.compression and came_bytes:
         ds.LossyImageCompressionRatio = round(max(1.0, raw_bytes / came_bytes), 2)
-    _pixels(ds, frames)
+    ds.UltrasoundColorDataPresent = int(frames.ndim == 4)
+    put_pixels(ds, frames)
     ds.save_as(path, enforce_file_format=True)
 
 
@@ -101,18 +104,3 @@ def _new(sop_class: UID, origin: Origin) -> FileDataset:
     if origin.compression:
         ds.LossyImageCompressionMethod = origin.compression
     return ds
-
-
-def _pixels(ds: FileDataset, frames: NDArray[np.uint8]) -> None:
-    colour = frames.ndim == 4
-    ds.UltrasoundColorDataPresent = int(colour)
-    ds.SamplesPerPixel = 3 if colour else 1
-    ds.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-    if colour:
-        ds.PlanarConfiguration = 0
-    ds.Rows, ds.Columns = frames.shape[1:3]
-    ds.BitsAllocated = ds.BitsStored = 8
-    ds.HighBit, ds.PixelRepresentation = 7, 0
-    data = frames.tobytes()
-    ds.PixelData = data + b"\0" * (len(data) % 2)
-    ds["PixelData"].VR = "OB"

@@ -16,6 +16,7 @@ from scipy import ndimage
 from hepatic.errors import BadInputError
 from hepatic.io.dicom import DicomHeader, decode, read_header, whole_dataset
 from hepatic.io.dicom_element import text
+from hepatic.io.dicom_pixels import put_pixels
 from hepatic.io.us_fans import find_fans, some_frames
 
 BurntIn = Literal["yes", "no", "unknown"]
@@ -130,17 +131,7 @@ def _derive(made: FileDataset, frames: NDArray[np.uint8], out: Mask) -> None:
         del made[tag]
     for keyword in [element.keyword for element in made if "PaletteColorLookupTable" in element.keyword]:
         del made[keyword]
-    colour = frames.ndim == 4
-    made.SamplesPerPixel = 3 if colour else 1
-    made.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-    if colour:
-        made.PlanarConfiguration = 0
-    made.BitsAllocated = made.BitsStored = 8
-    made.HighBit, made.PixelRepresentation = 7, 0
-    data = frames.tobytes()
-    made.PixelData = data + b"\0" * (len(data) % 2)
-    made["PixelData"].VR = "OB"
-    made["PixelData"].is_undefined_length = False
+    put_pixels(made, frames)
 
 
 def _text_within(grey: NDArray[np.uint8], kept: Mask) -> Mask:

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
+from hepatic.io.dicom_pixels import put_pixels
 from sample_data.dicom import new_image
 from sample_data.uid import uid
 from sample_data.us.probe import FREQUENCY_MHZ
@@ -103,18 +104,8 @@ def _image(screen: Screen, series: Series, sop_class: UID) -> FileDataset:
     if series.with_contrast:
         ds.ContrastBolusAgent, ds.ContrastBolusRoute, ds.ContrastBolusVolume = "MICROBUBBLE", "INTRAVENOUS", 2.0
     ds.SequenceOfUltrasoundRegions = [_region(one) for one in screen.regions]
-    colour = screen.pixels.ndim == 4
-    ds.UltrasoundColorDataPresent = int(colour)
-    ds.SamplesPerPixel = 3 if colour else 1
-    ds.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-    if colour:
-        ds.PlanarConfiguration = 0
-    ds.Rows, ds.Columns = screen.pixels.shape[1:3]
-    ds.BitsAllocated = ds.BitsStored = 8
-    ds.HighBit, ds.PixelRepresentation = 7, 0
-    data = screen.pixels.tobytes()
-    ds.PixelData = data + b"\0" * (len(data) % 2)
-    ds["PixelData"].VR = "OB"
+    ds.UltrasoundColorDataPresent = int(screen.pixels.ndim == 4)
+    put_pixels(ds, screen.pixels)
     return ds
 
 
