@@ -1,26 +1,16 @@
 // The dashboard: how far the review is, what it took, and what the detector made of it.
 
 import * as api from "./api.js";
-import { drawCard } from "./card.js";
+import { showDisputed } from "./disputes.js";
+import { byId, made } from "./dom.js";
 import { figure } from "./plot.js";
-import { Shelf } from "./shelf.js";
 
 const EVERY_MS = 15000;
-const DISPUTED = 12;
 
-const byId = (id) => document.getElementById(id);
-const shelf = new Shelf();
 const known = (value) => value !== null && value !== undefined;
 const share = (value) => (known(value) ? `${Math.round(100 * value)} %` : "–");
 const fixed = (value, places = 1) => (known(value) ? value.toFixed(places) : "–");
 const between = ({ low, high }, form) => (known(low) ? `${form(low)} to ${form(high)}` : "");
-
-function made(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 function minutes(value) {
   if (!known(value)) return "–";
@@ -214,56 +204,6 @@ async function begin(kind, ask) {
   }
 }
 
-async function showDisputed() {
-  let told;
-  try {
-    told = await api.disputed();
-  } catch (failure) {
-    const text = failure.status === 403 ? "Reviewers see here what readers disagree about." : failure.message;
-    byId("disputed").replaceChildren(made("p", "dim", text));
-    return;
-  }
-  if (!told.candidates.length) {
-    byId("disputed").replaceChildren(made("p", "dim", "Nothing: no candidate is in conflict, and no reader was unsure."));
-    return;
-  }
-  const list = made("div", "disputed");
-  byId("disputed").replaceChildren(list);
-  if (told.candidates.length > DISPUTED) byId("disputed").append(made("p", "dim", `and ${told.candidates.length - DISPUTED} more`));
-  for (const one of told.candidates.slice(0, DISPUTED)) list.append(dispute(one));
-}
-
-function dispute({ study, patient_label, candidate, content, votes }) {
-  const card = made("article");
-  const canvas = made("canvas");
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `Key slice of a candidate of ${patient_label} in all phases`);
-  const row = made("p", "row");
-  for (const [verdict, text] of [["true", "True lesion"], ["false", "False"]]) {
-    const button = made("button", "", text);
-    button.type = "button";
-    button.addEventListener("click", async () => {
-      row.querySelectorAll("button").forEach((one) => (one.disabled = true));
-      try {
-        await api.settle({ id: api.uuid(), study, candidate, verdict });
-        byId("said").textContent = `Settled: ${text.toLowerCase()}.`;
-        await load();
-      } catch (failure) {
-        byId("said").textContent = failure.message;
-        row.querySelectorAll("button").forEach((one) => (one.disabled = false));
-      }
-    });
-    row.append(button);
-  }
-  card.append(made("strong", "", patient_label), made("p", "dim", Object.entries(votes).map(([reader, verdict]) => `${reader}: ${verdict}`).join(", ")), canvas, row);
-  shelf.layout(study, content).then(async (layout) => {
-    const picture = await shelf.card(layout, candidate, "liver");
-    const known_ = layout.cards[candidate];
-    drawCard(canvas, picture, known_, { width: 500, height: 124, middle: known_.key, ticks: true, preset: layout.windows[0], slices: 1, plain: true });
-  }).catch((failure) => canvas.replaceWith(made("p", "dim", failure.message)));
-  return card;
-}
-
 async function reject() {
   const dialog = byId("rejecting");
   try {
@@ -325,5 +265,5 @@ byId("propose").addEventListener("click", () => begin("propose", api.propose));
 byId("train").addEventListener("click", () => begin("train", api.train));
 byId("reject").addEventListener("click", reject);
 await load();
-showDisputed();
+showDisputed(load);
 setInterval(() => document.hidden || load(), EVERY_MS);

@@ -4,6 +4,7 @@ import { fetchAhead } from "./ahead.js";
 import * as api from "./api.js";
 import { Boxing } from "./boxing.js";
 import { Desk } from "./desk.js";
+import { byId } from "./dom.js";
 import { listen } from "./keys.js";
 import { Look } from "./look.js";
 import { Outbox } from "./outbox.js";
@@ -16,8 +17,6 @@ import { Steps } from "./steps.js";
 
 const DEAD_MS = 250; // after a card has come up, what was meant for the one before it is let go
 const AFTER_MS = 40;
-
-const byId = (id) => document.getElementById(id);
 
 class Page {
   constructor() {

@@ -1,8 +1,8 @@
 // Everything on the page that is words: badge, progress, buttons, what was said.
 
 import { phaseName } from "./card.js";
+import { byId, made } from "./dom.js";
 
-const byId = (id) => document.getElementById(id);
 const MARKS = { true: "✓", false: "✕", unsure: "?" };
 const TROUBLES = {
   offline: "Offline", busy: "Server busy, trying again", full: "Server's disk is full, trying again",
@@ -14,13 +14,6 @@ const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
 
 /** @param {string} verdict */
 export const said = (verdict) => SAID[verdict] || "not decided";
-
-function made(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /** Say something, also to those who do not see the page. @param {string} text @param {boolean} [isBad] */
 export function tell(text, isBad = false) {

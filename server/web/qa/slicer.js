@@ -1,10 +1,9 @@
 // To 3D Slicer and back: the boxes of the study that is read, as files of markups.
 
 import * as api from "./api.js";
+import { byId } from "./dom.js";
 
 const NAME = "candidates.mrk.json";
-
-const byId = (id) => document.getElementById(id);
 
 export class SlicerFiles {
   /**

@@ -1,12 +1,11 @@
 // Where a candidate is shown: the card in its window, the slices that are scrolled to, the ticks.
 
 import { drawCard, drawLocators, shownColumns } from "./card.js";
+import { byId } from "./dom.js";
 import * as panel from "./panel.js";
 
 const SLICES = 3;
 const AGAIN_MS = 2000;
-
-const byId = (id) => document.getElementById(id);
 
 export class Stage {
   /**

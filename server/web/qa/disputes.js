@@ -1,0 +1,64 @@
+// What readers disagree about or are unsure of: the key slice of each in all phases, and the buttons that settle it.
+
+import * as api from "./api.js";
+import { drawCard } from "./card.js";
+import { byId, made } from "./dom.js";
+import { Shelf } from "./shelf.js";
+
+const SHOWN = 12;
+
+const shelf = new Shelf();
+
+/**
+ * Show what is to be settled.
+ * @param {() => Promise<void>} settled called when a reviewer has settled one
+ */
+export async function showDisputed(settled) {
+  let told;
+  try {
+    told = await api.disputed();
+  } catch (failure) {
+    const text = failure.status === 403 ? "Reviewers see here what readers disagree about." : failure.message;
+    byId("disputed").replaceChildren(made("p", "dim", text));
+    return;
+  }
+  if (!told.candidates.length) {
+    byId("disputed").replaceChildren(made("p", "dim", "Nothing: no candidate is in conflict, and no reader was unsure."));
+    return;
+  }
+  const list = made("div", "disputed");
+  byId("disputed").replaceChildren(list);
+  if (told.candidates.length > SHOWN) byId("disputed").append(made("p", "dim", `and ${told.candidates.length - SHOWN} more`));
+  for (const one of told.candidates.slice(0, SHOWN)) list.append(dispute(one, settled));
+}
+
+function dispute({ study, patient_label, candidate, content, votes }, settled) {
+  const card = made("article");
+  const canvas = made("canvas");
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `Key slice of a candidate of ${patient_label} in all phases`);
+  const row = made("p", "row");
+  for (const [verdict, text] of [["true", "True lesion"], ["false", "False"]]) {
+    const button = made("button", "", text);
+    button.type = "button";
+    button.addEventListener("click", async () => {
+      row.querySelectorAll("button").forEach((one) => (one.disabled = true));
+      try {
+        await api.settle({ id: api.uuid(), study, candidate, verdict });
+        byId("said").textContent = `Settled: ${text.toLowerCase()}.`;
+        await settled();
+      } catch (failure) {
+        byId("said").textContent = failure.message;
+        row.querySelectorAll("button").forEach((one) => (one.disabled = false));
+      }
+    });
+    row.append(button);
+  }
+  card.append(made("strong", "", patient_label), made("p", "dim", Object.entries(votes).map(([reader, verdict]) => `${reader}: ${verdict}`).join(", ")), canvas, row);
+  shelf.layout(study, content).then(async (layout) => {
+    const picture = await shelf.card(layout, candidate, "liver");
+    const known_ = layout.cards[candidate];
+    drawCard(canvas, picture, known_, { width: 500, height: 124, middle: known_.key, ticks: true, preset: layout.windows[0], slices: 1, plain: true });
+  }).catch((failure) => canvas.replaceWith(made("p", "dim", failure.message)));
+  return card;
+}
