@@ -58,7 +58,7 @@ def write_ceus(
         name, chosen = patient_id(index), style or draw_style(index)
         patient = draw_patient(index, label=label)
         still = bmode.take(patient.examined, size)
-        screen = bmode.screen_of(still, patient_id=name)
+        screen = us.stored(bmode.screen_of(still, patient_id=name), index)
         key = ("hepatic", "ceus", index, size)
         first = Series((*key, "still"), name, 1, "Liver", "100200")
         cine = record(patient, chosen.times_s, size)

@@ -1,7 +1,7 @@
 """The scanner's screen: fans with what is burnt in around and over them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -67,6 +67,11 @@ class Words:
     settings: Sequence[str]
     labels: Sequence[str]
     clock: Sequence[str] = ()
+
+
+def in_colour(screen: Screen) -> Screen:
+    """The same in colour (F, H, W, 3), as many scanners store grey pictures."""
+    return replace(screen, pixels=np.repeat(screen.pixels[..., None], 3, axis=-1))
 
 
 def compose(panel: Panel, shown: Sequence[tuple[Content, Pixels]], words: Words) -> Screen:

@@ -15,7 +15,7 @@ from sample_data.segmentation import TUMOUR, write_segmentation
 from sample_data.truth import merge_truth
 from sample_data.us.patient import MALIGNANT, Kind, check_seed
 from sample_data.us.probe import Size
-from sample_data.us.screen import Box, Region, Screen
+from sample_data.us.screen import Box, Region, Screen, in_colour
 from sample_data.us.still import Still, screen_of, simulate
 from sample_data.us.us_image import Series, us_still
 
@@ -54,7 +54,7 @@ def write_us(
     written = []
     for index in range(seed, seed + count):
         still = simulate(index, kind=kind, size=size)
-        screen = screen_of(still, patient_id=patient_id(index))
+        screen = stored(screen_of(still, patient_id=patient_id(index)), index)
         series = Series(("hepatic", "us", index, size), patient_id(index), 1, "Liver", "100200")
         written.append(save(out, us_still(screen, series)))
         write_lesions(out, written[-1], lesions_of(still, screen), still.patient.kind)
@@ -62,6 +62,11 @@ def write_us(
         if progress is not None:
             progress()
     return written
+
+
+def stored(screen: Screen, seed: int) -> Screen:
+    """A still as the scanner stores it: half of them in colour, drawn apart from what is found."""
+    return in_colour(screen) if np.random.default_rng([seed, 8810]).random() < 0.5 else screen
 
 
 def checked(out: Path, count: int, seed: int) -> Path:

@@ -13,6 +13,7 @@ from sample_data import us
 from sample_data.truth import read_truth
 from sample_data.us.still import screen_of
 from sample_data.us.us_image import Series, us_still
+from sample_data.us.write import stored
 from server.cli import app
 
 
@@ -47,6 +48,16 @@ def test_files_lie_by_patient_study_and_series(out: Path, written: list[Path]) -
         assert file == folder / f"{ds.SOPInstanceUID}.dcm"
         assert (ds.BurnedInAnnotation, ds.SOPClassUID) == ("YES", pydicom.uid.UltrasoundImageStorage)
     assert [file.parents[2].name for file in written] == ["US00122", "US00123", "US00030"]
+
+
+def test_half_of_the_stills_are_stored_in_colour_and_look_the_same() -> None:
+    screen = screen_of(us.simulate(7, kind="cyst", size="tiny"), patient_id="US00007")
+    kept = [stored(screen, seed) for seed in range(60)]
+    coloured = [one for one in kept if one.pixels.ndim == 4]
+    assert 20 < len(coloured) < 40
+    assert (coloured[0].pixels == screen.pixels[..., None]).all()
+    ds = us_still(coloured[0], Series(("test",), "US00007", 1, "Liver", "100200"))
+    assert (ds.PhotometricInterpretation, ds.UltrasoundColorDataPresent) == ("RGB", 1)
 
 
 def test_a_region_gives_the_size_of_a_lesion(out: Path) -> None:
