@@ -15,9 +15,9 @@ from sample_data.ceus.cine import record
 from sample_data.us.still import take
 from tests.sample_data.probes import Numbers, at_most, at_most_either_way, auc, probe
 
-TWINS = 40
-SINCE_S = np.array([4.0, 12.0, 30.0, 60.0, 110.0, 180.0])
-PATIENTS = range(2000, 3500)
+TWINS = 30
+SINCE_S = np.array([12.0, 30.0, 60.0, 110.0, 180.0])
+PATIENTS = range(2000, 3000)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def test_mean_intensity_tells_something_but_not_everything(twins: Twins) -> None
 
 
 def test_the_course_of_the_contrast_tells_much(twins: Twins) -> None:
-    assert twins.probe("curve") >= 0.70
+    assert twins.probe("curve") >= 0.60
 
 
 def test_b_mode_tells_a_little(twins: Twins) -> None:

@@ -107,7 +107,7 @@ def test_the_scanners_settings_do_not_tell(patients: list[us.Patient]) -> None:
 def test_the_header_does_not_tell() -> None:
     """It is the same but for the identifiers, which come from the seed, and depends on the depth of the picture."""
     rows, malignant = [], []
-    for seed in range(40):
+    for seed in range(25):
         still = us.simulate(seed, kind=us.KINDS[1 + seed % 5], size="tiny")
         series = Series(("hepatic", "us", seed, "tiny"), f"US{seed:05d}", 1, "Liver", "100200")
         header = us_still(screen_of(still, patient_id=series.patient_id), series)
@@ -117,7 +117,7 @@ def test_the_header_does_not_tell() -> None:
     features = np.array(rows)
     telling = [auc(column, malignant) for column in features[:, features.std(0) > 0].T]
     assert len(telling) > 4
-    assert max(np.abs(np.array(telling) - 0.5)) < 0.25  # of 40 patients; a constant that follows the kind gives 0.5
+    assert max(np.abs(np.array(telling) - 0.5)) < 0.3  # of 25 patients; a constant that follows the kind gives 0.5
 
 
 def test_what_surrounds_the_lesions_does_not_tell(twins: Twins) -> None:
