@@ -10,14 +10,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 from scipy import ndimage
 
 from hepatic.errors import BadInputError
 from hepatic.io.dicom import DicomHeader, decode, read_header, whole_dataset
 from hepatic.io.dicom_element import text
 from hepatic.io.dicom_pixels import put_pixels
+from hepatic.io.refusal import refusing
 from hepatic.io.us_fans import find_fans, some_frames
+from hepatic.io.us_region import Region
 
 BurntIn = Literal["yes", "no", "unknown"]
 Mask = NDArray[np.bool_]
@@ -44,7 +46,7 @@ def burnt_in(header: DicomHeader) -> BurntIn:
     return "unknown" if is_screen or header.samples == 3 else "no"
 
 
-def propose_mask(grey: NDArray[np.uint8]) -> Mask:
+def propose_mask(grey: NDArray[np.uint8], regions: Sequence[Region] = ()) -> Mask:
     """Propose what to black out of an ultrasound picture, for a person to look at.
 
     All that is outside of the images (``find_fans``), and in them what looks like text. Where no image is found,
@@ -52,6 +54,7 @@ def propose_mask(grey: NDArray[np.uint8]) -> Mask:
 
     Args:
         grey: (F, H, W).
+        regions: those the file declares; what is outside of them goes, too, unless they are stale.
 
     Returns:
         (H, W), true where pixels should go.
@@ -60,6 +63,11 @@ def propose_mask(grey: NDArray[np.uint8]) -> Mask:
     if not fans:
         return np.ones(grey.shape[1:], dtype=bool)
     kept = ndimage.binary_dilation(np.any(fans, axis=0), iterations=_AROUND)
+    if believed := [region for region in regions if not region.is_stale]:
+        declared = np.zeros_like(kept)
+        for region in believed:
+            declared[region.window] = True
+        kept &= declared
     return np.asarray(~kept | _text_within(grey, kept))
 
 
@@ -91,8 +99,13 @@ def masked_copy(path: Path, mask: Mask, boxes: Sequence[tuple[int, int, int, int
     shown = frames.astype(np.uint8)
     shown[:, out] = 0
     made = whole_dataset(path)
+    if made.file_meta.get("TransferSyntaxUID") == ExplicitVRBigEndian:
+        raise BadInputError(
+            path.name, expected="little endian", came="big endian", fix="Convert it to Explicit VR Little Endian."
+        )
     _derive(made, shown, out)
-    made.save_as(target, enforce_file_format=True)
+    with refusing(path, expected="a header that can be written again"):
+        made.save_as(target, enforce_file_format=True)
 
 
 def with_boxes(mask: Mask, boxes: Sequence[tuple[int, int, int, int]]) -> Mask:

@@ -18,7 +18,8 @@ from hepatic.io.us_region import Region
 Timing = Literal["frame times", "playback rate", "unknown"]
 
 _SIMILAR = 0.5  # two fans of which the smaller has at least so much of the other's area are one pair
-_TINTED = 8.0  # mean difference between the colours of lit pixels
+_TINTED = 0.6  # share of lit pixels with a tint: colour Doppler has fewer
+_TINT = 12  # difference between the colours of a pixel, from which on it has one
 _FILLS = 0.4  # share by which a contrast picture's brightness changes over time
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -110,7 +111,7 @@ class Ultrasound:
     @cached_property
     def cleaned(self) -> NDArray[np.uint8]:
         """(F, H, W): grey values with banner, scales and texts blacked out (``propose_mask``)."""
-        return np.where(propose_mask(self.grey), np.uint8(0), self.grey)
+        return np.where(propose_mask(self.grey, self.cine.regions), np.uint8(0), self.grey)
 
     def picture(self, region: Region) -> NDArray[np.uint8]:
         """(F, h, w), the grey values of one image, texts blacked out."""
@@ -127,18 +128,18 @@ class Ultrasound:
         if len(self.regions) > 2:
             return None, None
         (tint, filling), (other_tint, other_filling) = signs
-        by = tint - other_tint if abs(tint - other_tint) > _TINTED else filling - other_filling
+        by = tint - other_tint if abs(tint - other_tint) > _TINTED / 2 else filling - other_filling
         if abs(by) <= _FILLS / 2:
             return None, None
         left, right = self.regions
         return (left, right) if by > 0 else (right, left)
 
     def _signs(self, region: Region) -> tuple[float, float]:
-        """Mean difference between the colours of lit pixels; share by which the brightness changes."""
-        frames = some_frames(self.cine.frames[:, *region.window]).astype(np.float32)
+        """Share of lit pixels that are tinted; share by which the brightness changes."""
+        frames = some_frames(self.cine.frames[:, *region.window])
         grey: NDArray[np.uint8] = some_frames(self.grey[:, *region.window]).view(np.uint8)
         lit = grey > 12
-        tint = float(np.ptp(frames, axis=-1)[lit].mean()) if frames.ndim == 4 and lit.any() else 0.0
+        tint = float((np.ptp(frames, axis=-1)[lit] > _TINT).mean()) if frames.ndim == 4 and lit.any() else 0.0
         levels = grey[:, grey.max(axis=0) > 12].mean(axis=1, dtype=np.float64) if lit.any() else np.zeros(1)
         return tint, float((levels.max() - levels.min()) / (levels.max() + 1))
 

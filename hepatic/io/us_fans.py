@@ -14,6 +14,9 @@ LOOKED_AT = 40
 
 _BLACK = 10
 _SMALLEST = 0.02  # of the screen
+_COMPARABLE = 0.25  # of the largest
+_FILLED = 0.6  # share of what is around that is not black
+_FLAT = 0.4  # share of five neighbouring tones
 _TEXT = 1 / 24  # of its height: nothing thinner is an image
 
 
@@ -26,8 +29,9 @@ def some_frames(frames: NDArray[np.generic]) -> NDArray[np.generic]:
 def find_fans(grey: NDArray[np.uint8]) -> list[Mask]:
     """Return the images on a screen, from left to right, each filled out to a convex shape.
 
-    What is thinner than a line of text is none, nor what fills less than 2 % of the screen. A contrast cine fills its
-    fan over time, so all frames count.
+    What is thinner than a line of text is none, nor what fills less than 2 % of the screen or a quarter of the largest,
+    what has mostly one tone (a banner), or what is mostly black (a block of text). A contrast cine fills its fan over
+    time, so all frames count.
 
     Args:
         grey: (F, H, W), black background.
@@ -35,22 +39,32 @@ def find_fans(grey: NDArray[np.uint8]) -> list[Mask]:
     Returns:
         (H, W) bool each.
     """
-    lit = some_frames(grey).max(axis=0) > _BLACK
+    brightest = some_frames(grey).max(axis=0)
+    lit = brightest > _BLACK
     thick = max(5, round(_TEXT * lit.shape[0]))
     solid = ndimage.binary_closing(np.pad(lit, thick), iterations=2)[thick:-thick, thick:-thick]
-    bodies = ndimage.binary_opening(solid, np.ones((thick, thick)))
+    dense = ndimage.uniform_filter(lit.astype(np.float32), thick) > _FILLED  # blocks of text are not
+    bodies = ndimage.binary_opening(solid & dense, np.ones((thick, thick)))
     parts, count = ndimage.label(bodies)
     found = []
     for number in range(1, count + 1):
         body = parts == number
-        if body.mean() < _SMALLEST:
+        if body.mean() < _SMALLEST or _is_flat(brightest[body & lit]):
             continue
         whole = ndimage.binary_propagation(
             ndimage.binary_dilation(body, iterations=thick // 2) & solid & lit, mask=solid
         )
-        near = whole & ndimage.binary_dilation(body, iterations=thick)
+        near = whole & ndimage.binary_dilation(body, iterations=thick // 3)
         found.append(np.asarray(convex_hull_image(near), dtype=bool))
+    largest = max((int(fan.sum()) for fan in found), default=0)
+    found = [fan for fan in found if fan.sum() >= _COMPARABLE * largest]
     return sorted(found, key=lambda fan: float(np.nonzero(fan.any(0))[0].mean()))
+
+
+def _is_flat(values: NDArray[np.generic]) -> bool:
+    """Whether most values are of one tone; speckle has them all."""
+    counts = np.bincount(values.astype(np.uint8), minlength=256)
+    return bool(np.convolve(counts, np.ones(5))[2:-2].max() > _FLAT * len(values))
 
 
 def box_of(fan: Mask) -> tuple[int, int, int, int]:

@@ -153,11 +153,11 @@ class Quarantine:
         Raises:
             BadInputError: it cannot be read, or is a volume.
         """
-        frames = [self._grey(file) for file in self._store.files(image_id)]
-        masks = [propose_mask(one) for one in frames]
-        if len({mask.shape for mask in masks}) > 1:
-            return Proposal(frames[0].max(axis=0), masks[0])
-        return Proposal(np.max([one.max(axis=0) for one in frames], axis=0), np.any(masks, axis=0))
+        found = [_proposal(file) for file in self._store.files(image_id)]
+        if len({one.mask.shape for one in found}) > 1:
+            return found[0]
+        picture = np.max([one.picture for one in found], axis=0)
+        return Proposal(picture, np.any([one.mask for one in found], axis=0))
 
     def approve(self, image_id: str, *, by: str, boxes: Sequence[Box] = (), as_is: bool = False) -> Approval:
         """Let an image leave: what is proposed and the boxes are blacked out in copies, the image itself stays.
@@ -195,7 +195,7 @@ class Quarantine:
             try:
                 shares = [0.0]
                 for number, file in enumerate([] if as_is else files):
-                    mask = propose_mask(self._grey(file))
+                    mask = _proposal(file).mask
                     masked_copy(file, mask, boxes, temporary / f"{number:05d}.dcm")
                     shares.append(float(with_boxes(mask, boxes).mean()))
                 at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -247,11 +247,13 @@ class Quarantine:
         boxes = tuple((left, top, right, bottom) for left, top, right, bottom in told.pop("boxes"))
         return Approval(boxes=boxes, **told), newest[1]
 
-    def _grey(self, file: Path) -> NDArray[np.uint8]:
-        image = read(file)
-        if not isinstance(image, Cine):
-            raise BadInputError(file.name, expected="a picture or cine", came="a volume", fix="Mask it elsewhere.")
-        return to_grey(image.frames, image.bits_stored)
+
+def _proposal(file: Path) -> Proposal:
+    image = read(file)
+    if not isinstance(image, Cine):
+        raise BadInputError(file.name, expected="a picture or cine", came="a volume", fix="Mask it elsewhere.")
+    grey = to_grey(image.frames, image.bits_stored)
+    return Proposal(grey.max(axis=0), propose_mask(grey, image.regions))
 
 
 def _said(file: Path) -> BurntIn:

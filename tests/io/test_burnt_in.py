@@ -1,5 +1,6 @@
 """Text in the pixels: found, masked, and gone from the copy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hepatic.io.burnt_in import burnt_in, masked_copy, propose_mask, with_boxes
 from hepatic.io.dicom import read_header
 from hepatic.io.read import read
 from hepatic.io.ultrasound import to_grey
+from hepatic.io.us_region import Region
 from sample_data import ceus, us
 from sample_data.ceus.show import screen_of as cine_screen
 from sample_data.us.still import screen_of
@@ -107,6 +109,32 @@ def test_where_nothing_is_known_to_be_an_image_everything_goes() -> None:
     assert propose_mask(picture[None]).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "texts", "image"),
+    [
+        ("examples_palette.dcm", np.s_[:58], np.s_[80:140, 420:500]),  # a banner with a name and a date on blue
+        ("examples_ybr_color.dcm", np.s_[222:], np.s_[60:160, 120:200]),  # a bar with keys below
+        ("examples_jpeg2k.dcm", np.s_[:92], np.s_[170:270, 120:500]),  # blocks of text on black
+    ],
+)
+def test_banners_of_real_scanners_go_and_their_images_stay(name: str, texts, image) -> None:
+    cine = read(FILES / name)
+    mask = propose_mask(to_grey(cine.frames, 8), cine.regions)
+    assert mask[texts].all()
+    assert mask[image].mean() < 0.02
+
+
+def test_what_is_outside_of_the_declared_regions_goes(still) -> None:
+    screen = screen_of(still, patient_id="US00124")
+    x0, y0, x1, y1 = screen.regions[0].box
+    half = Region((y0, x0, y1 + 1, (x0 + x1) // 2), (0.5, 0.5))
+    seen, declared = propose_mask(screen.pixels), propose_mask(screen.pixels, [half])
+    assert declared[:, half.box[3] :].all()
+    assert (declared[half.window] == seen[half.window]).all()
+    stale = replace(half, is_stale=True)
+    assert (propose_mask(screen.pixels, [stale]) == seen).all()
+
+
 def test_a_copy_has_no_text_and_says_so(tmp_path: Path, dicom_errors) -> None:
     (file,) = write_us(tmp_path, 1, seed=5, size="tiny")
     before = read(file)
@@ -145,6 +173,15 @@ def test_a_palette_becomes_colours(tmp_path: Path) -> None:
     after = read(tmp_path / "copy.dcm")
     assert (after.frames[:, 20:] == before.frames[:, 20:]).all()
     assert (after.frames[:, :20, :50] == 0).all()
+
+
+def test_a_picture_in_big_endian_is_refused(tmp_path: Path) -> None:
+    """A real one; its elements would have to be turned round one by one."""
+    file = FILES / "ExplVR_BigEnd.dcm"
+    mask = np.zeros(read(file).frames.shape[1:3], bool)
+    with pytest.raises(BadInputError, match="little endian"):
+        masked_copy(file, mask, [], tmp_path / "copy.dcm")
+    assert not (tmp_path / "copy.dcm").exists()
 
 
 def test_a_wrong_mask_is_refused(tmp_path: Path, make_dicom) -> None:

@@ -89,6 +89,14 @@ def test_a_real_palette_picture_is_read_in_colour_and_in_grey() -> None:
     assert shown.times_s.tolist() == [0]
 
 
+@pytest.mark.parametrize("name", ["examples_rgb_color.dcm", "examples_jpeg2k.dcm"])
+def test_colour_doppler_is_no_contrast(name: str) -> None:
+    """Real power Doppler pictures without regions: colours on a part of the picture."""
+    shown = Ultrasound.of(read(FILES / name))
+    assert shown.contrast is None
+    assert shown.tissue is not None
+
+
 def test_a_stored_still_gives_the_size_of_its_lesion(out: Path) -> None:
     (file,) = us.write_us(out, 1, seed=5, kind="hcc", size="tiny")
     shown = Ultrasound.of(read(file))
