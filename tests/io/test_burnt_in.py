@@ -1,6 +1,7 @@
 """Text in the pixels: found, masked, and gone from the copy."""
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,15 @@ def test_everything_around_the_fan_goes_and_nothing_of_the_fan(still) -> None:
     left, top, right, bottom = screen.banner
     assert mask[top:bottom, left:right].all()
     assert mask[fan].mean() < 0.002
+
+
+def test_a_lossy_compression_hides_no_banner(still) -> None:
+    screen = screen_of(still, patient_id="US00124")
+    packed = BytesIO()
+    Image.fromarray(screen.pixels[0]).save(packed, "JPEG", quality=60)
+    mask = propose_mask(np.array(Image.open(packed))[None])
+    assert mask[screen.burnt_in & propose_mask(screen.pixels)].all()
+    assert mask.mean() == pytest.approx(propose_mask(screen.pixels).mean(), abs=0.01)
 
 
 @pytest.mark.parametrize("colour", [True, False])
