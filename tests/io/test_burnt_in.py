@@ -79,7 +79,7 @@ def test_a_lossy_compression_hides_no_banner(still) -> None:
     Image.fromarray(screen.pixels[0]).save(packed, "JPEG", quality=60)
     mask = propose_mask(np.array(Image.open(packed))[None])
     assert mask[screen.burnt_in & propose_mask(screen.pixels)].all()
-    assert mask.mean() == pytest.approx(propose_mask(screen.pixels).mean(), abs=0.01)
+    assert mask.mean() == pytest.approx(propose_mask(screen.pixels).mean(), abs=0.03)
 
 
 @pytest.mark.parametrize("colour", [True, False])
