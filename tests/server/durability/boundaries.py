@@ -346,13 +346,11 @@ class TakenSnapshot(Decision):
         from hepatic.harvest.snapshots import check_snapshot
 
         store = self.open(folder)
-        there = {one.sha256: one for one in store.snapshots.all()}
-        for one in there.values():
-            check_snapshot(one.file)
+        files = {one.sha256: one.file for one in store.snapshots.all()}
+        written = {*files.values(), *(folder / "harvest" / "snapshots").glob("[!.]*")}
+        studies = {file: {one["study_uid"] for one in check_snapshot(file)["studies"]} for file in written}
         for told in acknowledged:
-            assert told["study"] in {one["study_uid"] for one in check_snapshot(there[told["sha256"]].file)["studies"]}
-        for path in (folder / "harvest" / "snapshots").glob("[!.]*"):
-            check_snapshot(path)
+            assert told["study"] in studies[files[told["sha256"]]]
         store.close()
 
 
