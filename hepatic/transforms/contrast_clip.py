@@ -1,0 +1,205 @@
+"""A contrast cine, from the echo's onset on, as the 30 frames of a lesion that paper 002 takes (section 1.1.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.registration import phase_cross_correlation
+
+from hepatic.errors import BadInputError
+from hepatic.io.ultrasound import Ultrasound
+from hepatic.tasks.option import Option
+from hepatic.transforms.us_lesion import chosen_box
+from hepatic.transforms.us_picture import resized
+
+SAMPLED_S = (*(2.0 * n for n in range(25)), *(60.0 + 30.0 * n for n in range(5)))
+"""Seconds after the onset at which frames are taken: every 2 s for a minute, then every 30 s."""
+
+FRAME_SECONDS = Option(
+    name="frame_seconds",
+    default=0.0,
+    minimum=0.0,
+    maximum=60.0,
+    description="Seconds from frame to frame, for a cine that does not say; 0 takes what it says.",
+)
+
+RISE = 0.15
+"""Share of the rise from its lowest to its highest value at which an intensity counts as begun."""
+LEAST_RISE = 6.0
+"""Grey values that an intensity must rise by to be an echo."""
+STILL_THERE = 0.25
+"""Correlation with the frame before, below which the lesion is taken to be out of the picture."""
+
+Frames = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ContrastClip:
+    """``source`` to ``image`` (1, frames, size, size): the lesion, followed through 30 frames after the echo's onset.
+
+    The region of interest is that of the option ``roi``, else of ``boxes``, else the whole contrast image. It follows
+    the lesion: each frame is registered by its shift to the one before (phase correlation of the B-mode image beside
+    it, where there is one, else of the contrast image). A frame that resembles the one before too little to be followed
+    (the probe was lifted) is replaced by its nearest neighbour that does, as the paper does by eye. ``facts`` say
+    ``onset_s``, ``replaced_frames`` and ``missing_frames``, those after the end of the cine, for which its last frame
+    stands. A sample's ``shift_s`` takes all frames that much later, and ``mirrored`` mirrors them: other views of the
+    same lesion (paper 002, section 1.1.7).
+
+    Attributes:
+        size: edge of the network's frames, pixels.
+        margin: share of the box's edges that is added on every side.
+        sampled_s: seconds after the onset.
+    """
+
+    size: int = 64
+    margin: float = 0.1
+    sampled_s: tuple[float, ...] = SAMPLED_S
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Add ``image`` and ``facts``.
+
+        Raises:
+            BadInputError: it is a still, says nothing of its times, or the region is no box on the image.
+        """
+        ultrasound = Ultrasound.of(sample["source"])
+        options = sample.get("options", {})
+        times_s = _times(ultrasound, float(options.get("frame_seconds", 0.0)))
+        region = ultrasound.contrast or ultrasound.regions[0]
+        pictures = ultrasound.picture(region)
+        corner = region.box[:2]
+        boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4) - (*corner, *corner)
+        box, told = chosen_box({**sample, "boxes": boxes}, pictures.shape, corner)
+
+        top, left, bottom, right = (round(edge) for edge in box)
+        curve = pictures[:, top:bottom, left:right].mean(axis=(1, 2), dtype=np.float64)
+        onset = onset_of(curve)
+        wanted = times_s[onset] + np.array(self.sampled_s) + float(sample.get("shift_s", 0.0))
+        chosen = nearest(times_s, wanted)
+        beside = ultrasound.tissue
+        guide = pictures if beside is None else ultrasound.picture(beside)
+        shifts, replaced = followed(guide[chosen])
+        frames = [
+            _cut(pictures[frame], box, self.margin, shift)
+            for frame, shift in zip(chosen[_kept(replaced)], shifts, strict=True)
+        ]
+        image = torch.stack([resized(torch.from_numpy(frame)[None], (self.size, self.size))[0] for frame in frames])
+        if sample.get("mirrored"):
+            image = image.flip(-1)
+        facts = {
+            **sample.get("facts", {}),
+            "onset_s": round(float(times_s[onset]), 2),
+            "replaced_frames": int(replaced.sum()),
+            "missing_frames": int((wanted > times_s[-1] + 1).sum()),
+            "timing": "option" if options.get("frame_seconds") else ultrasound.timing,
+            "roi": [box[1] + corner[1], box[0] + corner[0], box[3] + corner[1], box[2] + corner[0]],
+            "roi_from": told,
+        }
+        curves = {
+            "seconds": (times_s - times_s[onset]).round(2).tolist(),
+            "lesion": curve.round(1).tolist(),
+            "picture": pictures.mean(axis=(1, 2), dtype=np.float64).round(1).tolist(),
+        }
+        return {**sample, "image": image[None] / 64 - 1, "facts": {**facts, "time_intensity": curves}}
+
+
+def onset_of(curve: NDArray[np.float64]) -> int:
+    """Return the frame in which the echo of a region begins: the last below ``RISE`` of its rise, plus one.
+
+    Args:
+        curve: (F,), mean grey value of the region.
+
+    Returns:
+        0 where nothing rises, or the cine begins after the onset.
+    """
+    smooth = ndimage.median_filter(curve, size=min(5, len(curve)), mode="nearest")
+    peak = int(smooth.argmax())
+    low = float(smooth[: peak + 1].min())
+    if smooth[peak] - low < LEAST_RISE:
+        return 0
+    below = np.flatnonzero(smooth[: peak + 1] < low + RISE * (smooth[peak] - low))
+    return min(int(below[-1]) + 1, len(curve) - 1) if len(below) else 0
+
+
+def nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the frames that lie nearest to some times; the first and the last stand for all before and after."""
+    return np.asarray(np.abs(times_s[None] - wanted_s[:, None]).argmin(axis=1), dtype=np.intp)
+
+
+def followed(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Follow what lies in a picture through its frames.
+
+    Args:
+        frames: (F, h, w).
+
+    Returns:
+        (F, 2), rows and columns by which each frame is moved against the first, and (F,), whether it shows something
+        else, so that it must be replaced; its shift is that of its stand-in.
+    """
+    shifts, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
+    before = _half(frames[0])
+    at = np.zeros(2)
+    for number in range(1, len(frames)):
+        now = _half(frames[number])
+        moved = -2.0 * np.asarray(phase_cross_correlation(before, now, upsample_factor=2, normalization=None)[0])
+        if np.abs(moved).max() > max(frames.shape[1:]) / 5 or _alike(before, now, moved / 2) < STILL_THERE:
+            lost[number] = True
+            shifts[number] = at
+            continue
+        at = at + moved
+        shifts[number], before = at, now
+    return shifts, lost
+
+
+def _kept(replaced: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(F,), each frame's own number, or that of the frame before it that shows the lesion."""
+    return np.asarray(np.maximum.accumulate(np.where(replaced, 0, np.arange(len(replaced)))), dtype=np.intp)
+
+
+def _half(frame: NDArray[np.uint8]) -> Frames:
+    return np.asarray(ndimage.zoom(frame.astype(np.float32), 0.5, order=1), dtype=np.float32)
+
+
+def _alike(before: Frames, now: Frames, moved: NDArray[np.float64]) -> float:
+    back = ndimage.shift(now, -moved, order=1, mode="nearest")
+    seen = (before > 0) | (back > 0)
+    if seen.sum() < 16 or before[seen].std() == 0 or back[seen].std() == 0:
+        return 1.0  # nothing to see yet in either
+    return float(np.corrcoef(before[seen], back[seen])[0, 1])
+
+
+def _cut(picture: NDArray[np.uint8], box: tuple[float, ...], margin: float, shift: NDArray[np.float64]) -> Frames:
+    top, left, bottom, right = box
+    high, wide = margin * (bottom - top), margin * (right - left)
+    rows, columns = round(bottom - top + 2 * high), round(right - left + 2 * wide)
+    first = (round(top - high + shift[0]), round(left - wide + shift[1]))
+    cut = np.zeros((max(rows, 1), max(columns, 1)), np.float32)
+    low = [max(0, start) for start in first]
+    high_ends = [min(edge, start + length) for edge, start, length in zip(picture.shape, first, cut.shape, strict=True)]
+    if all(a < b for a, b in zip(low, high_ends, strict=True)):
+        to = tuple(slice(a - start, b - start) for a, b, start in zip(low, high_ends, first, strict=True))
+        cut[to] = picture[low[0] : high_ends[0], low[1] : high_ends[1]]
+    return cut
+
+
+def _times(ultrasound: Ultrasound, frame_seconds: float) -> NDArray[np.float64]:
+    count = len(ultrasound.cine.frames)
+    if count < 2:
+        raise BadInputError(
+            "image", expected="a contrast cine", came="a single frame", fix="Choose the cine, or a model for stills."
+        )
+    if frame_seconds:
+        return np.arange(count, dtype=np.float64) * frame_seconds
+    times_s = ultrasound.times_s
+    if times_s is None:
+        raise BadInputError(
+            "image",
+            expected="a cine that says when its frames were taken (FrameTime or FrameTimeVector)",
+            came="one that does not",
+            fix="Say how many seconds lie between frames: parameter 'frame_seconds'.",
+        )
+    return times_s

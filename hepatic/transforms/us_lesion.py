@@ -1,0 +1,99 @@
+"""The surroundings of a lesion on an ultrasound picture (paper 002, section 1.1.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hepatic.errors import BadInputError
+from hepatic.tasks.option import Option
+from hepatic.transforms.us_picture import DEVIATION, MEAN, resized
+
+ROI = Option(
+    name="roi",
+    default="",
+    description="Lesion on the image, 'left,top,right,bottom' in pixels; the whole image where it is not given.",
+)
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class UltrasoundLesion:
+    """``picture`` to ``image`` (1, size, size): the region of interest, cut out with a margin and resized.
+
+    The region is that of the option ``roi``, else the largest of ``boxes``, else the whole picture; ``facts`` say which
+    (``roi``: left, top, right, bottom in pixels of the frame, and ``roi_from``). A sample's ``off_centre`` (rows,
+    columns; shares of the region's edges) moves it: another view of the same lesion.
+
+    Attributes:
+        size: edge of the network's picture.
+        margin: share of the box's edges that is added on every side.
+    """
+
+    size: int = 112
+    margin: float = 0.15
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Add ``image``; BadInputError when ``roi`` is no box on the image."""
+        picture: NDArray[np.uint8] = sample["picture"]
+        top, left, _, _ = sample["facts"]["region"]
+        box, told = chosen_box(sample, picture.shape, (top, left))
+        window = _with_margin(box, self.margin, picture.shape, off=sample.get("off_centre", (0.0, 0.0)))
+        grey = resized(torch.from_numpy(picture[window].astype(np.float32))[None], (self.size, self.size))
+        facts = {**sample["facts"], "roi": [box[1] + left, box[0] + top, box[3] + left, box[2] + top], "roi_from": told}
+        return {**sample, "image": (grey / 255 - MEAN) / DEVIATION, "facts": facts}
+
+
+def chosen_box(sample: dict[str, Any], size: tuple[int, ...], corner: tuple[int, int]) -> tuple[Box, str]:
+    """Return the region of interest, (top, left, bottom, right) in the image cut out of the frame, and where from.
+
+    Args:
+        sample: with ``options`` and ``boxes``.
+        size: (h, w) of that image.
+        corner: (top, left) of it in the frame.
+
+    Raises:
+        BadInputError: the option ``roi`` is no box on the image.
+    """
+    height, width = size[-2:]
+    asked = str(sample.get("options", {}).get("roi", ""))
+    if asked:
+        return _read(asked, (height, width), corner), "roi"
+    boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4)
+    boxes = boxes[(boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)]
+    if not len(boxes):
+        return (0.0, 0.0, float(height), float(width)), "whole image"
+    edges = boxes[:, 2:] - boxes[:, :2]
+    top, left, bottom, right = boxes[edges.prod(axis=1).argmax()]
+    return (float(top), float(left), float(bottom), float(right)), "label"
+
+
+def _read(text: str, size: tuple[int, int], corner: tuple[int, int]) -> Box:
+    try:
+        left, top, right, bottom = (float(part) for part in text.split(","))
+        top, bottom, left, right = top - corner[0], bottom - corner[0], left - corner[1], right - corner[1]
+        box = (max(top, 0.0), max(left, 0.0), min(bottom, size[0]), min(right, size[1]))
+        if not (box[2] - box[0] >= 2 and box[3] - box[1] >= 2):
+            raise ValueError(text)
+    except ValueError:
+        raise BadInputError(
+            "parameter 'roi'",
+            expected="'left,top,right,bottom' in pixels, at least 2 pixels wide and high on the image",
+            came=repr(text)[:80],
+            fix="Draw the lesion's box on the ultrasound image.",
+        ) from None
+    return box
+
+
+def _with_margin(box: Box, margin: float, size: tuple[int, ...], *, off: tuple[float, float]) -> tuple[slice, slice]:
+    top, left, bottom, right = box
+    down, across = off[0] * (bottom - top), off[1] * (right - left)
+    top, bottom, left, right = top + down, bottom + down, left + across, right + across
+    high, wide = margin * (bottom - top), margin * (right - left)
+    rows = slice(max(0, round(top - high)), min(size[0], round(bottom + high)))
+    return rows, slice(max(0, round(left - wide)), min(size[1], round(right + wide)))

@@ -1,0 +1,168 @@
+"""Ultrasound pictures and contrast cines on their way to the networks, on simulated patients whose truth is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
+from hepatic.io.image import Cine
+from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, followed, nearest, onset_of
+from hepatic.transforms.us_frame import UltrasoundFrame
+from hepatic.transforms.us_lesion import UltrasoundLesion
+from hepatic.transforms.us_picture import UltrasoundPicture, normalised
+from sample_data import ceus, us
+
+
+def screen(frames, times_s=None):
+    """Frames (F, h, w) on a black screen, 20 rows and 30 columns from its corner."""
+    shown = np.pad(frames, ((0, 0), (20, 10), (30, 30)))
+    grid = Grid((shown.shape[2], shown.shape[1], len(shown)), np.eye(4))
+    times = None if times_s is None else np.asarray(times_s, np.float64) * 1000
+    return Cine(shown, times, None, grid, modality="US")
+
+
+@pytest.fixture(scope="module")
+def still():
+    return us.simulate(7, kind="cyst", size="tiny")
+
+
+@pytest.fixture(scope="module")
+def cine():
+    times_s = np.concatenate([np.arange(0.0, 80.0, 1.0), [90.0, 120.0, 150.0, 180.0, 210.0]])
+    return ceus.simulate(3, times_s, size="tiny")
+
+
+def test_the_frame_is_cut_out_of_the_screen_and_boxes_move_with_it(still):
+    x, y, u, v = still.boxes[0]
+    box = (y + 20, x + 30, v + 21, u + 31)
+    sample = UltrasoundFrame()({"source": screen(still.grey[None]), "boxes": [box]})
+    top, left, bottom, right = sample["facts"]["region"]
+    assert 20 <= top < 40
+    assert left >= 30
+    assert sample["picture"].shape == (bottom - top, right - left)
+    (moved,) = sample["boxes"]
+    assert moved == pytest.approx(np.array(box) - (top, left, top, left))
+
+
+def test_a_frame_that_is_not_there_is_refused(still):
+    with pytest.raises(BadInputError, match="0 to 0"):
+        UltrasoundFrame()({"source": screen(still.grey[None]), "options": {"frame": 1}})
+    with pytest.raises(BadInputError, match="black"):
+        UltrasoundFrame()({"source": screen(np.zeros_like(still.grey)[None])})
+
+
+def test_equation_1_brings_the_tissue_on_top_to_70():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(80, 120, (100, 90)).astype(np.uint8)
+    picture[:, :20] = 0
+    shown = normalised(picture)
+    assert np.median(shown[:20][picture[:20] > 10]) == pytest.approx(70)
+    assert shown == pytest.approx(picture * (70 / np.median(picture[:20, 20:])))
+    np.testing.assert_array_equal(normalised(np.zeros((50, 50), np.uint8)), 0)
+
+
+@pytest.mark.parametrize("size", [(240, 345), (480, 690), (120, 172)])
+def test_the_mask_lies_on_the_lesion_in_every_size(still, size):
+    x, y, u, v = still.boxes[0]
+    sample = UltrasoundFrame()({"source": screen(still.grey[None]), "boxes": [(y + 20, x + 30, v + 21, u + 31)]})
+    prepared = UltrasoundPicture(*size)(sample)
+    assert prepared["image"].shape == (3, *size)
+    assert prepared["mask"].shape == (1, *size)
+    inside = prepared["image"][0][prepared["mask"][0] > 0].mean()
+    around = torch.nn.functional.max_pool2d(prepared["mask"], 41, 1, 20)[0] - prepared["mask"][0]
+    assert inside < prepared["image"][0][around > 0].mean()  # a cyst is darker than what is round it
+
+
+def test_the_region_of_interest_is_asked_for_or_labelled_or_everything(still):
+    x, y, u, v = still.boxes[0]
+    framed = UltrasoundFrame()({"source": screen(still.grey[None]), "boxes": [(y + 20, x + 30, v + 21, u + 31)]})
+    roi = f"{x + 30},{y + 20},{u + 31},{v + 21}"
+    told = UltrasoundLesion(32)({**framed, "boxes": [], "options": {"roi": roi}})
+    labelled, whole = UltrasoundLesion(32)(framed), UltrasoundLesion(32)({**framed, "boxes": []})
+    assert [one["facts"]["roi_from"] for one in (told, labelled, whole)] == ["roi", "label", "whole image"]
+    torch.testing.assert_close(told["image"], labelled["image"])
+    assert told["facts"]["roi"] == pytest.approx([x + 30, y + 20, u + 31, v + 21])
+    assert told["image"][:, 12:20, 12:20].mean() < told["image"][:, :4].mean() - 0.3  # a cyst in its surroundings
+    for wrong in ("5", "a,b,c,d", "9999,9999,10000,10000", "50,50,50,50", "nan,0,9,9"):
+        with pytest.raises(BadInputError, match="left,top,right,bottom"):
+            UltrasoundLesion(32)({**framed, "options": {"roi": wrong}})
+
+
+def test_the_clip_begins_with_the_echo_and_is_sampled_as_in_the_paper(cine):
+    sample = ContrastClip()({"source": screen(cine.contrast, cine.times_s), "boxes": lesion(cine)})
+    assert sample["image"].shape == (1, 30, 64, 64)
+    facts = sample["facts"]
+    assert facts["onset_s"] == pytest.approx(cine.patient.arrival_s, abs=4)
+    assert (facts["replaced_frames"], facts["missing_frames"], facts["roi_from"]) == (0, 0, "label")
+    assert len(SAMPLED_S) == 30
+    assert SAMPLED_S[24:26] == (48.0, 60.0)
+    brightness = sample["image"][0].mean(dim=(1, 2))
+    assert brightness[5:12].mean() > brightness[0] + 0.1
+
+
+def lesion(cine):
+    top, left, bottom, right = np.array(cine.boxes[0])[[1, 0, 3, 2]] + (20, 30, 21, 31)
+    return [(top, left, bottom, right)]
+
+
+def test_the_lesion_is_followed_when_the_probe_moves(cine):
+    frames = cine.bmode[:12]
+    moves = np.cumsum(np.full((12, 2), (1, -1)), axis=0) - (1, -1)
+    moved = np.stack([np.roll(frame, tuple(move), axis=(0, 1)) for frame, move in zip(frames, moves, strict=True)])
+    shifts, lost = followed(moved)
+    true = moves + np.array([_at(cine, n) - _at(cine, 0) for n in range(12)])
+    assert not lost.any()
+    assert np.abs(shifts - true).max() <= 2.5
+
+
+def _at(cine, frame):
+    x, y, u, v = cine.boxes[frame]
+    return np.array([(y + v) / 2, (x + u) / 2])
+
+
+def test_frames_without_the_lesion_are_replaced_by_their_neighbour(cine):
+    frames = cine.contrast[40:60].copy()
+    rng = np.random.default_rng(1)
+    frames[7] = rng.integers(0, 60, frames[7].shape)
+    _, lost = followed(frames)
+    assert np.flatnonzero(lost).tolist() == [7]
+
+
+def test_a_cine_with_unequal_times_is_sampled_by_them_and_its_end_stands_for_what_is_missing(cine):
+    keep = np.r_[0:20, 20:40:3, 40:60:5]
+    short = screen(cine.contrast[keep], cine.times_s[keep])
+    sample = ContrastClip()({"source": short, "boxes": lesion(cine)})
+    assert sample["facts"]["missing_frames"] > 5
+    torch.testing.assert_close(sample["image"][0, -1], sample["image"][0, -2])
+
+
+def test_a_long_cine_and_one_of_two_frames_are_taken(cine):
+    times = np.linspace(0, 200, 400)
+    long = screen(cine.contrast[nearest(cine.times_s, times)], times)
+    assert ContrastClip()({"source": long, "boxes": lesion(cine)})["image"].shape == (1, 30, 64, 64)
+    assert ContrastClip()({"source": screen(cine.contrast[:2], [0, 1])})["facts"]["missing_frames"] > 20
+
+
+def test_what_is_no_cine_or_tells_no_times_is_refused(cine):
+    with pytest.raises(BadInputError, match="a single frame"):
+        ContrastClip()({"source": screen(cine.contrast[:1], [0.0])})
+    untimed = screen(cine.contrast)
+    with pytest.raises(BadInputError, match="frame_seconds"):
+        ContrastClip()({"source": untimed})
+    told = ContrastClip()({"source": untimed, "options": {"frame_seconds": 1.0}, "boxes": lesion(cine)})
+    assert told["facts"]["timing"] == "option"
+    with pytest.raises(BadInputError, match="ultrasound"):
+        ContrastClip()({"source": replace(untimed, modality="XA")})
+
+
+def test_the_onset_is_that_of_the_last_rise_before_the_peak():
+    quiet, rise = np.full(10, 3.0), np.linspace(3, 60, 10)
+    curve = np.concatenate([quiet, rise, np.linspace(60, 30, 40)])
+    assert 10 <= onset_of(curve) <= 13
+    curve[4] = 40.0  # a jerk of the probe
+    assert 10 <= onset_of(curve) <= 13
+    assert onset_of(np.full(20, 5.0)) == 0
+    assert onset_of(np.linspace(60, 20, 30)) == 0
