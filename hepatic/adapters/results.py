@@ -23,6 +23,8 @@ def result_params(answer: Answer, *, image_id: str = "") -> dict[str, Any]:
     A detection's ``boxes`` are (x, y, z, x, y, z) in LPS millimetres, the surest first, each with its ``candidate``: a
     UID that is the same whenever the same weights find the same box in the same image.
 
+    A classifier's ``attention``, where it tells, are rows of numbers up to 1 that cover ``region`` of the picture.
+
     Args:
         answer: of any kind.
         image_id: of the image in the datastore; names candidates.
@@ -43,6 +45,8 @@ def result_params(answer: Answer, *, image_id: str = "") -> dict[str, Any]:
                 "result": answer.label,
                 "probabilities": {name: round(value, 5) for name, value in answer.probabilities.items()},
             }
+            if answer.attention is not None:
+                about["attention"] = answer.attention.round(3).tolist()
         case _:
             raise TypeError(type(answer))
     return {**about, **common, **answer.facts}

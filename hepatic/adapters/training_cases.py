@@ -25,20 +25,29 @@ def cases_for(task: Task, datastore: Datastore) -> list[Case | ClassCase]:
 
 
 def classified_cases(datastore: Datastore, *, modality: str, note: str) -> list[ClassCase]:
-    """Images whose notes say their class.
+    """Images whose notes say their class, with the final label that shows where the lesion is, if there is one.
 
     Args:
         datastore: any.
         modality: of the images.
         note: key of the note that holds the name of the class.
     """
+    drawn = {case.image_id: case for case in labelled_cases(datastore, modality=modality, markups=True)}
     cases = []
     for image_id in datastore.list_images():
         info = datastore.get_image_info(image_id)
         if info.get(note) and info.get("modality", modality) == modality:
-            patient = str(info.get("patient") or image_id)
-            source = Path(datastore.get_image_uri(image_id))
-            cases.append(ClassCase(image_id=image_id, patient_id=patient, source=source, truth=str(info[note])))
+            label = drawn.get(image_id)
+            cases.append(
+                ClassCase(
+                    image_id=image_id,
+                    patient_id=str(info.get("patient") or image_id),
+                    source=Path(datastore.get_image_uri(image_id)),
+                    truth=str(info[note]),
+                    label=None if label is None else label.label,
+                    names={} if label is None else label.names,
+                )
+            )
     return cases
 
 

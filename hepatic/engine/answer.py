@@ -63,15 +63,15 @@ class Detections(Answer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Classification(Answer):
-    """How probable each class is.
+    """How probable each class or finding is.
 
     Attributes:
-        probabilities: by name; they sum to 1.
+        probabilities: by name; those of classes sum to 1.
+        label: the class that follows from them.
+        attention: (h, w), how much the model looked at each part of the image (of ``facts["region"]``, where that is
+            said), 1 where most; None where it does not tell.
     """
 
     probabilities: dict[str, float]
-
-    @property
-    def label(self) -> str:
-        """The most probable class."""
-        return max(self.probabilities, key=self.probabilities.__getitem__)
+    label: str
+    attention: NDArray[np.float32] | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatic.boxes import to_voxels
 from hepatic.engine.kind import training_sample
 from hepatic.engine.label_boxes import read_lesions
 from hepatic.engine.split import Side
@@ -21,7 +24,7 @@ from hepatic.io.image import Labelmap, Volume
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.read import read
 from hepatic.tasks.recipe import Recipe
-from hepatic.tasks.spec import DetectionTask, Sample, SegmentationTask, Task
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
 
 logger = logging.getLogger(__name__)
 
@@ -135,28 +138,36 @@ class ClassCase(_OneImage):
 
     Attributes:
         truth: name of the class.
+        label: labelmap or markups file that shows where the lesion is; None where nobody has drawn it.
+        names: label value by structure, as ``Case.names``.
+        boxes: of lesions in pixels of an ultrasound picture (top, left, bottom, right), beside those of the label.
     """
 
     truth: str
+    label: Path | None = None
+    names: Mapping[str, int] = field(default_factory=dict)
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
 
     def sample(self, task: Task) -> Sample:
         """Read the image; BadInputError when the task does not know its class."""
-        if self.truth not in task.labels:
+        if not isinstance(task, ClassificationTask) or self.truth not in task.classes:
             raise BadInputError(
                 f"class of image {self.image_id}",
-                expected="one of " + ", ".join(task.labels),
+                expected="one of " + ", ".join(getattr(task, "classes", task.labels)),
                 came=repr(self.truth)[:80],
                 fix="Correct the note.",
             )
-        return {
-            "source": task.accept(read(self.source)),
-            "options": task.parse_options({}),
-            "truth": self.truth,
-        }
+        image = task.accept(read(self.source))
+        boxes = [*self.boxes]
+        if self.label is not None and task.uses_boxes:
+            lesions = to_voxels(read_lesions(self.label, image.grid, self.names).boxes, image.grid)
+            boxes += [(top, left, bottom, right) for _, top, left, _, bottom, right in lesions.tolist()]
+        return {"source": image, "options": task.parse_options({}), "truth": self.truth, "boxes": boxes}
 
     def content(self) -> str:
-        """Hash of the image, and the class."""
-        return f"{content_hash(self.source)} {self.truth}"
+        """Hashes of image and label, the class, and the boxes."""
+        drawn = "" if self.label is None else content_hash(self.label)
+        return f"{content_hash(self.source)} {self.truth} {drawn} {sorted(self.names.items())} {self.boxes}"
 
 
 @dataclass(frozen=True)
@@ -175,7 +186,12 @@ class PreparedCases:
 
 
 def prepare_cases(
-    recipe: Recipe, cases: Iterable[TrainingCase], *, livers: Livers | None = None, needed: bool = True
+    recipe: Recipe,
+    cases: Iterable[TrainingCase],
+    *,
+    livers: Livers | None = None,
+    needed: bool = True,
+    balanced: bool = False,
 ) -> PreparedCases:
     """Read, expand and prepare cases; one that cannot be used is left out with a warning, not the end of everything.
 
@@ -184,14 +200,23 @@ def prepare_cases(
         cases: all there are.
         livers: finds livers for a detector whose case brings none.
         needed: whether there must be some.
+        balanced: expand classified images until the classes are about equal, as far as they can be; otherwise each
+            stands for itself. The paper that does so (002) expands before it splits; here those who train are expanded.
 
     Raises:
         BadInputError: none can be used, and some are needed.
     """
     prepared = PreparedCases([], [], {})
+    cases = list(cases)
+    classes = Counter(case.truth for case in cases if isinstance(case, ClassCase))
+    most = max(classes.values(), default=0)
     for case in cases:
+        views = None
+        if isinstance(case, ClassCase):
+            views = round(most / classes[case.truth]) if balanced else 1
         try:
-            expanded = [recipe.task.prepare(one) for one in recipe.expand(whole_sample(case, recipe.task, livers))]
+            whole = whole_sample(case, recipe.task, livers)
+            expanded = [recipe.task.prepare(one) for one in itertools.islice(recipe.expand(whole), views)]
         except BadInputError as error:
             prepared.left_out[case.image_id] = str(error)
             logger.warning("Image %s is left out of training: %s", case.image_id, error)

@@ -16,11 +16,12 @@ from hepatic.boxes import Boxes, hits, iou, kept_by_nms, sizes
 from hepatic.engine.candidates import choose
 from hepatic.engine.cases import Livers, TrainingCase, whole_sample
 from hepatic.engine.kind import all_known
-from hepatic.engine.model import LoadedModel, run_detector, run_network
+from hepatic.engine.model import LoadedModel, run_classifier, run_detector, run_network
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.metrics import dice, hd95_px, lesion_recall
 from hepatic.metrics import iou as mask_iou
+from hepatic.metrics.classification import class_metrics, finding_metrics
 from hepatic.metrics.detection import Found, bootstrap_interval, froc, froc_interval, p1td, primary_found
 from hepatic.metrics.threshold import FEWEST_LESIONS, choose_threshold
 from hepatic.tasks.recipe import Recipe
@@ -62,7 +63,7 @@ def evaluate(
         Where the model's card names the score from which readers are shown candidates (``shown_from``), it is repeated,
         and ``cards`` is how many a study then has.
 
-        Classification: ``accuracy`` and ``true_class_probability``.
+        Classification: those of ``hepatic.metrics.classification``; each image counts once, however it is expanded.
 
     Raises:
         BadInputError: a detector is to be judged by studies none of which holds a lesion and is known as a whole.
@@ -74,7 +75,7 @@ def evaluate(
             studies = found_in(recipe, cast(LoadedModel[DetectionTask], model), cases, device=device, livers=livers)
             return detection_metrics(recipe.name, studies, shown_from=model.card.metrics.get("shown_from"))
         case ClassificationTask():
-            return _means(_classified(recipe, cast(LoadedModel[ClassificationTask], model), cases, device))
+            return _classified(recipe, cast(LoadedModel[ClassificationTask], model), cases, device)
     raise TypeError(type(model.task))
 
 
@@ -203,15 +204,22 @@ def _segmented(
 
 def _classified(
     recipe: Recipe, model: LoadedModel[ClassificationTask], cases: Iterable[TrainingCase], device: torch.device
-) -> list[Row]:
-    rows = []
+) -> Row:
+    truth, probabilities = [], []
     for case in cases:
-        for sample in recipe.expand(case.sample(model.task)):
-            probabilities = run_network(model, model.task.prepare(sample)["image"], device)
-            truth = model.task.labels.index(sample["truth"])
-            right = float(int(probabilities.argmax()) == truth)
-            rows.append({"accuracy": right, "true_class_probability": float(probabilities[truth])})
-    return rows
+        sample = next(iter(recipe.expand(case.sample(model.task))))
+        told, _ = run_classifier(model, model.task.prepare(sample)["image"], device)
+        probabilities.append(told.double().numpy())
+        truth.append(sample["truth"])
+    if not truth:
+        return {}
+    task = model.task
+    if task.findings:
+        known = np.array([task.findings[name] for name in truth])
+        found = finding_metrics(known, np.stack(probabilities), task.labels)
+    else:
+        found = class_metrics([task.labels.index(name) for name in truth], np.stack(probabilities), task.labels)
+    return {**{name: round(value, 4) for name, value in found.items()}, "cases": float(len(truth))}
 
 
 def _means(rows: list[Row]) -> dict[str, float]:

@@ -152,7 +152,7 @@ def _fit(
 
     def prepared(part: Part) -> PreparedCases:
         own = [case for case in cases if parts[case.patient_id] == part]
-        return prepare_cases(recipe, own, livers=livers, needed=part != "tuning")
+        return prepare_cases(recipe, own, livers=livers, needed=part != "tuning", balanced=part == "train")
 
     training, tuning, judging = prepared("train"), prepared("tuning"), prepared("validation")
     device = choose_device(settings.device)

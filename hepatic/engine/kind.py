@@ -50,7 +50,8 @@ def _(task: DetectionTask, prepared: Sample) -> Sample:
 
 @training_sample.register
 def _(task: ClassificationTask, prepared: Sample) -> Sample:
-    return {"image": prepared["image"], "target": torch.tensor(task.labels.index(prepared["truth"]))}
+    mask = {"mask": prepared["mask"]} if "mask" in prepared else {}
+    return {"image": prepared["image"], "target": task.target(prepared["truth"]), **mask}
 
 
 def all_known(sample: Sample) -> bool:
@@ -131,7 +132,12 @@ def _(task: DetectionTask, output: Any, batch: Mapping[str, torch.Tensor]) -> to
 
 @judge.register
 def _(task: ClassificationTask, output: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    return task.probabilities(output).gather(1, batch["target"][:, None])
+    probabilities, target = task.probabilities(output), batch["target"]
+    if not task.findings:
+        return probabilities.gather(1, target[:, None])
+    p = probabilities.float().clamp(1e-6, 1 - 1e-6)
+    logs = target[:, 0] * p.log() + target[:, 1] * (1 - p).log()
+    return (logs.sum(dim=1) / target.sum(dim=(1, 2))).exp()[:, None]  # geometric mean over what applies
 
 
 def average_precision(hit: np.ndarray[Any, np.dtype[np.bool_]]) -> float:

@@ -40,12 +40,21 @@ def load_model(task: AnyTask, version: ModelVersion, device: torch.device) -> Lo
     return LoadedModel(task, version.card, network)
 
 
-def run_network(
-    model: LoadedModel[SegmentationTask] | LoadedModel[ClassificationTask], image: torch.Tensor, device: torch.device
-) -> torch.Tensor:
-    """One prepared image (C, spatial...) to probabilities (labels, spatial... or nothing), float32 on the CPU."""
+def run_network(model: LoadedModel[SegmentationTask], image: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """One prepared image (C, spatial...) to probabilities (labels, spatial...), float32 on the CPU."""
     with torch.inference_mode():
         return model.task.probabilities(_output(model, image, device))[0].float().cpu()
+
+
+def run_classifier(
+    model: LoadedModel[ClassificationTask], image: torch.Tensor, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """One prepared image (C, spatial...) to probabilities (labels,) and, of a task with attention, logits (h, w)."""
+    task = model.task
+    with torch.inference_mode():
+        output = _output(model, image, device)
+        attention = None if task.attention is None else task.attention(output)[0, 0].float().cpu()
+        return task.probabilities(output)[0].float().cpu(), attention
 
 
 def run_detector(

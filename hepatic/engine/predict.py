@@ -17,7 +17,7 @@ from hepatic.engine.cache import BoundedCache, Budget
 from hepatic.engine.candidates import choose
 from hepatic.engine.device import choose_device
 from hepatic.engine.fold import fold_batch_norms
-from hepatic.engine.model import AnyTask, LoadedModel, load_model, run_detector, run_network
+from hepatic.engine.model import AnyTask, LoadedModel, load_model, run_classifier, run_detector, run_network
 from hepatic.engine.weights import Registry
 from hepatic.errors import NotFoundError
 from hepatic.io.content import content_hash
@@ -233,9 +233,12 @@ class Predictor:
     ) -> Classification:
         sample = self._prepare(model.task, {"source": image, "options": options}, timings, digest)
         with _Timer(timings, "network"):
-            probabilities = run_network(model, sample["image"], self.device).tolist()
+            probabilities, attention = run_classifier(model, sample["image"], self.device)
+        told = dict(zip(model.task.labels, probabilities.tolist(), strict=True))
         return Classification(
-            probabilities=dict(zip(model.task.labels, probabilities, strict=True)),
+            probabilities=told,
+            label=model.task.conclude(told),
+            attention=None if attention is None else _relative(attention),
             grid=image.grid,
             facts=sample["facts"],
             version=model.card.version,
@@ -276,6 +279,11 @@ class Predictor:
 def _slim(sample: Sample) -> Sample:
     kept = {"image": sample["image"].contiguous(), "facts": sample.get("facts", {})}
     return {**kept, "grid": sample["grid"]} if "grid" in sample else kept
+
+
+def _relative(attention: torch.Tensor) -> NDArray[np.float32]:
+    p = torch.sigmoid(attention)
+    return np.asarray((p / p.max()).numpy(), dtype=np.float32)
 
 
 def _source_bytes(source: Volume | Cine) -> int:

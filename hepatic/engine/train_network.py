@@ -138,7 +138,7 @@ def _run_stage(
         network=network,
         optimizer=optimiser,
         loss_function=stage.loss,
-        prepare_batch=_image_and_batch,
+        prepare_batch=_Mixed(recipe, order),
         inferer=_StageForward(stage, bf16=recipe.bf16, device=device),
         decollate=False,
         optim_set_to_none=True,
@@ -200,6 +200,24 @@ def _image_and_batch(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     moved = {name: tensor.to(device, non_blocking=non_blocking) for name, tensor in batch.items()}
     return moved["image"], moved
+
+
+class _Mixed:
+    """The batch on the device, mixed as the recipe says; drawn per epoch and batch."""
+
+    def __init__(self, recipe: Recipe, order: _SeededOrder) -> None:
+        self._mix, self._order, self._drawn = recipe.mix, order, (0, 0)
+
+    def __call__(
+        self, batch: Mapping[str, torch.Tensor], device: torch.device, non_blocking: bool = False, **_: Any
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        if self._mix is not None:
+            epoch, number = self._drawn
+            number = number + 1 if epoch == self._order.epoch else 0
+            self._drawn = (self._order.epoch, number)
+            generator = self._order.generator()
+            batch = self._mix(dict(batch), generator.manual_seed(generator.initial_seed() ^ (number + 1) << 20))
+        return _image_and_batch(batch, device, non_blocking)
 
 
 class _StageForward:

@@ -1,9 +1,9 @@
-"""A task that says which of several classes an image belongs to."""
+"""A task that says which of several classes an image belongs to, or which of several findings it shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -12,23 +12,41 @@ from hepatic.errors import BadInputError
 from hepatic.tasks.task import Kind, Task
 
 
+def most_probable(probabilities: Mapping[str, float]) -> str:
+    """Return the label with the highest probability."""
+    return max(probabilities, key=probabilities.__getitem__)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassificationTask(Task):
     """A classification model as data.
 
-    In training a sample also has ``truth`` (the name of its class) before ``pre``, and the engine adds ``target`` (a
-    long tensor without axes, the class's place in ``labels``) after it.
+    In training a sample also has ``truth`` (the name of its class) before ``pre``. After it the engine adds ``target``:
+    a long tensor without axes, the class's place in ``labels``; or, where ``findings`` are given, (2, labels) float32:
+    how much each label is true and how much it is false, both 0 where it does not apply. ``mask`` is kept if ``pre``
+    makes one.
 
     Attributes:
-        labels: two or more classes, one of which applies.
-        probabilities: network output for a batch -> (B, len(labels)), rows that sum to 1.
+        labels: two or more classes, one of which applies, or two or more findings.
+        probabilities: network output for a batch -> (B, len(labels)); rows that sum to 1, or, of findings, each in
+            [0, 1].
         note: key of the notes of an image (``PUT /datastore/image/info``) in which its true class is kept.
+        findings: by each class that a reader may name, what every label then is: 1, 0, or nan where it does not apply.
+            Empty: the labels are the classes and exclude one another.
+        conclude: probabilities by label -> the class that is told.
+        attention: network output for a batch -> (B, 1, h, w) logits of where it looks; None where it does not say.
+        uses_boxes: whether ``pre`` wants ``boxes`` of lesions, (N, 4) in pixels of an ultrasound picture (top, left,
+            bottom, right), where a reader has drawn some.
     """
 
     type: ClassVar[Kind] = "classification"
 
     probabilities: Callable[[Any], torch.Tensor]
     note: str
+    findings: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    conclude: Callable[[Mapping[str, float]], str] = most_probable
+    attention: Callable[[Any], torch.Tensor] | None = None
+    uses_boxes: bool = False
 
     def __post_init__(self) -> None:
         """Check what a type cannot say."""
@@ -37,3 +55,23 @@ class ClassificationTask(Task):
             raise BadInputError(
                 f"labels of task '{self.name}'", expected="two or more", came=repr(self.labels), fix="Add the others."
             )
+        wrong = [name for name, told in self.findings.items() if len(told) != len(self.labels)]
+        if wrong:
+            raise BadInputError(
+                f"findings of task '{self.name}'",
+                expected=f"{len(self.labels)} numbers for each class, one per label",
+                came="another count for " + ", ".join(wrong),
+                fix="Correct the tuples.",
+            )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What a reader may say of an image."""
+        return tuple(self.findings) or self.labels
+
+    def target(self, truth: str) -> torch.Tensor:
+        """Return the ``target`` of a class."""
+        if not self.findings:
+            return torch.tensor(self.labels.index(truth))
+        told = torch.tensor(self.findings[truth])
+        return torch.stack([(told == 1).float(), (told == 0).float()])

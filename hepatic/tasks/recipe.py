@@ -19,7 +19,7 @@ Tensors = dict[str, torch.Tensor]
 """One training sample as the network and the loss get it, batched by ``default_collate``: ``image`` (C, spatial...) and
 what the loss reads beside it.
 
-Segmentation: ``target`` (labels, spatial...) and ``known`` (labels,). Classification: ``target``, a long without axes.
+Segmentation: ``target`` (labels, spatial...) and ``known`` (labels,). Classification: see ``ClassificationTask``.
 Detection: whatever ``Recipe.encode`` makes of the boxes, such as a heatmap.
 """
 
@@ -61,6 +61,7 @@ class Recipe:
         expand: one labelled sample -> the training samples it stands for, before ``pre``; itself unless said.
         augment: random transforms after ``pre``, in training only; empty where anatomy forbids them. Those of a
             detector act on ``image``, ``boxes``, ``negatives`` and ``ignored`` alike.
+        mix: a random change of a whole batch, in training only, such as mixup.
         encode: an augmented sample -> the tensors of a batch. A detector needs it: its boxes differ in number, so they
             become dense targets here. None takes the sample's tensors as they are.
         optimiser: parameters -> optimiser.
@@ -85,6 +86,7 @@ class Recipe:
     key_metric: str
     expand: Callable[[Sample], Iterable[Sample]] = one_sample
     augment: tuple[Callable[[Sample, torch.Generator], Sample], ...] = ()
+    mix: Callable[[Tensors, torch.Generator], Tensors] | None = None
     encode: Callable[[Sample], Tensors] | None = None
     bf16: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

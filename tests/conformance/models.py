@@ -81,7 +81,7 @@ def cases_of(recipe, studies):
     found = studies[recipe.task.modality]
     if recipe.task.type != "classification":
         return [Case(image_id=s.patient, patient_id=s.patient, source=s.image, label=s.truth) for s in found]
-    labels = recipe.task.labels
+    labels = recipe.task.classes
     return [
         ClassCase(
             image_id=f"{study.patient} {phase}",
@@ -96,8 +96,7 @@ def cases_of(recipe, studies):
 
 def without_liver_model(monkeypatch, study):
     """Let every predictor find the true liver, as a liver model is another task's matter."""
-    liver = true_liver(study)
-    monkeypatch.setattr(Predictor, "liver", lambda self, task, image, digest=None: liver)
+    monkeypatch.setattr(Predictor, "liver", lambda self, task, image, digest=None: true_liver(study))
 
 
 def turned(image):

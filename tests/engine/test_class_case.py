@@ -1,0 +1,57 @@
+"""A classified ultrasound picture whose lesion a reader has drawn."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+import infer_tasks
+import train_tasks
+from hepatic.engine.cases import ClassCase, prepare_cases
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import encode_labelmap
+from hepatic.io.read import read
+from hepatic.tasks.discover import discover_recipes, discover_tasks
+from sample_data.us import write_us
+
+TASK = discover_tasks(infer_tasks)["us_bmode"]
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    [file] = write_us(tmp_path_factory.mktemp("still"), 1, seed=3, kind="cyst")
+    return file
+
+
+def test_the_box_of_a_drawn_lesion_is_the_region_of_interest(still, tmp_path):
+    image = read(still)
+    drawn = np.zeros(image.grid.shape, np.uint8)
+    drawn[0, 120:150, 200:260] = 1
+    label = tmp_path / "lesion.nrrd"
+    label.write_bytes(encode_labelmap(".nrrd", Labelmap(drawn, image.grid, {"lesion": 1}), compress=True))
+    plain = ClassCase(image_id="a", patient_id="a", source=still, truth="hcc")
+    case = ClassCase(image_id="a", patient_id="a", source=still, truth="hcc", label=label)
+    assert np.asarray(case.sample(TASK)["boxes"]) == pytest.approx(np.array([[120, 200, 150, 260]]), abs=1e-6)
+    facts = TASK.prepare(case.sample(TASK))["facts"]
+    assert (facts["roi"], facts["roi_from"]) == (pytest.approx([200, 120, 260, 150]), "label")
+    assert TASK.prepare(plain.sample(TASK))["facts"]["roi_from"] == "whole image"
+    assert case.content() != plain.content()
+
+
+def test_the_rarer_class_is_expanded_until_both_are_equal_and_only_in_training(still):
+    recipe = discover_recipes(train_tasks)["us_bmode"]
+    truths = ["hcc", "hcc", "hcc", "non_hcc"]
+    box = (120.0, 200.0, 170.0, 260.0)
+    cases = [
+        ClassCase(image_id=str(n), patient_id=str(n), source=still, truth=truth, boxes=(box,))
+        for n, truth in enumerate(truths)
+    ]
+    counts = {
+        balanced: Counter(int(one["target"]) for one in prepare_cases(recipe, cases, balanced=balanced).samples)
+        for balanced in (True, False)
+    }
+    assert counts == {True: {0: 3, 1: 3}, False: {0: 3, 1: 1}}
+    views = [one["image"] for one in prepare_cases(recipe, cases, balanced=True).samples[3:]]
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(views, 2))
