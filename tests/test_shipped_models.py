@@ -20,7 +20,9 @@ from hepatic.tasks.discover import discover_tasks
 from sample_data.ct.flaws import Flaws
 from sample_data.ct.study import simulate
 from sample_data.ct.write import write_ct, write_study
+from sample_data.us import write_us
 from sample_data.write import write_dsa
+from server.commands.demo_cases import demo_cases
 
 TASKS = discover_tasks(infer_tasks)
 SHIPPED = Path(__file__).parent.parent / "apps" / "hepatic" / "models"
@@ -137,3 +139,34 @@ def test_series_without_names_times_and_order_are_put_in_their_phases_by_the_pic
     )
     assert {phase: volume.image_id for phase, volume in study.phases.items()} == {p: p.value for p in Phase}
     assert {volume.told_by for volume in study.phases.values()} == {"picture"}
+
+
+def test_a_contrast_cine_tells_hcc_from_other_tumours_of_patients_it_has_not_seen(predictor, tmp_path):
+    cases = demo_cases(TASKS["us_ceus"], tmp_path, 8, first_seed=700, progress=lambda: None)
+    right = []
+    for case in cases:
+        top, left, bottom, right_edge = case.boxes[0]
+        told = predictor.predict(TASKS["us_ceus"], case.source, params={"roi": f"{left},{top},{right_edge},{bottom}"})
+        right.append(told.label == case.truth)
+        assert told.facts["roi_from"] == "roi"
+    assert sum(right) >= 6
+
+
+def test_a_cyst_is_found_on_b_mode_and_the_model_looked_at_it(predictor, tmp_path):
+    found, looked = [], []
+    write_us(tmp_path, 8, seed=700, kind="cyst")
+    truths = json.loads((tmp_path / "truth" / "truth.json").read_text())["images"]
+    for series in (tmp_path / "studies").glob("*/*/*"):
+        told = predictor.predict(TASKS["us_fll"], series)
+        found.append(told.label == "cyst")
+        top, left, bottom, right = told.facts["region"]
+        rows, columns = told.attention.shape
+        row, column = np.unravel_index(told.attention.argmax(), told.attention.shape)
+        y, x = top + (row + 0.5) * (bottom - top) / rows, left + (column + 0.5) * (right - left) / columns
+        cell = max((bottom - top) / rows, (right - left) / columns)
+        boxes = np.array([lesion["box"] for lesion in truths[series.name]["lesions"]])
+        inside = (boxes[:, :2] - cell <= (x, y)) & ((x, y) <= boxes[:, 2:] + cell)
+        looked.append(inside.all(axis=1).any())
+    assert len(found) == 8
+    assert sum(found) >= 4
+    assert sum(looked) >= 6

@@ -10,7 +10,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import RLELossless
 
 from sample_data.ceus.cine import Cine, record
-from sample_data.ceus.patient import Label, draw_patient
+from sample_data.ceus.patient import Label, Patient, draw_patient
 from sample_data.ceus.show import Style, draw_style, screen_of
 from sample_data.truth import merge_truth
 from sample_data.us import still as bmode
@@ -57,24 +57,49 @@ def write_ceus(
     for index in range(seed, seed + count):
         name, chosen = patient_id(index), style or draw_style(index)
         patient = draw_patient(index, label=label)
-        still = bmode.take(patient.examined, size)
-        screen = us.stored(bmode.screen_of(still, patient_id=name), index)
-        key = ("hepatic", "ceus", index, size)
-        first = Series((*key, "still"), name, 1, "Liver", "100200")
+        still = _write_still(out, patient, name, size)
         cine = record(patient, chosen.times_s, size)
         shown = screen_of(cine, chosen, patient_id=name)
-        second = Series((*key, "cine", chosen), name, 2, "Liver contrast", "100500", with_contrast=True)
-        files = us.save(out, us_still(screen, first)), us.save(out, _cine(shown, second, cine))
-        us.write_lesions(out, files[0], us.lesions_of(still, screen), patient.label)
-        us.write_lesions(out, files[1], lesions_of(cine, shown), patient.label)
-        written.append(files)
-        taken = us.about(still, screen, first) | {"malignant": True, "label": patient.label}
-        for lesion in taken["lesions"]:
-            lesion["malignant"] = True
-        merge_truth(out, {str(first.uid): taken, str(second.uid): about(cine, chosen, shown, second)})
+        key = ("hepatic", "ceus", index, size, "cine", chosen)
+        series = Series(key, name, 2, "Liver contrast", "100500", with_contrast=True)
+        file = us.save(out, _cine(shown, series, cine))
+        us.write_lesions(out, file, lesions_of(cine, shown), patient.label)
+        merge_truth(out, {str(series.uid): about(cine, chosen, shown, series)})
+        written.append((still, file))
         if progress is not None:
             progress()
     return written
+
+
+def write_ceus_stills(
+    out: Path,
+    count: int,
+    *,
+    seed: int = 0,
+    size: Size = "small",
+    progress: Callable[[], None] | None = None,
+) -> list[Path]:
+    """Write the B-mode stills of ``write_ceus`` alone, and their truth; arguments and errors are the same."""
+    out = us.checked(out, count, seed)
+    written = []
+    for index in range(seed, seed + count):
+        written.append(_write_still(out, draw_patient(index), patient_id(index), size))
+        if progress is not None:
+            progress()
+    return written
+
+
+def _write_still(out: Path, patient: Patient, name: str, size: Size) -> Path:
+    still = bmode.take(patient.examined, size)
+    screen = us.stored(bmode.screen_of(still, patient_id=name), patient.seed)
+    series = Series(("hepatic", "ceus", patient.seed, size, "still"), name, 1, "Liver", "100200")
+    file = us.save(out, us_still(screen, series))
+    us.write_lesions(out, file, us.lesions_of(still, screen), patient.label)
+    taken = us.about(still, screen, series) | {"malignant": True, "label": patient.label}
+    for lesion in taken["lesions"]:
+        lesion["malignant"] = True
+    merge_truth(out, {str(series.uid): taken})
+    return file
 
 
 def lesions_of(cine: Cine, screen: Screen) -> NDArray[np.bool_]:

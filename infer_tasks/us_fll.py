@@ -1,0 +1,85 @@
+"""Focal liver lesions on B-mode pictures: whether there are any, malignant or not, and which (paper 004).
+
+Trained on: simulated B-mode pictures (phantoms), not on patients; the presets but `small` on nothing yet.
+Expects: a B-mode still of the liver, or a cine and which frame of it.
+Known to fail: vessels cut across and the gallbladder are taken for cysts now and then; kinds of lesions other than the
+five; malignancy and type mean nothing where there is no lesion. HCC and metastasis are not told by ultrasound alone.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from hepatic.networks.supervised_attention import (
+    Attended,
+    SupervisedAttention,
+    densenet121_features,
+    resnet50_features,
+    small_features,
+)
+from hepatic.tasks.spec import ClassificationTask
+from hepatic.transforms.us_frame import FRAME, UltrasoundFrame
+from hepatic.transforms.us_picture import UltrasoundPicture
+
+TYPES = ("angioma", "metastasis", "hcc", "fnh", "cyst")
+MALIGNANT = ("metastasis", "hcc")
+LABELS = ("lesion", "malignant", *TYPES)
+NONE = "homogeneous"
+_UNKNOWN = float("nan")
+
+
+def conclude(probabilities: Mapping[str, float]) -> str:
+    """A liver without lesion, or the type that is most probable."""
+    return NONE if probabilities["lesion"] < 0.5 else max(TYPES, key=lambda name: probabilities[name])
+
+
+def logits_of(output: Attended) -> torch.Tensor:
+    """Probabilities (B, 7) of the findings."""
+    return torch.sigmoid(output.logits)
+
+
+def attention_of(output: Attended) -> torch.Tensor:
+    """Logits of the attention."""
+    return output.attention
+
+
+def _network(features: Any, channels: int, scales: tuple[float, ...]) -> SupervisedAttention:
+    return SupervisedAttention(features(), channels=channels, outputs=len(LABELS), scales=scales)
+
+
+def _preset(features: Any, channels: int, *, scales: tuple[float, ...], size: tuple[int, int]) -> dict[str, Any]:
+    network = partial(_network, features, channels, scales)
+    return {"network": network, "pre": (UltrasoundFrame(), UltrasoundPicture(*size))}
+
+
+_SMALL = partial(_preset, small_features, 96, size=(120, 172))
+_RESNET50 = partial(_preset, resnet50_features, 2048, size=(240, 345))
+
+TASK = ClassificationTask(
+    name="us_fll",
+    description="Focal liver lesions on a B-mode picture, with where the model looks",
+    modality="US",
+    dimension=2,
+    labels=LABELS,
+    findings={
+        NONE: (0.0, *[_UNKNOWN] * (len(LABELS) - 1)),
+        **{name: (1.0, float(name in MALIGNANT), *(float(name == other) for other in TYPES)) for name in TYPES},
+    },
+    probabilities=logits_of,
+    conclude=conclude,
+    attention=attention_of,
+    note="lesion_type",
+    uses_boxes=True,
+    options=(FRAME,),
+    **_SMALL(scales=(1.0,)),
+    presets={
+        "small_mean": _SMALL(scales=(0.0,)),
+        "small_scales": _SMALL(scales=(0.25, 1.0)),
+        "paper": _RESNET50(scales=(1.0,)),
+        "resnet50_mean": _RESNET50(scales=(0.0,)),
+        "resnet50_480": _RESNET50(scales=(1.0,), size=(480, 690)),
+        "densenet121": _preset(densenet121_features, 1024, scales=(0.25, 1.0), size=(240, 345)),
+    },
+)
