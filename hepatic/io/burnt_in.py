@@ -24,6 +24,7 @@ from hepatic.io.us_region import Region
 BurntIn = Literal["yes", "no", "unknown"]
 Mask = NDArray[np.bool_]
 
+_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"  # start of the SOP classes of secondary captures and of photographs (77)
 _SCREENS = {"US", "OT", "XC", "SC", "ES", "GM"}  # modalities whose pictures are those of a screen or a camera
 _MANY = 8  # frames, from which on what never changes is told
 _STILL = 2  # grey values by which a text may change over a cine
@@ -36,14 +37,16 @@ _AROUND = 2  # pixels
 def burnt_in(header: DicomHeader) -> BurntIn:
     """Return what a file says of text in its pixels.
 
-    BurnedInAnnotation counts. Where it is absent, pictures of screens and cameras (ultrasound, secondary captures) are
-    unknown, and what detectors and scanners make (CT, MR, XA) has none.
+    BurnedInAnnotation counts. Where it is absent, pictures of screens and cameras (ultrasound, all secondary captures,
+    whatever is colour or was converted) are unknown, and what detectors and scanners make (CT, MR, XA) has none.
     """
     said = (text(header.dataset, "BurnedInAnnotation") or "").upper()
     if said in ("YES", "NO"):
         return "yes" if said == "YES" else "no"
     is_screen = header.kind == "cine" and text(header.dataset, "Modality") in (*_SCREENS, None)
-    return "unknown" if is_screen or header.samples == 3 else "no"
+    sop_class = text(header.dataset, "SOPClassUID") or text(header.dataset.file_meta, "MediaStorageSOPClassUID") or ""
+    is_capture = sop_class.startswith(_CAPTURES) or "ConversionType" in header.dataset
+    return "unknown" if is_screen or is_capture or header.samples == 3 else "no"
 
 
 def propose_mask(grey: NDArray[np.uint8], regions: Sequence[Region] = ()) -> Mask:

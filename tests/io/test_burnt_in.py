@@ -23,6 +23,7 @@ from tests.io.conftest import CT, US_CINE, XA
 from tests.io.test_dicom_cine import RUN
 
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+CAPTURE, MANY_CAPTURES = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.2"
 COLOUR = np.zeros((1, 20, 20, 3), np.uint8)
 
 
@@ -49,6 +50,11 @@ def written_on(picture, words: str, at: tuple[int, int], size: int = 11):
         ({"sop_class": XA, "modality": "XA"}, "no"),
         ({"sop_class": XA, "modality": "XA", "BurnedInAnnotation": "YES"}, "yes"),
         ({"sop_class": CT, "modality": "CT"}, "no"),
+        ({"sop_class": CT, "modality": "CT", "ConversionType": "WSD"}, "unknown"),
+        ({"sop_class": CAPTURE, "modality": "CT"}, "unknown"),
+        ({"sop_class": CAPTURE, "modality": "XA"}, "unknown"),
+        ({"sop_class": CAPTURE, "modality": "CT", "BurnedInAnnotation": "NO"}, "no"),
+        ({"sop_class": MANY_CAPTURES, "modality": "MR"}, "unknown"),
     ],
 )
 def test_what_a_header_says(make_dicom, elements, said: str) -> None:
@@ -56,7 +62,7 @@ def test_what_a_header_says(make_dicom, elements, said: str) -> None:
 
 
 def test_a_colour_picture_that_says_nothing_is_unknown(make_dicom) -> None:
-    assert burnt_in(read_header(make_dicom(COLOUR, sop_class="1.2.840.10008.5.1.4.1.1.7", modality="XA"))) == "unknown"
+    assert burnt_in(read_header(make_dicom(COLOUR, sop_class=CAPTURE, modality="XA"))) == "unknown"
     assert burnt_in(read_header(FILES / "examples_ybr_color.dcm")) == "unknown"
 
 
