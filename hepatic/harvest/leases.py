@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hepatic.errors import ConflictError, NotFoundError
+from hepatic.harvest.book import Review, review_of
 from hepatic.harvest.proposals import latest
 from hepatic.harvest.reading import Kind, Reading, last_reading, readings_of
 from hepatic.store.connection import Connection, SharedDatabase
@@ -42,6 +43,10 @@ class Wish:
     kind: Kind = "first"
 
 
+Still = Callable[[Review, Wish], bool]
+"""Whether a study, as it stands when it is taken, is still to be given for that."""
+
+
 class Leases:
     """The leases of one review store.
 
@@ -56,25 +61,30 @@ class Leases:
     ) -> None:
         self._database, self.seconds, self._clock = database, seconds, clock
 
-    def claim(self, reader: str, wishes: Iterable[Wish]) -> Lease | None:
+    def claim(self, reader: str, wishes: Iterable[Wish], *, still: Still | None = None) -> Lease | None:
         """Take the first of some studies that nobody else is reading; None if they all are being read.
 
         Who holds a study already keeps it, with a new end. A reading that was begun and not finished is gone on with.
+
+        Args:
+            reader: who asks.
+            wishes: the studies, the best one first.
+            still: asked of each before it is taken, as nobody else writes: whether it is still to be given.
         """
         for wish in wishes:
             with self._database.write() as connection:
-                lease = self._claim(connection, reader, wish)
+                lease = self._claim(connection, reader, wish, still)
             if lease is not None:
                 return lease
         return None
 
-    def claim_one(self, reader: str, wish: Wish) -> Lease:
+    def claim_one(self, reader: str, wish: Wish, *, still: Still | None = None) -> Lease:
         """Take this study.
 
         Raises:
             ConflictError: another is reading it.
         """
-        lease = self.claim(reader, [wish])
+        lease = self.claim(reader, [wish], still=still)
         if lease is None:
             raise ConflictError(
                 "the study",
@@ -114,10 +124,13 @@ class Leases:
             ).fetchall()
         return {row[1]: Lease(*row) for row in rows}
 
-    def _claim(self, connection: Connection, reader: str, wish: Wish) -> Lease | None:
+    def _claim(self, connection: Connection, reader: str, wish: Wish, still: Still | None) -> Lease | None:
         now = self._clock()
         held = _lease(connection, "study = ?", wish.study)
         if held is not None and held.reader != reader and held.expires > now:
+            return None
+        review = None if still is None else review_of(connection, wish.study)
+        if still is not None and review is not None and not still(review, wish):
             return None
         reading = open_reading(connection, reader, wish, now)
         id = held.id if held is not None and held.reader == reader else str(uuid.uuid4())

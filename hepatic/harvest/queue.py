@@ -77,6 +77,11 @@ def reader_state(
     return "boxing" if state == "boxing" and may_box else "done"
 
 
+def waits(state: ReaderState, wish: Wish) -> bool:
+    """Whether a study in this state is still to be given for a wish; a hidden repeat is, whatever has become of it."""
+    return wish.kind == "repeat" or state in ("waiting", "started", wish.kind)
+
+
 def wishes(reader: str, places: list[Place], reviews: Mapping[str, Review], *, rules: Rules) -> list[Wish]:
     """Return what a reader is to be given, the first first: what they began, then as the queue has it.
 

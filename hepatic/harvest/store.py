@@ -15,7 +15,7 @@ from hepatic.harvest.events import Event, EventType, Verdict
 from hepatic.harvest.leases import Lease, Leases, Wish
 from hepatic.harvest.parts import Part
 from hepatic.harvest.proposals import Proposals, all_of, unknown_study
-from hepatic.harvest.queue import Place, queue_of, wishes
+from hepatic.harvest.queue import Place, queue_of, reader_state, waits, wishes
 from hepatic.harvest.reading import Reading, readings_of
 from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.review_rows import events_where, write_event
@@ -81,19 +81,27 @@ class ReviewStore:
             ConflictError: another is reading it, or it needs no reading of theirs.
         """
         places = self.queue(reader, may_box=may_box)
-        if study is None:
-            return self.leases.claim(reader, wishes(reader, places, self.book.reviews(), rules=self.rules))
-        place = next((one for one in places if one.review.uid == study), None)
-        if place is None:
-            raise unknown_study(study)
-        if place.state == "done":
+
+        def still(review: Review, wish: Wish) -> bool:
+            state = reader_state(reader, review, None, rules=self.rules, may_box=may_box)
+            if waits(state, wish) or (study is not None and state == "finished"):
+                return True
+            if study is None:
+                return False
             raise ConflictError(
                 "the study",
                 expected="one that is still to be read",
                 came="one that enough readers have read",
                 fix="Take another from the queue.",
             )
-        return self.leases.claim_one(reader, Wish(study, "boxing" if place.state == "boxing" else "first"))
+
+        if study is None:
+            wanted = wishes(reader, places, self.book.reviews(), rules=self.rules)
+            return self.leases.claim(reader, wanted, still=still)
+        place = next((one for one in places if one.review.uid == study), None)
+        if place is None:
+            raise unknown_study(study)
+        return self.leases.claim_one(reader, Wish(study, "boxing" if place.state == "boxing" else "first"), still=still)
 
     def upcoming(self, reader: str, *, may_box: bool = False, most: int = 3) -> list[str]:
         """Return the studies that a reader would be given next, so that their pictures can be fetched."""

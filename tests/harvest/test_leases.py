@@ -6,9 +6,10 @@ import pytest
 
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.harvest.leases import shuffled
+from hepatic.harvest.queue import Place
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
-from tests.harvest.proposed import decide, event, proposed, read_all
+from tests.harvest.proposed import decide, event, finish, proposed, read_all
 
 
 @pytest.fixture
@@ -80,6 +81,26 @@ def test_of_many_who_ask_at_once_each_study_goes_to_one(tmp_path):
     studies = [lease.study for _, lease in given if lease is not None]
     assert sorted(studies) == [f"1.{n}" for n in range(5)]
     store.close()
+
+
+@pytest.mark.parametrize("said", ["done", "missed"])
+def test_what_another_finishes_while_one_asks_is_not_given_out_again(store, monkeypatch, said):
+    queue = store.queue
+
+    def finished_meanwhile(*asked, **how):
+        places = queue(*asked, **how)
+        monkeypatch.setattr(store, "queue", queue)
+        store.lease("Otto", "1.2.3")
+        finish(store, "Otto", *([event("missed")] if said == "missed" else []))
+        return places
+
+    monkeypatch.setattr(store, "queue", finished_meanwhile)
+    assert store.lease("Rita", may_box=True) is None
+    assert store.review("1.2.3").of("Rita") == []
+    monkeypatch.setattr(store, "queue", lambda *_, **__: [Place(store.review("1.2.3"), "waiting", 1.0, 1.0)])
+    with pytest.raises(ConflictError, match="enough readers"):
+        store.lease("Rita", "1.2.3", may_box=True)
+    assert store.review("1.2.3").of("Rita") == []
 
 
 def test_a_reading_that_was_begun_goes_on_where_it_was(store, clock):
