@@ -87,6 +87,7 @@ class Postgres:
         """
         try:
             with self._lent() as connection, connection.transaction():
+                connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")  # sees what it waited for
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITERS,))
                 yield _Connection(connection)
         except BaseException:

@@ -1,5 +1,8 @@
 """A review store that servers on two machines share."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -18,6 +21,13 @@ def two_servers(postgres_server, tmp_path, monkeypatch):
     yield first, second, url
     first.close()
     second.close()
+
+
+def wait_until(done):
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def said(server, candidate):
@@ -40,6 +50,25 @@ def test_readers_on_two_servers_never_read_one_study_and_each_server_knows_what_
         known = {uid: one.readings[0].verdict("2.25.1") for uid, one in server.book.reviews().items()}
         assert known == {"1.2.3": "true", "1.2.4": "true"}
     assert first.snapshot().sha256 == second.snapshot().sha256
+
+
+def test_a_writer_sees_what_was_committed_while_it_waited_whatever_the_database_defaults_to(two_servers):
+    first, second, url = two_servers
+    first.proposals.add(proposed())
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    first.close()
+    second.close()
+    with ThreadPoolExecutor(1) as pool:
+        with first.database.write() as connection:
+            waiting = pool.submit(second.lease, "Otto")
+            with first.database.read() as other:
+                wait_until(lambda: other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone())
+            connection.execute(
+                "INSERT INTO lease (study, id, reader, round, expires) VALUES ('1.2.3', 'x', 'Rita', 1, 1e12)"
+            )
+        assert waiting.result() is None
 
 
 def test_a_database_that_is_down_is_said_and_loses_nothing(two_servers, postgres_server):
