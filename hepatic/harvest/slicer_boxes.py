@@ -114,6 +114,8 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
         events += [_event("decide", study, candidate=uid, verdict="false") for uid in matched.removed if uid in seen]
     if matched.added and not reading.missed and reading.kind != "boxing":
         events.append(_event("missed", study))
+    if reading.missed and reading.missed.device == DEVICE and not matched.added:
+        events.append(_event("undo", study, of=reading.missed.id))
     events += [_event("box", study, box=list(box)) for box in matched.added]
     refused = _refused(store, events, reader) or _refused(store, [_event("finish", study)], reader)
     return TakenBoxes(matched, refused)

@@ -114,9 +114,19 @@ def test_a_box_that_was_moved_and_is_back_in_its_place_is_where_it_was_proposed(
 def test_saving_again_replaces_what_was_saved_before(store):
     take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
     take_boxes(store, "1.2.3", [roi("2.25.1", 10), roi("2.25.3", 50)], "Anna")
-    assert learnt(store) == ([box(10), box(50)], {"2.25.2"}, False), "the missed lesion has no box any more"
+    assert learnt(store) == ([box(10), box(50)], {"2.25.2"}, True), "nothing was missed any more"
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
     take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
     assert learnt(store) == ([box(10), NEW.box], {"2.25.2", "2.25.3"}, True)
+
+
+def test_a_lesion_that_the_page_was_told_is_missed_stays_missed_without_a_box_in_slicer(store):
+    store.lease("Anna", "1.2.3")
+    store.reviews.take([event("missed", device="key")], "Anna")
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10), NEW], "Anna")
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10)], "Anna")
+    assert store.reviews.reading("1.2.3", "Anna").missed
+    assert study_state(store.review("1.2.3"), store.rules) == "boxing"
 
 
 def test_a_study_that_waits_to_be_boxed_is_done_with_the_boxes_and_keeps_its_verdicts(store):
