@@ -97,12 +97,7 @@ def detection_metrics(name: str, studies: list[Found], *, shown_from: float | No
     """
     with_lesions = [study for study in studies if len(study.lesions)]
     if not with_lesions:
-        raise BadInputError(
-            f"judging of '{name}'",
-            expected="a lesion in at least one study of the validation patients all of whose lesions are known",
-            came=f"{len(studies)} studies without any",
-            fix="Submit boxes of more patients, then train again.",
-        )
+        raise nothing_to_judge(name, len(studies))
     return {
         "p1td_1": round(p1td(with_lesions, k=1), 4),
         "p1td_10": round(p1td(with_lesions, k=10), 4),
@@ -111,6 +106,16 @@ def detection_metrics(name: str, studies: list[Found], *, shown_from: float | No
         **_intervals(with_lesions),
         **({} if shown_from is None else {"shown_from": shown_from, "cards": _cards(studies, shown_from)}),
     }
+
+
+def nothing_to_judge(name: str, studies: int) -> BadInputError:
+    """Return the error of a detector none of whose studies holds a lesion and is known as a whole."""
+    return BadInputError(
+        f"judging of '{name}'",
+        expected="a lesion in at least one study of the validation patients all of whose lesions are known",
+        came=f"{studies} studies without any",
+        fix="Submit boxes of more patients, then train again.",
+    )
 
 
 def _cards(studies: list[Found], shown_from: float) -> float:

@@ -18,8 +18,8 @@ from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import PreparedCases, TrainingCase, data_hash, prepare_cases
 from hepatic.engine.curves import draw_curves
 from hepatic.engine.device import choose_device
-from hepatic.engine.evaluate import evaluate
-from hepatic.engine.kind import MEASURES
+from hepatic.engine.evaluate import evaluate, nothing_to_judge
+from hepatic.engine.kind import MEASURES, can_tune
 from hepatic.engine.model import LoadedModel, load_model
 from hepatic.engine.predict import Predictor
 from hepatic.engine.split import FrozenSplit, Part
@@ -109,7 +109,8 @@ def fit(
         resume: this very run was begun before: where it was finished, take its result rather than train anew.
 
     Raises:
-        BadInputError: labels of fewer than two patients, or labels that do not fit their images.
+        BadInputError: labels of fewer than two patients, labels that do not fit their images, or no study that can
+            judge a detector; all before anything is trained.
     """
     settings = settings or FitSettings()
     folder = registry.models / recipe.name
@@ -155,6 +156,8 @@ def _fit(
         return prepare_cases(recipe, own, livers=livers, needed=part != "tuning", balanced=part == "train")
 
     training, tuning, judging = prepared("train"), prepared("tuning"), prepared("validation")
+    if isinstance(recipe.task, DetectionTask) and not can_tune(recipe.task, judging.samples):
+        raise nothing_to_judge(recipe.name, len({case.study for case in judging.cases}))
     device = choose_device(settings.device)
 
     run = runs / recipe.name / _run_name(recipe, cases, settings, parent)

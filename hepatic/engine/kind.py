@@ -18,7 +18,7 @@ MEASURES = {"segmentation": "dice", "detection": "average_precision", "classific
 
 @singledispatch
 def training_sample(task: Task, prepared: Sample) -> Sample:
-    """Keep of a prepared sample what training needs of it: tensors; of a detector also ``complete`` and ``grid``."""
+    """Keep of a prepared sample what training needs of it: tensors; of a detector also grid and what is known."""
     raise TypeError(type(task))
 
 
@@ -45,6 +45,7 @@ def _(task: DetectionTask, prepared: Sample) -> Sample:
         "negatives": voxels("negatives"),
         "ignored": voxels("ignored"),
         "complete": bool(prepared.get("complete", True)),
+        "all_known": all_known(prepared),
     }
 
 
@@ -55,7 +56,12 @@ def _(task: ClassificationTask, prepared: Sample) -> Sample:
 
 
 def all_known(sample: Sample) -> bool:
-    """Whether all lesions of a detector's sample are known: nothing unmarked may be one, and no box is in doubt."""
+    """Whether all lesions of a detector's sample are known: as it says itself (``all_known``).
+
+    Where it does not say: nothing unmarked may be a lesion, and no box is ignored.
+    """
+    if "all_known" in sample:
+        return bool(sample["all_known"])
     return bool(sample.get("complete", True)) and not len(sample.get("ignored", ()))
 
 

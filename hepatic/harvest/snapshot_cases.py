@@ -55,8 +55,8 @@ class SnapshotCase:
 
     @property
     def complete(self) -> bool:
-        """Whether every lesion of the study is known."""
-        return bool(self.about["complete"]) and not self.about.get("ignored")
+        """Whether every lesion of the study was known when it was read, whatever was proposed later."""
+        return bool(self.about["complete"])
 
     def sample(self, task: Task) -> Sample:
         """Return the phase with its liver, boxes, hard negatives and candidates to be ignored.
@@ -82,6 +82,7 @@ class SnapshotCase:
             "negatives": _boxes(self.about["negatives"]),
             "ignored": _boxes(self.about["ignored"]),
             "complete": bool(self.about.get("background", self.about["complete"])),
+            "all_known": self.complete,
             "primary": primaries[0] if primaries else None,
         }
 

@@ -142,6 +142,14 @@ def test_validation_patients_without_a_lesion_cannot_judge(tmp_path, place):
         fit(DETECTION, empty, settings=FitSettings(epochs=1, device="cpu"), **place)
 
 
+def test_where_no_study_can_judge_nothing_is_trained(cases, place):
+    doubtful = [dataclasses.replace(case, complete=False) for case in cases]
+    trained = []
+    with pytest.raises(BadInputError, match="all of whose lesions are known"):
+        fit(DETECTION, doubtful, settings=FitSettings(epochs=1, device="cpu"), progress=trained.append, **place)
+    assert trained == []
+
+
 def prepared(*centres, complete=True):
     image = torch.zeros(1, 8, 16, 20)
     boxes = np.array([box_of(c) for c in centres]).reshape(-1, 6)

@@ -117,6 +117,14 @@ def test_rejected_candidates_are_hard_negatives_and_doubtful_ones_cost_only_thei
     assert not unsure.complete
 
 
+def test_what_a_later_model_proposes_and_nobody_has_read_does_not_end_a_study_s_judging(tmp_path):
+    unread = {"box": list(box_of((6, 12, 15)))}
+    case, _ = cases(tmp_path, entry(prepare(tmp_path, 1), 1, ignored=[unread]))
+    kept = training_sample(DETECTOR, DETECTOR.prepare(case.sample(DETECTOR)))
+    assert (len(kept["ignored"]), all_known(case.sample(DETECTOR)), all_known(kept)) == (1, True, True)
+    assert case.complete
+
+
 def test_another_verdict_is_another_content(tmp_path):
     study = prepare(tmp_path, 1)
     before, after = cases(tmp_path, entry(study, 1))[0], cases(tmp_path, entry(study, 1, boxes=[]))[0]

@@ -8,6 +8,7 @@ from hepatic.errors import BadInputError
 from hepatic.harvest.events import Verdict
 from hepatic.harvest.lesson import lesson
 from hepatic.harvest.rules import Rules
+from hepatic.harvest.snapshot_cases import snapshot_cases
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.verdicts import State, settled
@@ -280,6 +281,21 @@ def test_test_patients_are_drawn_once_and_stay_and_no_patient_is_on_both_sides(t
         assert before.items() <= split.items()
         assert sum(part == "test" for part in split.values()) == round
         before = split
+    store.close()
+
+
+def test_studies_that_test_still_judge_when_a_new_model_has_proposed(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(test_share=0.5))
+    for n in range(4):
+        store.proposals.add(proposed(f"1.{n}"))
+        read_all(store, "Rita", f"1.{n}", c1="true")
+        new = [candidate(f"2.25.9{n}", 80, 0.7, "b" * 64)]
+        store.proposals.add(proposed(f"1.{n}", candidates=new, model_hash="b" * 64))
+    studies = check_snapshot(store.snapshot().file)["studies"]
+    assert [len(study["ignored"]) for study in studies] == [1] * 4
+    cases = snapshot_cases(store.snapshots.latest().file, prepared=tmp_path)
+    assert [case.complete for case in cases] == [True] * 4
+    assert sum(case.part == "validation" for case in cases) == 2
     store.close()
 
 
