@@ -12,9 +12,8 @@ from hepatic.adapters.training_cases import label_names
 from hepatic.engine.fit import SPLIT
 from hepatic.engine.split import FrozenSplit
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
-from hepatic.harvest.events import read_box
+from hepatic.harvest.events import SLICER, read_box
 from hepatic.harvest.parts import Part
-from hepatic.harvest.slicer_boxes import DEVICE
 from hepatic.harvest.snapshots import Snapshot
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study_json import from_json
@@ -279,7 +278,7 @@ class HarvestJobs:
             for review in self._store.book.reviews().values()
             if (image := review.study.image_ids.get(review.study.reference, "")) in cases
             and cases[image].label_info.get("boxes_known") != "positives_only"
-            and not any(r.finished and r.finished.device == DEVICE for r in review.readings)
+            and not any(r.finished and r.finished.device == SLICER for r in review.readings)
         }
 
     def series(self) -> dict[str, list[Image]]:

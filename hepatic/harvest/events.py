@@ -16,6 +16,9 @@ from hepatic.harvest.study import Box
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
+SLICER = "slicer"
+"""The device of events that were derived from boxes saved in 3D Slicer."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _LONGEST_HIDDEN_MS = 30 * 86_400_000.0
 _EARLIEST, _LATEST = 0.0, 4102444800.0  # 1970 to 2100

@@ -63,13 +63,17 @@ def effort(reviews: Sequence[Review], rules: Rules) -> dict[str, Any]:
     """Return m, what a study takes, and what was saved against boxing every study by hand.
 
     ``per_study`` = reading + manual x m (paper 001: 1 + 15 m), with the reading time that was measured here.
+    Studies with a reading that nobody timed, as in 3D Slicer, are not in its mean, and count as it in what was saved.
     """
     read = [review for review in reviews if was_read(review, rules) or was_boxed(review)]
     missed = sum(was_missed(review) or was_boxed(review) for review in read)
     share = missed / len(read) if read else None
-    seconds = [sum(one.seconds for one in review.readings if one.finished) for review in read]
-    reading = sum(seconds) / 60 / len(read) if any(seconds) else None
+    finished = [[one for one in review.readings if one.finished and one.kind != "batch"] for review in read]
+    minutes = [sum(one.seconds for one in readings) / 60 for readings in finished]
+    timed = [spent for spent, readings in zip(minutes, finished, strict=True) if all(one.seconds for one in readings)]
+    reading = sum(timed) / len(timed) if timed else None
     taken = READING_MINUTES if reading is None else reading
+    untimed = len(read) - len(timed)
     low, high = wilson(missed, len(read)) if read else (None, None)
     return {
         "studies_read": len(read),
@@ -78,8 +82,8 @@ def effort(reviews: Sequence[Review], rules: Rules) -> dict[str, Any]:
         "reading_minutes": reading,
         "manual_minutes": rules.manual_minutes,
         "minutes_per_study": None if share is None else taken + rules.manual_minutes * share,
-        "minutes_spent": sum(seconds) / 60,
-        "minutes_saved": sum(rules.manual_minutes - s / 60 for s in seconds) - rules.manual_minutes * missed,
+        "minutes_spent": sum(minutes),
+        "minutes_saved": rules.manual_minutes * (len(read) - missed) - sum(timed) - taken * untimed,
     }
 
 

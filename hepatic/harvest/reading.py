@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hepatic.harvest.events import Event, EventType, Verdict
+from hepatic.harvest.events import SLICER, Event, EventType, Verdict
 from hepatic.harvest.review_rows import events_where
 from hepatic.harvest.study import Box
 from hepatic.store.connection import Connection
@@ -81,14 +81,26 @@ class Reading:
 
     @property
     def seconds(self) -> float:
-        """Time that its clicks took, each from card to decision; undone ones count, for they took time too."""
-        looks = (event.seconds for event in self._events.values() if not event.tag)
-        return sum(min(look, _LONGEST_LOOK_S) for look in looks if look is not None)
+        """Time that its clicks took, each from card to decision, overlapping looks once; 0 where nobody timed them.
+
+        Undone ones count, for they took time too.
+        """
+        looks = sorted(
+            (event.shown_at, event.shown_at + min(event.seconds, _LONGEST_LOOK_S))
+            for event in self._events.values()
+            if not event.tag and event.shown_at is not None and event.seconds is not None
+        )
+        total, until = 0.0, 0.0
+        for start, end in looks:
+            total += max(0.0, end - max(start, until))
+            until = max(until, end)
+        return total
 
     @property
     def clicks(self) -> int:
-        """How many decisions were made, undone ones too."""
-        return sum(event.type is EventType.DECIDE and not event.tag for event in self._events.values())
+        """How many decisions were made by click or key, undone ones too."""
+        made = (event for event in self._events.values() if event.type is EventType.DECIDE)
+        return sum(not event.tag and event.device != SLICER for event in made)
 
     @property
     def decisions(self) -> list[Event]:

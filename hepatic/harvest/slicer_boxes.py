@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hepatic.harvest.book import Review
-from hepatic.harvest.events import Verdict
+from hepatic.harvest.events import SLICER, Verdict
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.match import Matched, match
 from hepatic.harvest.queue import order_of, reader_state
@@ -20,8 +20,6 @@ from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.verdicts import readers_done
 from hepatic.io.markups import ROI
-
-DEVICE = "slicer"
 
 
 def studies_with(store: ReviewStore, image_id: str) -> list[str]:
@@ -92,7 +90,7 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
     state = reader_state(reader, review, None, rules=store.rules, may_box=True)
     last = mine[-1] if mine else None
     begun = last is not None and (not last.finished or last.proposal == review.latest.number)
-    if last and last.finished and last.finished.device == DEVICE and begun:
+    if last and last.finished and last.finished.device == SLICER and begun:
         reading = last
     else:
         kind: Kind = "boxing" if state == "boxing" or not (begun or _names(saved, review.study)) else "first"
@@ -114,7 +112,7 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
         events += [_event("decide", study, candidate=uid, verdict="false") for uid in matched.removed if uid in seen]
     if matched.added and not reading.missed and reading.kind != "boxing":
         events.append(_event("missed", study))
-    if reading.missed and reading.missed.device == DEVICE and not matched.added:
+    if reading.missed and reading.missed.device == SLICER and not matched.added:
         events.append(_event("undo", study, of=reading.missed.id))
     events += [_event("box", study, box=list(box)) for box in matched.added]
     refused = _refused(store, events, reader) or _refused(store, [_event("finish", study)], reader)
@@ -135,7 +133,7 @@ def _shown(roi: ROI) -> set[str]:
 
 def _refused(store: ReviewStore, events: Sequence[dict[str, Any]], reader: str) -> tuple[str, ...]:
     """Take events; return in words which were refused, each reason once."""
-    taken, _ = store.reviews.take(events, reader, device=DEVICE)
+    taken, _ = store.reviews.take(events, reader, device=SLICER)
     told: dict[str, list[str]] = {}
     for event, one in zip(events, taken, strict=True):
         if one.status == "refused":

@@ -21,8 +21,10 @@ def store(tmp_path):
 
 def timed(store, study, seconds, missed=False):
     store.lease("Rita", study)
+    look = 1000 * seconds
     made = [
-        decide(f"2.25.{n}", "false", study, shown_at=0, decided_at=1000 * seconds, device="mouse") for n in (1, 2, 3)
+        decide(f"2.25.{n}", "false", study, shown_at=(n - 1) * look, decided_at=n * look, device="mouse")
+        for n in (1, 2, 3)
     ]
     more = [event("missed", study)] if missed else []
     store.reviews.take([*made, *more, event("finish", study)], "Rita")
@@ -40,6 +42,14 @@ def test_effort_is_what_was_measured_and_what_boxing_adds(store):
     assert told["reading_minutes"] == pytest.approx((30 + 90) / 60 / 2)
     assert told["minutes_per_study"] == pytest.approx(1 + 15 * 0.5)
     assert told["minutes_saved"] == pytest.approx(2 * 15 - 2 - 15)
+
+
+def test_what_nobody_timed_is_in_no_mean_and_counts_as_the_mean_in_what_was_saved(store):
+    timed(store, "1.0", 10)
+    read_all(store, "Rita", "1.1")
+    told = progress.effort(reviews(store), store.rules)
+    assert (told["studies_read"], told["reading_minutes"], told["minutes_spent"]) == (2, 0.5, 0.5)
+    assert told["minutes_saved"] == pytest.approx(2 * 15 - 2 * 0.5)
 
 
 def test_before_anything_is_read_nothing_is_claimed(store):

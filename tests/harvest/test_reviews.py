@@ -218,6 +218,17 @@ def test_the_time_of_a_click_leaves_out_when_the_page_was_hidden(store):
     assert (reading.seconds, reading.clicks) == (4.0, 2)
 
 
+def test_looks_that_overlap_count_once(store):
+    sent(
+        store,
+        decide("2.25.1", "true", shown_at=0, decided_at=10_000),
+        event("primary", candidate="2.25.1", shown_at=0, decided_at=12_000),
+        decide("2.25.2", "true", shown_at=8_000, decided_at=15_000),
+        decide("2.25.3", "true", shown_at=20_000, decided_at=21_000),
+    )
+    assert store.reviews.reading("1.2.3", "Rita").seconds == 16.0
+
+
 def test_events_cannot_be_changed_or_removed_even_with_sql(store, tmp_path):
     sent(store, decide("2.25.1", "true"))
     database = open_reviews(tmp_path)

@@ -38,6 +38,7 @@ def test_kept_is_true_moved_has_its_new_box_removed_is_false_and_added_was_misse
     }  # fmt: skip
     assert reading.missed
     assert reading.finished.device == "slicer"
+    assert (reading.seconds, reading.clicks) == (0.0, 0), "nobody clicked"
     assert learnt(store) == ([box(10), box(32), NEW.box], {"2.25.3"}, True)
 
 
