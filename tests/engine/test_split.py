@@ -59,6 +59,26 @@ def test_who_was_trained_on_never_tunes(tmp_path):
     assert list(later.values()).count("tuning") > 0
 
 
+def test_of_who_joins_a_split_without_tuning_patients_every_fifth_tunes_however_many_there_were(tmp_path):
+    file = tmp_path / "split.json"
+    old = {**{f"t{i}": "train" for i in range(40)}, "v": "validation"}
+    file.write_text(json.dumps({"seed": 0, "share": 0.25, "patients": old}))
+    harvested = [f"h{i}" for i in range(12)]
+    for count in range(1, 13):
+        sides = dict.fromkeys(harvested[:count], "train")
+        parts = FrozenSplit(file).extend([*old, *sides], wished=sides)
+        assert list(parts.values()).count("tuning") == count // 5
+
+
+@pytest.mark.parametrize("text", ["", '{"patients": {"a"', '{"patients": {"a": "judge"}}', "[]", "{}"])
+def test_a_damaged_split_is_told_in_one_error_and_left_as_it_is(tmp_path, text):
+    file = tmp_path / "split.json"
+    file.write_text(text)
+    with pytest.raises(BadInputError, match=r"split.json.*backup"):
+        FrozenSplit(file).extend(["a", "b"])
+    assert file.read_text() == text
+
+
 def test_patients_the_review_store_put_on_the_training_side_tune_too(tmp_path):
     sides = {f"p{i}": "train" if i % 4 else "validation" for i in range(20)}
     parts = FrozenSplit(tmp_path / "split.json").extend(sides, wished=sides)
