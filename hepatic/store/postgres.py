@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hepatic.errors import BadInputError
@@ -42,24 +42,13 @@ class Postgres:
         added_only: tables whose rows are never changed.
 
     Raises:
+        BadInputError: the address is none, or its password is not percent-encoded.
         StorageError: psycopg is not installed, the database cannot be reached or used, or is of a newer hepatic.
     """
 
     def __init__(self, url: str, schema: Schema, *, added_only: Sequence[str] = ()) -> None:
-        try:
-            import psycopg
-        except ImportError:
-            raise StorageError("PostgreSQL needs psycopg: pip install 'hepatic[postgres]'.") from None
         self._url, self._schema, self._added_only = url, schema, added_only
-        try:
-            about = psycopg.conninfo.conninfo_to_dict(url)
-        except psycopg.Error:
-            raise BadInputError(
-                "address of the PostgreSQL database",
-                expected="postgresql://user:password@host/database",
-                came="something else",
-                fix="Correct HEPATIC_REVIEWS_DATABASE.",
-            ) from None
+        about = _parts(url)
         self.name = f"{about.get('dbname', 'postgres')} at {about.get('host', 'this machine')}"
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -174,6 +163,31 @@ class Postgres:
                 f"CREATE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
                 "FOR EACH STATEMENT EXECUTE FUNCTION rows_are_only_added()"
             )
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """Return what an address says, unless a piece of its password may be taken for something else.
+
+    Raises:
+        BadInputError: it is no address, or ``@``, ``/``, ``:`` or ``%`` of a password stand there as they are.
+        StorageError: psycopg is not installed.
+    """
+    try:
+        import psycopg
+    except ImportError:
+        raise StorageError("PostgreSQL needs psycopg: pip install 'hepatic[postgres]'.") from None
+    with suppress(psycopg.Error):
+        about = psycopg.conninfo.conninfo_to_dict(url)
+        ports = str(about.get("port", "")).split(",")
+        named = f"{about.get('host', '')}{about.get('dbname', '')}"
+        if "@" not in named and all(port.isdecimal() or not port for port in ports):
+            return about
+    raise BadInputError(
+        "address of the PostgreSQL database",
+        expected="postgresql://user:password@host/database",
+        came="something else",
+        fix="Correct HEPATIC_REVIEWS_DATABASE, and percent-encode the password in it (@ is %40, / is %2F, % is %25).",
+    )
 
 
 class _Connection:

@@ -103,6 +103,24 @@ def test_a_database_of_another_hepatic_is_left_alone(two_servers, tmp_path):
         review_database.open_reviews(tmp_path, url)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://user:pa/SECRET@host/db",
+        "postgresql://user:12/SECRET@host/db",
+        "postgresql://user:p@SECRET@host/db",
+        "postgresql://user:p%SECRET@host/db",
+        "postgresql://user:p@SECRET/1@host/db",
+        "postgresql://user:pa/x?SECRET=1@host/db",
+        "postgresql://user:p@SECRET:1@host/db",
+    ],
+)
+def test_of_a_password_that_is_not_percent_encoded_nothing_is_said_nor_logged(tmp_path, address, caplog):
+    with caplog.at_level("DEBUG"), pytest.raises(BadInputError, match="percent-encode the password") as told:
+        review_database.open_reviews(tmp_path, address)
+    assert "SECRET" not in f"{told.value!r} {told.value.__cause__!r} {caplog.text}"
+
+
 def test_an_address_that_is_none_is_refused(tmp_path):
     with pytest.raises(BadInputError, match="HEPATIC_REVIEWS_DATABASE"):
         review_database.open_reviews(tmp_path, "not an address")
