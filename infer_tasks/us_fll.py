@@ -6,19 +6,18 @@ Known to fail: vessels cut across and the gallbladder are taken for cysts now an
 five; malignancy and type mean nothing where there is no lesion. HCC and metastasis are not told by ultrasound alone.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import torch
-
 from hepatic.networks.supervised_attention import (
-    Attended,
-    SupervisedAttention,
+    attention_logits,
     densenet121_features,
+    finding_probabilities,
     resnet50_features,
     small_features,
+    supervised_attention,
 )
+from hepatic.tasks.classification import PresentThenType
 from hepatic.tasks.spec import ClassificationTask
 from hepatic.transforms.us_frame import FRAME, UltrasoundFrame
 from hepatic.transforms.us_picture import UltrasoundPicture
@@ -30,27 +29,8 @@ NONE = "homogeneous"
 _UNKNOWN = float("nan")
 
 
-def conclude(probabilities: Mapping[str, float]) -> str:
-    """A liver without lesion, or the type that is most probable."""
-    return NONE if probabilities["lesion"] < 0.5 else max(TYPES, key=lambda name: probabilities[name])
-
-
-def logits_of(output: Attended) -> torch.Tensor:
-    """Probabilities (B, 7) of the findings."""
-    return torch.sigmoid(output.logits)
-
-
-def attention_of(output: Attended) -> torch.Tensor:
-    """Logits of the attention."""
-    return output.attention
-
-
-def _network(features: Any, channels: int, scales: tuple[float, ...]) -> SupervisedAttention:
-    return SupervisedAttention(features(), channels=channels, outputs=len(LABELS), scales=scales)
-
-
 def _preset(features: Any, channels: int, *, scales: tuple[float, ...], size: tuple[int, int]) -> dict[str, Any]:
-    network = partial(_network, features, channels, scales)
+    network = partial(supervised_attention, features, channels=channels, outputs=len(LABELS), scales=scales)
     return {"network": network, "pre": (UltrasoundFrame(), UltrasoundPicture(*size))}
 
 
@@ -67,9 +47,9 @@ TASK = ClassificationTask(
         NONE: (0.0, *[_UNKNOWN] * (len(LABELS) - 1)),
         **{name: (1.0, float(name in MALIGNANT), *(float(name == other) for other in TYPES)) for name in TYPES},
     },
-    probabilities=logits_of,
-    conclude=conclude,
-    attention=attention_of,
+    probabilities=finding_probabilities,
+    conclude=PresentThenType("lesion", absent=NONE, types=TYPES),
+    attention=attention_logits,
     note="lesion_type",
     uses_boxes=True,
     options=(FRAME,),

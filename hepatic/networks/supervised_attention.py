@@ -61,6 +61,23 @@ class SupervisedAttention(nn.Module):
         return Attended(self.classify(torch.cat(pooled, dim=1)), z)
 
 
+def supervised_attention(
+    features: Callable[[], nn.Module], *, channels: int, outputs: int, scales: Sequence[float] = (1.0,)
+) -> SupervisedAttention:
+    """Build features, and the network on them; arguments as ``SupervisedAttention``."""
+    return SupervisedAttention(features(), channels=channels, outputs=outputs, scales=scales)
+
+
+def finding_probabilities(output: Attended) -> torch.Tensor:
+    """Probability of each output, (B, outputs): the ``probabilities`` of a task."""
+    return torch.sigmoid(output.logits)
+
+
+def attention_logits(output: Attended) -> torch.Tensor:
+    """Logits of the attention, (B, 1, h, w): the ``attention`` of a task."""
+    return output.attention
+
+
 def weighted_mean(features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Equation 3 of paper 004: (B, C, h, w) and weights (B, 1, h, w) in (0, 1] to (B, C)."""
     weight = weight.to(features.dtype).clamp(min=torch.finfo(features.dtype).tiny)

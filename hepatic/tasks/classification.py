@@ -17,6 +17,21 @@ def most_probable(probabilities: Mapping[str, float]) -> str:
     return max(probabilities, key=probabilities.__getitem__)
 
 
+@dataclass(frozen=True)
+class PresentThenType:
+    """Concludes ``absent`` where ``present`` is less than 50 % probable, else the most probable of ``types``."""
+
+    present: str
+    absent: str
+    types: tuple[str, ...]
+
+    def __call__(self, probabilities: Mapping[str, float]) -> str:
+        """Return the class."""
+        if probabilities[self.present] < 0.5:
+            return self.absent
+        return max(self.types, key=probabilities.__getitem__)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassificationTask(Task):
     """A classification model as data.

@@ -145,6 +145,9 @@ def followed(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np
     at = np.zeros(2)
     for number in range(1, len(frames)):
         now = _half(frames[number])
+        if not (before.any() and now.any()):  # nothing to see yet
+            shifts[number], before = at, now
+            continue
         moved = -2.0 * np.asarray(phase_cross_correlation(before, now, upsample_factor=2, normalization=None)[0])
         if np.abs(moved).max() > max(frames.shape[1:]) / 5 or _alike(before, now, moved / 2) < STILL_THERE:
             lost[number] = True
