@@ -79,15 +79,17 @@ def lesson(review: Review, rules: Rules) -> Lesson:
     - The primary tumour: what a reader named so; the only lesion of a complete study.
     - A hard negative: a candidate that was rejected one by one, by all who judged it or by who adjudicated, and that
       touches no lesion.
-    - Nothing else teaches anything. A study is complete if enough readers have finished it, or somebody has boxed it by
-      hand from the start, none of its candidates is in conflict or unsure (what was said later of another candidate at
-      the same place settles it), and no lesion that was missed waits to be
-      boxed; and if it is a known case.
+    - Nothing else teaches anything, hidden repeats least of all: they measure their reader.
+
+    A study is complete if enough readers have finished it, or somebody has boxed it by hand from the start, none of its
+    candidates is in conflict or unsure (what was said later of another candidate at the same place settles it), and no
+    lesion that was missed waits to be boxed; and if it is a known case.
     """
     in_doubt = doubtful(review, rules)
     said = [(c, own) for c, own in judged(review) if own.verdict in (Verdict.TRUE, Verdict.FALSE)] + in_doubt
-    corrected = {uid: box for reading in review.readings if reading.finished for uid, box in reading.corrected.items()}
-    primaries = {one.primary.candidate for one in review.readings if one.primary and one.finished}
+    readings = [one for one in review.readings if one.finished and one.kind != "repeat"]
+    corrected = {uid: box for reading in readings for uid, box in reading.corrected.items()}
+    primaries = {one.primary.candidate for one in readings if one.primary}
     if review.known is not None:
         boxes = [Learnt(box, "gold", primary=n == review.known_primary) for n, box in enumerate(review.known)]
     else:

@@ -6,6 +6,7 @@ import pytest
 
 from hepatic.errors import BadInputError
 from hepatic.harvest.events import Verdict
+from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.lesson import lesson
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshot_cases import snapshot_cases
@@ -181,6 +182,19 @@ def test_a_corrected_box_and_the_primary_lesion_are_learnt(store):
     finish(store, "Anna", decide("2.25.1", "true"), decide("2.25.2", "true"), corrected, primary)
     [first, second] = lesson(store.review("1.2.3"), store.rules).boxes
     assert (first.box, first.primary, second.primary) == ((8, 8, 8, 22, 22, 22), True, False)
+
+
+def test_a_hidden_repeat_changes_neither_a_box_nor_the_primary_lesion(store):
+    store.lease("Anna")
+    finish(store, "Anna", decide("2.25.1", "true"), decide("2.25.2", "true"), event("primary", candidate="2.25.1"))
+    before = lesson(store.review("1.2.3"), store.rules)
+    with store.database.write() as connection:
+        open_reading(connection, "Anna", Wish("1.2.3", "repeat"), store.clock())
+    corrected = event("box", candidate="2.25.1", box=[8, 8, 8, 22, 22, 22])
+    primary = event("primary", candidate="2.25.2")
+    finish(store, "Anna", decide("2.25.1", "true"), decide("2.25.2", "true"), corrected, primary)
+    assert [one.kind for one in store.review("1.2.3").of("Anna") if one.finished] == ["first", "repeat"]
+    assert lesson(store.review("1.2.3"), store.rules) == before
 
 
 @pytest.mark.parametrize(("second", "primary"), [("unsure", False), ("false", True)])
