@@ -84,6 +84,7 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
 
     Raises:
         NotFoundError: the study was never proposed.
+        ConflictError: they had not begun to read it, and another is reading it, or enough readers have.
     """
     review = store.review(study)
     mine = review.of(reader)
@@ -94,8 +95,12 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
         reading = last
     else:
         kind: Kind = "boxing" if state == "boxing" or not (begun or _names(saved, review.study)) else "first"
-        with store.database.write() as connection:
-            reading = open_reading(connection, reader, Wish(study, kind), store.clock())
+        if begun:
+            with store.database.write() as connection:
+                reading = open_reading(connection, reader, Wish(study, kind), store.clock())
+        else:
+            store.take(reader, Wish(study, kind), may_box=True)
+            reading = store.review(study).of(reader)[-1]
     proposed = review.proposal(reading.proposal).study
     candidates = {one.uid: one.box for one in proposed.candidates}
     seen = {uid for roi in saved for uid in _shown(roi)}

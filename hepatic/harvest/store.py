@@ -81,27 +81,37 @@ class ReviewStore:
             ConflictError: another is reading it, or it needs no reading of theirs.
         """
         places = self.queue(reader, may_box=may_box)
-
-        def still(review: Review, wish: Wish) -> bool:
-            state = reader_state(reader, review, None, rules=self.rules, may_box=may_box)
-            if waits(state, wish) or (study is not None and state == "finished"):
-                return True
-            if study is None:
-                return False
-            raise ConflictError(
-                "the study",
-                expected="one that is still to be read",
-                came="one that enough readers have read",
-                fix="Take another from the queue.",
-            )
-
         if study is None:
+
+            def still(review: Review, wish: Wish) -> bool:
+                return waits(reader_state(reader, review, None, rules=self.rules, may_box=may_box), wish)
+
             wanted = wishes(reader, places, self.book.reviews(), rules=self.rules)
             return self.leases.claim(reader, wanted, still=still)
         place = next((one for one in places if one.review.uid == study), None)
         if place is None:
             raise unknown_study(study)
-        return self.leases.claim_one(reader, Wish(study, "boxing" if place.state == "boxing" else "first"), still=still)
+        return self.take(reader, Wish(study, "boxing" if place.state == "boxing" else "first"), may_box=may_box)
+
+    def take(self, reader: str, wish: Wish, *, may_box: bool = False) -> Lease:
+        """Give a reader this study.
+
+        Raises:
+            ConflictError: another is reading it, or it needs no reading of theirs.
+        """
+
+        def still(review: Review, wish: Wish) -> bool:
+            state = reader_state(reader, review, None, rules=self.rules, may_box=may_box)
+            if state != "finished" and not waits(state, wish):
+                raise ConflictError(
+                    "the study",
+                    expected="one that is still to be read",
+                    came="one that enough readers have read",
+                    fix="Take another from the queue.",
+                )
+            return True
+
+        return self.leases.claim_one(reader, wish, still=still)
 
     def upcoming(self, reader: str, *, may_box: bool = False, most: int = 3) -> list[str]:
         """Return the studies that a reader would be given next, so that their pictures can be fetched."""

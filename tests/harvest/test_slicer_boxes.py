@@ -2,6 +2,7 @@
 
 import pytest
 
+from hepatic.errors import ConflictError
 from hepatic.harvest.lesson import lesson
 from hepatic.harvest.slicer_boxes import rois_of, studies_with, take_boxes
 from hepatic.harvest.store import ReviewStore
@@ -139,6 +140,25 @@ def test_a_study_that_waits_to_be_boxed_is_done_with_the_boxes_and_keeps_its_ver
     assert learnt(store)[:2] == ([NEW.box], {"2.25.1", "2.25.2", "2.25.3"}), "what Rita said"
     take_boxes(store, "1.2.3", [NEW], "Anna")
     assert [one.round for one in store.review("1.2.3").of("Anna")] == [1]
+
+
+def test_a_study_that_another_reads_or_has_read_is_not_read_in_slicer_too(store):
+    lease = store.lease("Rita", "1.2.3")
+    with pytest.raises(ConflictError, match="another reader has at the moment"):
+        take_boxes(store, "1.2.3", [roi("2.25.2", 30)], "Otto")
+    store.leases.give_back(lease.id, "Rita")
+    take_boxes(store, "1.2.3", [roi("2.25.1", 10)], "Rita")
+    for saved in ([roi("2.25.2", 30)], [NEW]):
+        with pytest.raises(ConflictError, match="enough readers have read"):
+            take_boxes(store, "1.2.3", saved, "Otto")
+    assert store.review("1.2.3").of("Otto") == []
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+
+
+def test_who_has_begun_goes_on_in_slicer_although_another_took_the_study_over(store):
+    store.leases.give_back(store.lease("Anna", "1.2.3").id, "Anna")
+    store.lease("Rita", "1.2.3")
+    assert take_boxes(store, "1.2.3", [roi("2.25.1", 10)], "Anna").refused == ()
 
 
 def test_a_study_is_found_by_its_reference_series_only(store):

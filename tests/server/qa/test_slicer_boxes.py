@@ -38,6 +38,16 @@ def test_what_the_review_does_not_take_is_told_and_the_label_is_kept(loop, revie
     assert len(kept.json()["markups"]) == len(rois)
 
 
+def test_boxes_of_a_study_that_another_reads_are_kept_and_are_no_reading(loop, reviewed):  # noqa: F811
+    assert loop["Anna"].lease("1.2.3.12").status_code == 200
+    [image] = loop["app"].state.services.harvest.store.review("1.2.3.12").study.image_ids.values()
+    answer = saved(loop, loop["Viktor"], image, ROI(box(10)))
+    assert answer.status_code == 409
+    assert "another reader has at the moment" in answer.json()["detail"]
+    assert "The label is saved" in answer.json()["detail"]
+    assert loop["Viktor"].ask("GET", "/studies/1.2.3.12").json()["readings"] == []
+
+
 def test_saved_boxes_are_the_verdicts_of_who_saved_them(loop, reviewed):  # noqa: F811
     viktor = loop["Viktor"]
     ended(loop, viktor.ask("POST", "/propose", json={"studies": ["1.2.3.11"]}).json())
