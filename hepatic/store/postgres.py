@@ -110,11 +110,31 @@ class Postgres:
                 came=str(error).splitlines()[0],
                 fix="Correct it.",
             ) from None
-        except (psycopg.Error, PoolTimeout) as error:
-            raise StorageError(
-                f"The {self._schema.holds} in the database {self.name} cannot be used: {str(error).splitlines()[0]}. "
-                "What was acknowledged is kept there; try again when it answers."
-            ) from error
+        except PoolTimeout as error:  # which does not say why
+            self._try()
+            raise self._unusable("no connection became free") from error
+        except psycopg.Error as error:
+            raise self._unusable(error) from error
+
+    def _try(self) -> None:
+        """Connect once.
+
+        Raises:
+            StorageError: it fails; says why.
+        """
+        import psycopg
+
+        try:
+            psycopg.connect(self._url, connect_timeout=2).close()
+        except psycopg.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, why: object) -> StorageError:
+        first_line = str(why).partition("\n")[0]
+        return StorageError(
+            f"The {self._schema.holds} in the database {self.name} cannot be used: {first_line}. "
+            "What was acknowledged is kept there; try again when it answers."
+        )
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[Any]]:
         from psycopg_pool import ConnectionPool
@@ -130,12 +150,24 @@ class Postgres:
                     timeout=WAIT_S,
                     reconnect_timeout=WAIT_S,
                     kwargs={"autocommit": True, "options": "-c synchronous_commit=on"},
-                    check=ConnectionPool.check_connection,
+                    check=self._check,
                     open=True,
                 )
             return self._pool
 
+    def _check(self, connection: psycopg.Connection[Any]) -> None:
+        """Refuse a broken connection, and with it all that are idle: the database was restarted."""
+        import psycopg
+
+        try:
+            connection.execute("")
+        except psycopg.Error:
+            if self._pool is not None:
+                self._pool.drain()
+            raise
+
     def _create(self) -> None:
+        self._try()
         with self.write() as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS hepatic_schema (version BIGINT NOT NULL)")
             ((version,),) = connection.execute("SELECT max(version) FROM hepatic_schema")

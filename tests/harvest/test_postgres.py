@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import psycopg
 import pytest
@@ -81,11 +82,29 @@ def test_a_database_that_is_down_is_said_and_loses_nothing(two_servers, postgres
         with pytest.raises(StorageError, match="try again when it answers") as told:
             said(second, "2.25.2")
         assert "secret" not in str(told.value)
+        assert "connection to server on socket" in str(told.value)
     finally:
         postgres_server.start()
     assert said(second, "2.25.2") == "stored"
     reading = first.reviews.reading("1.2.3", "Rita")
     assert {uid: one.verdict for uid, one in reading.verdicts.items()} == {"2.25.1": "true", "2.25.2": "true"}
+
+
+def test_the_first_request_after_a_restart_of_the_database_is_answered(two_servers, postgres_server):
+    first, _, _ = two_servers
+    with ExitStack() as several:
+        for _ in range(6):
+            several.enter_context(first.database.read()).execute("SELECT 1")
+    postgres_server.stop()
+    postgres_server.start()
+    assert first.book.reviews() == {}
+
+
+def test_a_database_that_is_not_there_is_said_at_once(postgres_server, tmp_path, caplog):
+    address = postgres_server.database().replace("/test_", "/nope_")
+    with pytest.raises(StorageError, match="does not exist"):
+        review_database.open_reviews(tmp_path, address)
+    assert not caplog.records
 
 
 def test_what_was_written_cannot_be_changed_even_with_sql(two_servers):
