@@ -53,7 +53,7 @@ class Settled:
 
 
 _NOTHING = Settled(State.UNREVIEWED, None, {})
-_KNOWN: WeakKeyDictionary[Review, dict[float, dict[str, Settled]]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Review, dict[tuple[int, float], dict[str, Settled]]] = WeakKeyDictionary()
 
 
 def settled(review: Review, rules: Rules) -> dict[str, Settled]:
@@ -61,12 +61,14 @@ def settled(review: Review, rules: Rules) -> dict[str, Settled]:
 
     A candidate that nobody has judged takes over the verdict, true or false, that holds of what it overlaps most, if it
     does by ``rules.min_iou`` at least: a candidate of an earlier proposal, or a box drawn by hand when one was read.
+    Only what enough readers have looked at is taken over, so that a new model does not stand in for a second reader.
     The boxes of known cases give no verdict: they measure the readers.
     """
     known = _KNOWN.setdefault(review, {})
-    if rules.min_iou not in known:
-        known[rules.min_iou] = _settled(review, rules.min_iou)
-    return known[rules.min_iou]
+    key = (rules.readers, rules.min_iou)
+    if key not in known:
+        known[key] = _settled(review, rules)
+    return known[key]
 
 
 def cards_of(review: Review, rules: Rules, *, proposal: int | None = None) -> list[str]:
@@ -96,21 +98,21 @@ def doubtful(review: Review, rules: Rules) -> list[tuple[Candidate, Settled]]:
 
     Those whose place ``settled_since`` are not among them.
     """
-    since = settled_since(review, rules.min_iou)
+    since = settled_since(review, rules)
     return [(c, own) for c, own in judged(review) if own.state in (State.CONFLICT, State.UNSURE) and c.uid not in since]
 
 
-def settled_since(review: Review, min_iou: float) -> set[str]:
-    """Return the candidates whose place a candidate of a later proposal has, of which a reader said true or false."""
+def settled_since(review: Review, rules: Rules) -> set[str]:
+    """Return the candidates whose place a later proposal's candidate has, that enough readers called true or false."""
     since: set[str] = set()
     later: list[Box] = []
     for proposed in reversed(review.proposals):
         here = proposed.study.candidates
         if later and here:
             most = iou([one.box for one in here], later).max(axis=1)  # type: ignore[arg-type]
-            since |= {one.uid for one, overlap in zip(here, most, strict=True) if overlap >= min_iou}
+            since |= {one.uid for one, overlap in zip(here, most, strict=True) if overlap >= rules.min_iou}
         said = ((one, _own(review, one.uid)) for one in here)
-        later += [one.box for one, own in said if own.verdict in (Verdict.TRUE, Verdict.FALSE) and not own.batch]
+        later += [one.box for one, own in said if _holds(own, rules) and not own.batch]
     return since - {one.uid for one in review.study.candidates}
 
 
@@ -176,24 +178,32 @@ def drawn_boxes(review: Review) -> list[Event]:
     return [box for one in sorted(drawn, key=lambda one: -one.last_seq) for box in one.boxes]
 
 
-def _settled(review: Review, min_iou: float) -> dict[str, Settled]:
+def _settled(review: Review, rules: Rules) -> dict[str, Settled]:
     now = {candidate.uid: _own(review, candidate.uid) for candidate in review.study.candidates}
+    before = [one for one in review.readings if one.proposal < review.latest.number and one.finished]
+    before = [one for one in before if one.kind in ("first", "boxing")]
+    enough = len({one.reader for one in before}) >= rules.readers or was_boxed(review)
     earlier: dict[str, tuple[Box, Settled]] = {
         event.id: (event.box, Settled(State.TRUE, Verdict.TRUE, {}))
-        for one in review.readings
-        if one.proposal < review.latest.number and one.finished and one.kind != "repeat"
+        for one in (before if enough else ())
         for event in one.boxes
         if event.box is not None
     }
     for proposed in review.proposals[:-1]:
         for candidate in proposed.study.candidates:
             own = _own(review, candidate.uid)
-            if own.verdict in (Verdict.TRUE, Verdict.FALSE):
+            if _holds(own, rules):
                 earlier[candidate.uid] = (candidate.box, own)
     return {
-        candidate.uid: own if own.votes or own.verdict else _inherited(candidate, earlier, min_iou)
+        candidate.uid: own if own.votes or own.verdict else _inherited(candidate, earlier, rules.min_iou)
         for candidate, own in zip(review.study.candidates, now.values(), strict=True)
     }
+
+
+def _holds(own: Settled, rules: Rules) -> bool:
+    """Whether true or false holds for later proposals: by enough readers, who adjudicated, or a rejection of many."""
+    enough = len(own.votes) >= rules.readers or own.state is State.ADJUDICATED or own.batch
+    return enough and own.verdict in (Verdict.TRUE, Verdict.FALSE)
 
 
 def _inherited(candidate: Candidate, earlier: Mapping[str, tuple[Box, Settled]], min_iou: float) -> Settled:

@@ -9,7 +9,7 @@ from hepatic.harvest.events import Verdict
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.verdicts import State, cards_of, doubtful, settled, study_state
-from tests.harvest.proposed import candidate, event, finish, proposed, read_all
+from tests.harvest.proposed import box, candidate, event, finish, proposed, read_all
 
 TWO = Rules(readers=2)
 
@@ -122,6 +122,36 @@ def test_a_new_model_s_box_inherits_a_verdict_only_if_it_overlaps_enough(tmp_pat
     assert settled(store.review("1.2.3"), store.rules)["2.25.10"].state is State.UNREVIEWED
     assert study_state(store.review("1.2.3"), store.rules) == "waiting"
     store.close()
+
+
+def test_a_new_model_does_not_stand_in_for_a_second_reader(store):
+    read_all(store, "Rita", c1="true")
+    store.proposals.add(shifted(1))
+    assert states(store) == {"2.25.9": State.UNREVIEWED}
+    assert study_state(store.review("1.2.3"), TWO) == "waiting"
+    assert cards_of(store.review("1.2.3"), TWO) == ["2.25.9"]
+    read_all(store, "Otto", c9="true")
+    read_all(store, "Rita", c9="true")
+    store.proposals.add(shifted(2, "2.25.10"))
+    assert settled(store.review("1.2.3"), TWO)["2.25.10"].inherited == "2.25.9"
+    assert study_state(store.review("1.2.3"), TWO) == "done"
+
+
+def test_a_lesion_that_one_of_two_readers_drew_is_shown_to_the_other_when_a_model_finds_it(store):
+    store.lease("Anna", "1.2.3", may_box=True)
+    finish(store, "Anna", event("missed"), event("box", box=list(box(75))))
+    store.proposals.add(shifted(66))
+    assert cards_of(store.review("1.2.3"), TWO) == ["2.25.9"]
+
+
+def test_one_of_two_readers_does_not_settle_what_readers_disagreed_about(store):
+    read_all(store, "Rita", c1="true")
+    read_all(store, "Otto", c1="false")
+    store.proposals.add(shifted(1))
+    read_all(store, "Rita", c9="true")
+    assert [one.uid for one, _ in doubtful(store.review("1.2.3"), TWO)] == ["2.25.1"]
+    read_all(store, "Otto", c9="true")
+    assert doubtful(store.review("1.2.3"), TWO) == []
 
 
 def test_a_study_that_was_read_stays_done_when_a_new_model_proposes_nothing(tmp_path):
