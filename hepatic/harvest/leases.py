@@ -146,13 +146,22 @@ class Leases:
         return Lease(lease.id, lease.study, lease.reader, lease.round, expires)
 
 
+def can_repeat(reading: Reading) -> bool:
+    """Whether a hidden repeat of a reading would measure anything: it is finished, and candidates were judged in it."""
+    return reading.kind == "first" and reading.finished is not None and bool(reading.verdicts)
+
+
 def open_reading(connection: Connection, reader: str, wish: Wish, now: float) -> Reading:
-    """Return the reading that a reader has begun, or begin one on the last proposal; inside a transaction."""
+    """Return the reading that a reader has begun, or begin one on the last proposal; inside a transaction.
+
+    A hidden repeat is on the proposal on which they judged the study last.
+    """
     mine = readings_of(connection, wish.study, reader=reader)
     last = None if wish.kind == "batch" else last_reading(mine)
     if last is not None and last.finished is None:
         return last
-    proposal = latest(connection, wish.study).number
+    before = [one.proposal for one in mine if can_repeat(one)] if wish.kind == "repeat" else []
+    proposal = before[-1] if before else latest(connection, wish.study).number
     if last is not None and wish.kind == "first" and last.kind == "first" and last.proposal == proposal:
         return last  # finished: to look at it again, and to reopen it as long as it is not final
     round = 1 + max((one.round for one in mine), default=0)

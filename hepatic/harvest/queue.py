@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hepatic.harvest.book import Review, by_reader
-from hepatic.harvest.leases import Lease, Wish, shuffled
+from hepatic.harvest.leases import Lease, Wish, can_repeat, shuffled
 from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.triage import Calibration, calibrate, chance_of_a_hit, expected_minutes
@@ -128,7 +128,7 @@ def _repeat(
 ) -> list[str]:
     passed_over = {one.study for one in mine if one.kind == "repeat"} | set(held_back)
     passed_over |= {one.study for one in mine[max(0, len(mine) - rules.repeat_after) :]}
-    left = sorted({one.study for one in read} - passed_over)
+    left = sorted({one.study for one in read if can_repeat(one)} - passed_over)
     return [_drawn(f"{reader} repeat {len(read)}").choice(left)] if left else []
 
 

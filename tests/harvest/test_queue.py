@@ -2,13 +2,15 @@
 
 import pytest
 
+from hepatic.harvest.agreement import drift
 from hepatic.harvest.lesson import lesson
 from hepatic.harvest.progress import effort, outlook
+from hepatic.harvest.queue import order_of
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.triage import Calibration, calibrated, chance_of_a_hit, expected_minutes
 from hepatic.harvest.verdicts import study_state
-from tests.harvest.proposed import decide, event, finish, proposed, read_all
+from tests.harvest.proposed import candidate, decide, event, finish, proposed, read_all
 
 
 def opened(tmp_path, studies=(), **rules):
@@ -118,6 +120,29 @@ def test_a_hidden_repeat_comes_once_in_so_many_and_not_at_once(tmp_path):
         finish(store, "Rita", study=lease.study)
     assert 2 <= len(repeats) <= 3
     assert len(set(repeats)) == len(repeats)
+    store.close()
+
+
+def test_a_hidden_repeat_after_a_retrain_asks_what_was_asked_before(tmp_path):
+    store = opened(tmp_path, [("1.1", [0.5]), ("1.2", [])], known_every=0, repeat_every=1, repeat_after=0)
+    for uid in ("1.1", "1.2"):  # there is nothing to judge again in the second
+        read_all(store, "Rita", uid, c1="true")
+    later = [candidate("2.25.5", 11, model_hash="b" * 64), candidate("2.25.6", 60, model_hash="b" * 64)]
+    store.proposals.add(proposed("1.1", later, model_hash="b" * 64))
+    store.proposals.add(proposed("1.2", [], model_hash="b" * 64))
+
+    def given():
+        review = store.review(store.lease("Rita").study)
+        reading = review.of("Rita")[-1]
+        return reading.kind, review.uid, order_of(review, reading, store.rules)
+
+    assert given() == ("repeat", "1.1", ["2.25.1"])
+    store.reviews.take([decide("2.25.1", "false", "1.1"), event("finish", "1.1")], "Rita")
+    found = drift("Rita", store.book.reviews().values())
+    assert (found.repeats, found.same) == (1, 0.0)
+    assert given() == ("first", "1.1", ["2.25.6"])
+    finish(store, "Rita", study="1.1")
+    assert store.lease("Rita") is None
     store.close()
 
 
