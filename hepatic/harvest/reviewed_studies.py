@@ -63,7 +63,12 @@ def _primaries(review: Review) -> set[str]:
 
 
 def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool, grid: Grid) -> ReviewedCandidate:
-    corrected = {uid: box for one in review.readings if one.finished for uid, box in one.corrected.items()}
+    corrected = {
+        uid: box
+        for one in review.readings
+        if one.finished and one.kind != "repeat"
+        for uid, box in one.corrected.items()
+    }
     box = corrected.get(candidate.uid, candidate.box)
     events = [
         (event, one.corrected.get(candidate.uid, candidate.box))

@@ -67,12 +67,14 @@ def test_a_rejected_candidate_is_no_primary_lesion(store):
     assert primaries(store) == set()
 
 
-def test_a_hidden_repeat_names_no_primary_lesion(store):
+def test_a_hidden_repeat_names_no_primary_lesion_and_corrects_no_box(store):
     read_all(store, "Rita", c1="true", c2="true")
     with store.database.write() as connection:
         open_reading(connection, "Rita", Wish("1.2.3", "repeat"), store.clock())
-    finish(store, "Rita", decide("2.25.2", "true"), event("primary", candidate="2.25.2"))
+    corrected = event("box", candidate="2.25.2", box=[28, 8, 8, 42, 22, 22])
+    finish(store, "Rita", decide("2.25.2", "true"), event("primary", candidate="2.25.2"), corrected)
     assert primaries(store) == set()
+    assert exported(store).candidates[1].box == box(30)
 
 
 def test_the_key_slice_is_that_of_the_grid_that_is_exported(store):
