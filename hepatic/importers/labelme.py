@@ -52,7 +52,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
             return None
         try:
             content = json.loads(path.read_bytes())
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     known = isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
     return content if known else None
@@ -63,8 +63,9 @@ def _case(root: Path, path: Path, content: Mapping[str, Any]) -> Case:
     uid, study = series_uid_of("labelme", root.name, where), study_uid_of("labelme", root.name, patient)
     named = str(content["imagePath"])
     origin = Origin(patient, study, uid, path.stem, JPEG if named.lower().endswith((".jpg", ".jpeg")) else "")
-    flags = content.get("flags")
+    flags, shapes = content.get("flags"), content["shapes"]
     said = [key for key, value in flags.items() if value is True] if isinstance(flags, dict) else []
+    classes = {_name(one) for one in shapes if isinstance(one, dict)}.union(said)
     return Case(
         name=uid,
         origin=where,
@@ -73,8 +74,8 @@ def _case(root: Path, path: Path, content: Mapping[str, Any]) -> Case:
         description=path.stem,
         modality="US",
         image=_image(path, named, content, origin),
-        label=_label(where, content["shapes"]),
-        facts={"classes": sorted({_name(one) for one in content["shapes"]} | set(said)), "file": where},
+        label=_label(where, shapes),
+        facts={"classes": sorted(classes), "file": where},
     )
 
 
@@ -99,14 +100,15 @@ def _image(path: Path, named: str, content: Mapping[str, Any], origin: Origin) -
 
 def _label(where: str, shapes: Sequence[Any]) -> Callable[[Grid], Labelmap]:
     def read(grid: Grid) -> Labelmap:
-        return filled(where, [(_name(one), _outline(where, one)) for one in shapes], grid)
+        with refusing(Path(where), expected="a labelme file"):
+            return filled(where, [(_name(one), _outline(where, one)) for one in shapes], grid)
 
     return read
 
 
 def _name(shape: Any) -> str:
-    label = shape.get("label") if isinstance(shape, dict) else None
-    return str(label or "lesion").strip().lower()[:64]
+    label = shape.get("label")
+    return str(label or "lesion").encode(errors="replace").decode().strip().lower()[:64]
 
 
 def _outline(where: str, shape: Any) -> Points:

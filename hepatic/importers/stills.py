@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hepatic.importers.us_dicom import Origin, write_us
 from hepatic.io.refusal import refusing
@@ -39,6 +39,8 @@ def as_still(source: Path | bytes, name: str, origin: Origin) -> Callable[[Path]
 def read_picture(source: Path | bytes, name: str) -> NDArray[np.uint8]:
     """Return (H, W) or (H, W, 3); 16 bits become 8, transparency is dropped.
 
+    A file is turned as its EXIF orientation says, as labelme does on opening it; what lies in a JSON was turned before.
+
     Raises:
         BadInputError: not a picture, broken, or too large.
     """
@@ -46,6 +48,8 @@ def read_picture(source: Path | bytes, name: str) -> NDArray[np.uint8]:
     stream = source if isinstance(source, Path) else BytesIO(source)
     with refusing(path, expected="a picture"), Image.open(stream) as picture:
         check_size(name, picture.size, max_pixels=None)
+        if isinstance(source, Path):
+            ImageOps.exif_transpose(picture, in_place=True)
         if picture.mode.startswith("I;16"):
             return (np.asarray(picture) >> 8).astype(np.uint8)
         return np.array(picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"))

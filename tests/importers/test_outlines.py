@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from hepatic.engine.label_boxes import read_lesions
 from hepatic.errors import BadInputError
@@ -92,9 +92,38 @@ class TestLabelme:
         (outcome,) = bring("labelme", tmp_path / "set").values()
         assert (outcome.image, outcome.label) == ("added", "refused")
 
+    @pytest.mark.parametrize("shape", [None, 7, {"points": [[10**400, 0], [1, 1], [2, 0]]}])
+    def test_a_shape_that_is_none_is_said_and_the_import_goes_on(self, bring, tmp_path: Path, shape) -> None:
+        for name in ("a", "b"):
+            write_picture(tmp_path / f"set/{name}.png")
+        write_json(tmp_path / "set/a.json", {**labelme("a.png"), "shapes": [shape]})
+        write_json(tmp_path / "set/b.json", labelme("b.png", ("lesion", "polygon", SQUARE)))
+        outcomes = list(bring("labelme", tmp_path / "set").values())
+        assert [(one.image, one.label) for one in outcomes] == [("added", "refused"), ("added", "added")]
+
+    def test_a_label_that_is_no_text_is_kept_as_one(self, bring, store, tmp_path: Path) -> None:
+        write_picture(tmp_path / "set/a.png")
+        write_json(tmp_path / "set/a.json", labelme("a.png", ("cyst\ud800", "polygon", SQUARE)))
+        bring("labelme", tmp_path / "set")
+        assert "cyst?" in only(store)[1].names
+
+    def test_a_photograph_is_turned_as_labelme_turns_it(self, bring, store, tmp_path: Path) -> None:
+        path = write_picture(tmp_path / "set/a.png")
+        with Image.open(path) as picture:
+            exif = picture.getexif()
+            exif[ExifTags.Base.Orientation] = 6  # lies on its side
+            picture.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+        write_json(tmp_path / "set/a.json", labelme("a.png", ("lesion", "polygon", SQUARE)))
+        (outcome,) = bring("labelme", tmp_path / "set").values()
+        assert (outcome.label, outcome.boxes) == ("added", 1)
+        image, labels, _ = only(store)
+        assert (read(store.source(image.id)).frames[0] == np.tile(np.arange(64, dtype=np.uint8) * 3, (48, 1))).all()
+        assert labels.array[0, 12, 20]
+
     def test_other_json_files_are_passed_over(self, bring, tmp_path: Path) -> None:
         write_json(tmp_path / "set/package.json", {"name": "x"})
         (tmp_path / "set/broken.json").write_text("{")
+        (tmp_path / "set/deep.json").write_text("[" * 100_000)
         with pytest.raises(BadInputError, match="labelme"):
             bring("labelme", tmp_path / "set")
 
