@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hepatic.harvest.book import Review
-from hepatic.harvest.events import SLICER, Verdict
+from hepatic.harvest.events import SLICER, Verdict, plain_text
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.match import Matched, match
 from hepatic.harvest.queue import order_of, reader_state
@@ -47,8 +47,8 @@ class TakenBoxes:
 def rois_of(review: Review, reading: Reading, rules: Rules) -> list[ROI]:
     """Return what a reader has before them in 3D Slicer: the cards of their reading, and the boxes they drew.
 
-    Cards they rejected are left out. Each box says which candidates were shown, so that those that are gone from what
-    is saved are known to be rejected. Neither scores nor what others said are in it.
+    Cards they rejected are left out. Each box names them (``reader_of``) and which candidates were shown, so that
+    those that are gone from what is saved are known to be rejected. Neither scores nor what others said are in it.
 
     Args:
         review: the study.
@@ -57,14 +57,24 @@ def rois_of(review: Review, reading: Reading, rules: Rules) -> list[ROI]:
     """
     order = order_of(review, reading, rules)
     boxes = {one.uid: one.box for one in review.proposal(reading.proposal).study.candidates}
-    shown = sorted(order)
+    about = {"shown": sorted(order), "reader": reading.reader}
     rois = [
-        ROI(reading.corrected.get(uid, boxes[uid]), f"candidate {number}", {"candidate": uid, "shown": shown})
+        ROI(reading.corrected.get(uid, boxes[uid]), f"candidate {number}", {"candidate": uid, **about})
         for number, uid in enumerate(order, 1)
         if reading.verdict(uid) is not Verdict.FALSE
     ]
     drawn = [box.box for box in reading.boxes if box.box is not None]
-    return rois + [ROI(box, f"drawn {number}", {"shown": shown}) for number, box in enumerate(drawn, 1)]
+    return rois + [ROI(box, f"drawn {number}", about) for number, box in enumerate(drawn, 1)]
+
+
+def reader_of(saved: Sequence[ROI]) -> str:
+    """Return who was given the boxes that were saved (``rois_of``), empty where they name nobody or several.
+
+    Raises:
+        BadInputError: what they name is no reader.
+    """
+    named = {name for roi in saved if isinstance(name := roi.about.get("reader"), str)}
+    return plain_text(named.pop(), "the reader of the boxes", longest=64) if len(named) == 1 else ""
 
 
 def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str) -> TakenBoxes:

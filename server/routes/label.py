@@ -55,9 +55,9 @@ def save(
             label_id = datastore.save_label(image_id, str(received), tag, given)
     finally:
         services.uploads.discard(received)
-    reader = asker(user, given) or DEFAULT_READER
+    said = asker(user, given) or DEFAULT_READER
     refused = take_saved_boxes(
-        services.harvest.store, host, image_id=image_id, label_id=str(label_id), tag=tag, reader=reader
+        services.harvest.store, host, image_id=image_id, label_id=str(label_id), tag=tag, user=user, said=said
     )
     try:
         added = host.app.on_save_label(image_id, label_id)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hepatic.errors import ConflictError
+from hepatic.errors import BadInputError, ConflictError
 from hepatic.harvest.lesson import lesson
-from hepatic.harvest.slicer_boxes import rois_of, studies_with, take_boxes
+from hepatic.harvest.slicer_boxes import reader_of, rois_of, studies_with, take_boxes
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.verdicts import study_state
 from hepatic.io.markups import ROI
@@ -64,7 +64,8 @@ def test_a_reader_is_given_what_they_are_shown_and_have_not_rejected_with_no_wor
     assert {roi.about.get("candidate"): roi.box for roi in found} == {
         "2.25.2": box(30), "2.25.3": box(50), None: NEW.box
     }  # fmt: skip
-    assert all(roi.about.keys() <= {"candidate", "shown"} and roi.about["shown"] == shown for roi in found)
+    assert all(roi.about.keys() <= {"candidate", "shown", "reader"} and roi.about["shown"] == shown for roi in found)
+    assert reader_of([*found, ROI(box(75))]) == "Anna"
     take_boxes(store, "1.2.3", [one for one in found if not one.about.get("candidate")], "Anna")
     assert learnt(store) == ([NEW.box], {"2.25.1", "2.25.2", "2.25.3"}, True)
 
@@ -159,6 +160,13 @@ def test_who_has_begun_goes_on_in_slicer_although_another_took_the_study_over(st
     store.leases.give_back(store.lease("Anna", "1.2.3").id, "Anna")
     store.lease("Rita", "1.2.3")
     assert take_boxes(store, "1.2.3", [roi("2.25.1", 10)], "Anna").refused == ()
+
+
+def test_boxes_that_name_no_reader_or_several_are_nobody_s(store):
+    assert reader_of([NEW, roi("2.25.1", 10)]) == ""
+    assert reader_of([ROI(NEW.box, about={"reader": name}) for name in ("Anna", "Rita", ["Otto"])]) == ""
+    with pytest.raises(BadInputError, match="the reader of the boxes"):
+        reader_of([ROI(NEW.box, about={"reader": "Anna" * 100})])
 
 
 def test_a_study_is_found_by_its_reference_series_only(store):

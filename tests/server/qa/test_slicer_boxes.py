@@ -1,12 +1,18 @@
 """A label of boxes that is saved over HTTP, as 3D Slicer does, is a reading of its study."""
 
+import dataclasses
+
 import pytest
 import requests
 
+from hepatic.harvest.study import Phase
 from hepatic.io.markups import ROI, encode_rois
-from tests.harvest.proposed import box
+from server.app import create_app
+from server.running import running
+from tests.harvest.proposed import box, proposed
 from tests.server.qa.conftest import QA
-from tests.server.qa.test_loop import ended, loop, reviewed, studies  # noqa: F401
+from tests.server.qa.test_loop import QA_APP, ended, loop, reviewed, studies  # noqa: F401
+from tests.store.studies import write_ct_slice
 
 
 def saved(loop, person, image, *rois):  # noqa: F811
@@ -61,3 +67,23 @@ def test_saved_boxes_are_the_verdicts_of_who_saved_them(loop, reviewed):  # noqa
     assert sorted(reading["verdicts"].values()) == ["false", "true"]
     assert (reading["missed"], reading["finished"], len(reading["boxes"])) == (True, True, 1)
     assert QA in viktor.ask("GET", "/queue").url
+
+
+def test_where_nobody_logs_in_boxes_from_the_page_are_its_reader_s(tmp_path, request):
+    write_ct_slice(tmp_path / "0.dcm", series="1.2.3.1", study="1.2.3", patient="P", k=0)
+    app = create_app(request.config.rootpath / QA_APP, tmp_path, auth=False, score_in_background=False)
+    with running(app) as address:
+        store = app.state.services.harvest.store
+        [image] = app.state.services.host.datastore.list_images()
+        store.proposals.add(dataclasses.replace(proposed(), image_ids={Phase.VENOUS: image}))
+        assert requests.post(f"{address}{QA}/lease", json={}, timeout=30).ok
+        boxes = requests.get(f"{address}{QA}/studies/1.2.3/boxes", timeout=30).content
+        answer = requests.put(
+            f"{address}/datastore/label?image={image}",
+            files={"label": ("boxes.json", boxes)},
+            data={"params": '{"client_id": "user-xyz"}'},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        [reading] = store.review("1.2.3").readings
+    assert (reading.reader, bool(reading.finished)) == ("reader", True)
