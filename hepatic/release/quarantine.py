@@ -6,6 +6,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -31,7 +32,7 @@ State = Literal["free", "held", "approved"]
 Box = tuple[int, int, int, int]
 
 _RECORD = "approval.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 class HeldError(ConflictError):
@@ -49,6 +50,7 @@ class Approval:
         boxes: (left, top, right, bottom) in pixels, one past the last, blacked out beside what was proposed.
         share: of its pixels that are black now.
         source: SHA-256 of the files that were looked at.
+        copies: SHA-256 of each copy that leaves; none where it leaves unchanged.
     """
 
     by: str
@@ -57,6 +59,7 @@ class Approval:
     boxes: tuple[Box, ...]
     share: float
     source: str
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,9 @@ class Quarantine:
         for image in self._store.images.all():
             said = self.said(image.id)
             if said != "no":
-                approval = self._approval(image.id)
+                approval = None
+                with suppress(HeldError):
+                    approval = self._approval(image.id)
                 state: State = "held" if approval is None else "approved"
                 found.append(Held(image.id, image.description, image.modality, said, state, approval and approval[0]))
         return found
@@ -128,7 +133,7 @@ class Quarantine:
         """Return the files of an image as they may leave: itself, or the copies that were approved.
 
         Raises:
-            HeldError: nobody has approved them.
+            HeldError: nobody has approved them, or what was approved is damaged.
             NotFoundError: there is no such image.
         """
         files = self._store.files(image_id)
@@ -145,7 +150,7 @@ class Quarantine:
                 fix=f"Look at it (hepatic quarantine show), then: hepatic quarantine approve {image_id}",
             )
         record, folder = approval
-        return files if record.as_is else sorted(folder.glob("*.dcm"))
+        return files if record.as_is else _copies(folder)
 
     def propose(self, image_id: str) -> Proposal:
         """Return what would be blacked out of an image.
@@ -172,8 +177,7 @@ class Quarantine:
             BadInputError: it needs no approval, has no DICOM to copy, or a box is outside.
             StorageError: the copies cannot be written; nothing is approved.
         """
-        if not by.strip():
-            raise BadInputError("by", expected="the name of who looked at it", came="nothing", fix="Say who you are.")
+        by = _name(by)
         if self.said(image_id) == "no":
             raise ConflictError(
                 f"image {image_id!a}", expected="one in quarantine", came="one that may leave", fix="Nothing to do."
@@ -199,7 +203,8 @@ class Quarantine:
                     masked_copy(file, mask, boxes, temporary / f"{number:05d}.dcm")
                     shares.append(float(with_boxes(mask, boxes).mean()))
                 at = datetime.now(UTC).isoformat(timespec="seconds")
-                made = Approval(by.strip(), at, as_is, tuple(boxes), round(max(shares), 4), source)
+                copies = tuple(sha256_of(copy) for copy in _copies(temporary))
+                made = Approval(by, at, as_is, tuple(boxes), round(max(shares), 4), source, copies)
                 self._enter(home, temporary, made)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -209,8 +214,10 @@ class Quarantine:
         """Hold an image again that was approved; the record of the approval stays.
 
         Raises:
+            HeldError: what was approved is damaged, so it is held already.
             NotFoundError: it is not approved.
         """
+        by = _name(by)
         if self._approval(image_id) is None:
             raise NotFoundError(
                 f"image {image_id!a}", expected="an approved one", came="one that is not", fix="Nothing to do."
@@ -221,7 +228,7 @@ class Quarantine:
             temporary = home / f"{TEMPORARY}{uuid.uuid4().hex}"
             temporary.mkdir()
             try:
-                self._enter(home, temporary, Approval(by.strip(), at, False, (), 0.0, source=""))
+                self._enter(home, temporary, Approval(by, at, False, (), 0.0, source=""))
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 
@@ -237,15 +244,45 @@ class Quarantine:
         sync_folder(home)
 
     def _approval(self, image_id: str) -> tuple[Approval, Path] | None:
-        """Return the newest approval of the files that are there now, and where its copies are."""
+        """Return the newest approval of the files that are there now, and where its copies are.
+
+        Raises:
+            HeldError: its record or its copies are not what was kept.
+        """
         newest = max(_numbered(self._home(image_id)), default=None)
         if newest is None:
             return None
-        told = json.loads((newest[1] / _RECORD).read_text(encoding="utf-8"))
-        if told.pop("format") != _FORMAT or told["source"] != _content(self._store.files(image_id)):
-            return None
-        boxes = tuple((left, top, right, bottom) for left, top, right, bottom in told.pop("boxes"))
-        return Approval(boxes=boxes, **told), newest[1]
+        folder = newest[1]
+        try:
+            told = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+            is_known = told.pop("format") == _FORMAT
+            if not is_known or told["source"] != _content(self._store.files(image_id)):
+                return None
+            boxes = tuple((left, top, right, bottom) for left, top, right, bottom in told.pop("boxes"))
+            made = Approval(boxes=boxes, copies=tuple(told.pop("copies")), **told)
+            is_whole = made.copies == tuple(sha256_of(copy) for copy in _copies(folder))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            is_whole = False
+        if not is_whole:
+            raise HeldError(
+                f"image {image_id!a}",
+                expected="the copies that were approved, as they were",
+                came="damaged ones, or a damaged record",
+                fix=f"Look at it, and approve it again: hepatic quarantine approve {image_id}",
+            )
+        return made, folder
+
+
+def _name(by: str) -> str:
+    name = by.strip()
+    if not name or not name.isprintable():
+        came = "control characters" if name else "nothing"
+        raise BadInputError("by", expected="the name of who looked at it", came=came, fix="Say who you are.")
+    return name
+
+
+def _copies(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.dcm"))
 
 
 def _proposal(file: Path) -> Proposal:
@@ -270,5 +307,5 @@ def _content(files: Sequence[Path]) -> str:
 def _numbered(home: Path) -> Iterator[tuple[int, Path]]:
     if home.is_dir():
         for folder in home.iterdir():
-            if folder.name.isdecimal() and (folder / _RECORD).is_file():
+            if folder.name.isdecimal():
                 yield int(folder.name), folder

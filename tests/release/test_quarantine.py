@@ -126,6 +126,55 @@ def test_what_cannot_be_approved_is_explained(store: Store) -> None:
     assert not list((store.data / "release").glob("*/*/approval.json"))
 
 
+def _without(copy: Path, record: Path) -> None:
+    copy.unlink()
+
+
+def _changed(copy: Path, record: Path) -> None:
+    copy.write_bytes(copy.read_bytes()[:-1] + b"x")
+
+
+def _one_more(copy: Path, record: Path) -> None:
+    copy.with_name("more.dcm").write_bytes(copy.read_bytes())
+
+
+def _broken_record(copy: Path, record: Path) -> None:
+    record.write_text("{")
+
+
+def _other_record(copy: Path, record: Path) -> None:
+    record.write_text(json.dumps({**json.loads(record.read_text()), "boxes": 7}))
+
+
+def _record_gone(copy: Path, record: Path) -> None:
+    record.unlink()
+
+
+@pytest.mark.parametrize("damage", [_without, _changed, _one_more, _broken_record, _other_record, _record_gone])
+def test_an_approval_whose_copies_or_record_were_damaged_is_held_and_says_so(store: Store, damage) -> None:
+    quarantine, named = Quarantine(store), ids(store)
+    for name in ("yes", "silent"):
+        quarantine.approve(named[name], by="Dr. K")
+    (copy,) = quarantine.files(named["yes"])
+    damage(copy, copy.with_name("approval.json"))
+    with pytest.raises(HeldError, match=r"damaged.* approve it again"):
+        quarantine.files(named["yes"])
+    assert {one.image_id: one.state for one in quarantine.held()} == {named["yes"]: "held", named["silent"]: "approved"}
+    quarantine.approve(named["yes"], by="Dr. K")
+    assert len(quarantine.files(named["yes"])) == 1
+
+
+@pytest.mark.parametrize("by", ["", "Dr.\x00K", "Dr.\nK", "Dr. \u202eK"])
+def test_who_approves_or_withdraws_has_a_name_of_one_line(store: Store, by: str) -> None:
+    quarantine, image_id = Quarantine(store), ids(store)["yes"]
+    with pytest.raises(BadInputError, match="who looked"):
+        quarantine.approve(image_id, by=by)
+    quarantine.approve(image_id, by="Dr. K")
+    with pytest.raises(BadInputError, match="who looked"):
+        quarantine.withdraw(image_id, by=by)
+    assert quarantine.files(image_id)
+
+
 def test_the_dataset_archive_takes_only_what_may_leave(studies: Path, store: Store, tmp_path: Path) -> None:
     datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
     named = ids(store)
