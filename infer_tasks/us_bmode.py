@@ -12,12 +12,19 @@ import torch
 from monai.networks.nets import DenseNet, DenseNet121, ResNet
 
 from hepatic.networks.plain_cnn import PlainCNN
+from hepatic.tasks.option import Option
 from hepatic.tasks.spec import ClassificationTask
-from hepatic.transforms.us_frame import FRAME, UltrasoundFrame
-from hepatic.transforms.us_lesion import ROI, UltrasoundLesion
+from hepatic.transforms.us_frame import UltrasoundFrame
+from hepatic.transforms.us_lesion import UltrasoundLesion
 
 LABELS = ("hcc", "non_hcc")
 SMALL, PAPER = 64, 112
+FRAME = Option(name="frame", default=0, minimum=0, description="Frame of a cine that is looked at, the first being 0.")
+ROI = Option(
+    name="roi",
+    default="",
+    description="Lesion on the image, 'left,top,right,bottom' in pixels; the whole image where it is not given.",
+)
 
 _WHOLE = {"pre": (UltrasoundFrame(), UltrasoundLesion(PAPER))}
 _RESNET = partial(ResNet, spatial_dims=2, n_input_channels=1, num_classes=len(LABELS))

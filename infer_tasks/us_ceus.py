@@ -13,12 +13,19 @@ import torch
 from monai.networks.nets import DenseNet, DenseNet121, ResNet
 
 from hepatic.networks.plain_cnn import PlainCNN
+from hepatic.tasks.option import Option
 from hepatic.tasks.spec import ClassificationTask
-from hepatic.transforms.contrast_clip import FRAME_SECONDS, SAMPLED_S, ContrastClip
-from hepatic.transforms.us_lesion import ROI
-from infer_tasks.us_bmode import LABELS
+from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip
+from infer_tasks.us_bmode import LABELS, ROI
 
 SMALL, PAPER = 32, 64
+FRAME_SECONDS = Option(
+    name="frame_seconds",
+    default=0.0,
+    minimum=0.0,
+    maximum=60.0,
+    description="Seconds from frame to frame, for a cine that does not say; 0 takes what it says.",
+)
 
 _WHOLE = {"pre": (ContrastClip(PAPER),)}
 _RESNET = partial(ResNet, spatial_dims=3, n_input_channels=1, num_classes=len(LABELS))

@@ -19,8 +19,9 @@ from hepatic.networks.supervised_attention import (
 )
 from hepatic.tasks.classification import PresentThenType
 from hepatic.tasks.spec import ClassificationTask
-from hepatic.transforms.us_frame import FRAME, UltrasoundFrame
+from hepatic.transforms.us_frame import UltrasoundFrame
 from hepatic.transforms.us_picture import UltrasoundPicture
+from infer_tasks.us_bmode import FRAME
 
 TYPES = ("angioma", "metastasis", "hcc", "fnh", "cyst")
 MALIGNANT = ("metastasis", "hcc")

@@ -13,20 +13,11 @@ from skimage.registration import phase_cross_correlation
 
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
-from hepatic.tasks.option import Option
 from hepatic.transforms.us_lesion import chosen_box
 from hepatic.transforms.us_picture import resized
 
 SAMPLED_S = (*(2.0 * n for n in range(25)), *(60.0 + 30.0 * n for n in range(5)))
 """Seconds after the onset at which frames are taken: every 2 s for a minute, then every 30 s."""
-
-FRAME_SECONDS = Option(
-    name="frame_seconds",
-    default=0.0,
-    minimum=0.0,
-    maximum=60.0,
-    description="Seconds from frame to frame, for a cine that does not say; 0 takes what it says.",
-)
 
 RISE = 0.15
 """Share of the rise from its lowest to its highest value at which an intensity counts as begun."""

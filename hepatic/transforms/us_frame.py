@@ -9,9 +9,6 @@ import numpy as np
 
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
-from hepatic.tasks.option import Option
-
-FRAME = Option(name="frame", default=0, minimum=0, description="Frame of a cine that is looked at, the first being 0.")
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
-from hepatic.tasks.option import Option
 from hepatic.transforms.us_picture import DEVIATION, MEAN, resized
-
-ROI = Option(
-    name="roi",
-    default="",
-    description="Lesion on the image, 'left,top,right,bottom' in pixels; the whole image where it is not given.",
-)
 
 Box = tuple[float, float, float, float]
 
