@@ -23,7 +23,7 @@ def take_saved_boxes(
 
     Only boxes on the series in whose frame the study's candidates lie are taken; nothing happens for other labels.
 
-    They are read by who logged in; where nobody does, who was given the boxes at ``/qa`` (``reader_of``), or
+    They are read by who logged in; where nobody does, by who was given the boxes at ``/qa`` (``reader_of``), or
     else ``said``, whom the client says it is for.
 
     Returns:
