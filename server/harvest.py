@@ -71,13 +71,15 @@ class Harvest:
 
     def leased(self, lease: Lease, *, may_box: bool) -> dict[str, Any]:
         """Return what a reader is given with a study; the detector's scores and their order are not in it."""
-        reader, review = lease.reader, self.store.review(lease.study)
+        reader = lease.reader
+        etag = self.store.reviews.etag(lease.study, reader)  # before the state: what comes meanwhile was not seen
+        review = self.store.review(lease.study)
         upcoming = self.store.upcoming(reader, may_box=may_box, most=4)
         return {
             "study": self._study(review, lease),
             "lease": lease_json(lease),
             "next": [uid for uid in upcoming if uid != lease.study][:3],
-            "etag": self.store.reviews.etag(lease.study, reader),
+            "etag": etag,
         }
 
     def study(self, uid: str, reader: str, *, reveal: bool) -> dict[str, Any]:

@@ -138,8 +138,9 @@ def study(services: ServicesDep, reader: ReaderDep, study: str, reveal: bool = F
 
     From then on your reading is final: it can no longer be undone.
     """
-    told = services.harvest.study(plain_text(study, "study"), reader, reveal=reveal)
-    return JSONResponse(told, headers={**NO_STORE, "ETag": services.harvest.store.reviews.etag(study, reader)})
+    uid = plain_text(study, "study")
+    etag = services.harvest.store.reviews.etag(uid, reader)  # before the state: what comes meanwhile was not seen
+    return JSONResponse(services.harvest.study(uid, reader, reveal=reveal), headers={**NO_STORE, "ETag": etag})
 
 
 @router.get(
