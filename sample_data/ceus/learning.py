@@ -8,12 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatic.errors import BadInputError
 from sample_data.ceus.cine import record
 from sample_data.ceus.patient import LABELS, Label, draw_patient
 from sample_data.parallel import in_turn
 from sample_data.us import still as bmode
-from sample_data.us.learning import corners
+from sample_data.us.learning import corners, side_by_side
 from sample_data.us.probe import Size
 
 Part = tuple[NDArray[np.uint8], NDArray[np.uint8], int, NDArray[np.float32], NDArray[np.float32], float]
@@ -70,15 +69,11 @@ def learning_set(
         BadInputError: there are no seeds.
     """
     listed = list(seeds)
-    if not listed:
-        raise BadInputError("seeds", expected="one or more", came="none", fix="Ask for at least one.")
-    parts: list[Part] = []
-    for part in in_turn(partial(_one, label=label, times_s=times_s, size=size), listed, workers):
-        parts.append(part)
-        if progress is not None:
-            progress()
-    frames, frames_left = _side_by_side([part[0] for part in parts])
-    stills, stills_left = _side_by_side([part[1] for part in parts])
+    parts: list[Part] = in_turn(
+        partial(_one, label=label, times_s=times_s, size=size), listed, workers=workers, progress=progress
+    )
+    frames, frames_left = side_by_side([part[0] for part in parts])
+    stills, stills_left = side_by_side([part[1] for part in parts])
     return LearningSet(
         frames=frames,
         times_s=np.asarray(times_s, np.float64),
@@ -89,16 +84,6 @@ def learning_set(
         washout_onset_s=np.array([part[5] for part in parts]),
         seed=np.array(listed, dtype=np.intp),
     )
-
-
-def _side_by_side(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Stack pictures (..., h, w) of unequal width, each in the middle; and what that adds to boxes, (N, 4)."""
-    width = max(one.shape[-1] for one in pictures)
-    left = [(width - one.shape[-1]) // 2 for one in pictures]
-    made = np.zeros((len(pictures), *pictures[0].shape[:-1], width), np.uint8)
-    for to, one, start in zip(made, pictures, left, strict=True):
-        to[..., start : start + one.shape[-1]] = one
-    return made, np.array([[0, start, 0, start] for start in left], np.float32)
 
 
 def _one(seed: int, *, label: Label | None, times_s: NDArray[np.float64], size: Size) -> Part:

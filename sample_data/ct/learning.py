@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatic.errors import BadInputError
 from sample_data.ct.patient import Kind
 from sample_data.ct.study import CTStudy, simulate
 from sample_data.parallel import in_turn
@@ -62,13 +61,9 @@ def learning_set(
         BadInputError: there are no seeds.
     """
     listed = list(seeds)
-    if not listed:
-        raise BadInputError("seeds", expected="one or more", came="none", fix="Ask for at least one.")
-    parts: list[Part] = []
-    for part in in_turn(partial(_one, contrast=contrast, size_informative=size_informative), listed, workers):
-        parts.append(part)
-        if progress is not None:
-            progress()
+    parts: list[Part] = in_turn(
+        partial(_one, contrast=contrast, size_informative=size_informative), listed, workers=workers, progress=progress
+    )
     hu, labels, liver, boxes, kinds, spacing = zip(*parts, strict=True)
     return LearningSet(
         hu=np.stack(hu),

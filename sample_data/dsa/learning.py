@@ -65,11 +65,7 @@ def learning_set(
         came = f"{len(listed)} seeds and {draws} draws"
         raise BadInputError("seeds and draws", expected="one of each or more", came=came, fix="Ask for at least one.")
     one = partial(_one, draws=draws, shape=shape, confounder_a=confounder_a, confounder_b=confounder_b)
-    parts = []
-    for part in in_turn(one, listed, workers):
-        parts.append(part)
-        if progress is not None:
-            progress()
+    parts = in_turn(one, listed, workers=workers, progress=progress)
     X, tumour, liver, a, b = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return LearningSet(X, tumour, liver, a, b, np.repeat(np.arange(len(listed)), draws))
 

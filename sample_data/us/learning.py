@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatic.errors import BadInputError
 from sample_data.parallel import in_turn
 from sample_data.us.patient import KINDS, Kind
 from sample_data.us.probe import Size
@@ -65,27 +64,25 @@ def learning_set(
         BadInputError: there are no seeds.
     """
     listed = list(seeds)
-    if not listed:
-        raise BadInputError("seeds", expected="one or more", came="none", fix="Ask for at least one.")
-    parts: list[Part] = []
-    for part in in_turn(partial(_one, kind=kind, size=size), listed, workers):
-        parts.append(part)
-        if progress is not None:
-            progress()
-    width = max(part[0].shape[1] for part in parts)
-    images = np.zeros((len(parts), parts[0][0].shape[0], width), np.uint8)
-    boxes = []
-    for image, (shown, _, found, _) in zip(images, parts, strict=True):
-        left = (width - shown.shape[1]) // 2
-        image[:, left : left + shown.shape[1]] = shown
-        boxes.append(found + np.array([0, left, 0, left], np.float32))
+    parts: list[Part] = in_turn(partial(_one, kind=kind, size=size), listed, workers=workers, progress=progress)
+    images, left = side_by_side([part[0] for part in parts])
     return LearningSet(
         images=images,
         kind=np.array([part[1] for part in parts], dtype=np.intp),
-        boxes=boxes,
+        boxes=[part[2] + moved for part, moved in zip(parts, left, strict=True)],
         pixel_mm=np.array([part[3] for part in parts]),
         seed=np.array(listed, dtype=np.intp),
     )
+
+
+def side_by_side(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Stack pictures (..., h, w) of unequal width, each in the middle; and what that adds to boxes, (N, 4)."""
+    width = max(one.shape[-1] for one in pictures)
+    left = [(width - one.shape[-1]) // 2 for one in pictures]
+    made = np.zeros((len(pictures), *pictures[0].shape[:-1], width), np.uint8)
+    for to, one, start in zip(made, pictures, left, strict=True):
+        to[..., start : start + one.shape[-1]] = one
+    return made, np.array([[0, start, 0, start] for start in left], np.float32)
 
 
 def arrays(still: Still) -> Part:
