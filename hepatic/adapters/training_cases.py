@@ -20,24 +20,26 @@ from monailabel.interfaces.datastore import Datastore  # noqa: E402
 def cases_for(task: Task, datastore: Datastore) -> list[Case | ClassCase]:
     """Return what a task is trained on: final labels, or the classes that stand in the notes of images."""
     if isinstance(task, ClassificationTask):
-        return list(classified_cases(datastore, modality=task.modality, note=task.note))
+        return list(classified_cases(datastore, modality=task.modality, note=task.note, drawn=task.uses_boxes))
     return list(labelled_cases(datastore, modality=task.modality, markups=task.type == "detection"))
 
 
-def classified_cases(datastore: Datastore, *, modality: str, note: str) -> list[ClassCase]:
-    """Images whose notes say their class, with the final label that shows where the lesion is, if there is one.
+def classified_cases(datastore: Datastore, *, modality: str, note: str, drawn: bool = False) -> list[ClassCase]:
+    """Images whose notes say their class.
 
     Args:
         datastore: any.
         modality: of the images.
         note: key of the note that holds the name of the class.
+        drawn: whether the final labels, which show where the lesions are, are of use.
     """
-    drawn = {case.image_id: case for case in labelled_cases(datastore, modality=modality, markups=True)}
+    labels = labelled_cases(datastore, modality=modality, markups=True) if drawn else []
+    by_image = {case.image_id: case for case in labels}
     cases = []
     for image_id in datastore.list_images():
         info = datastore.get_image_info(image_id)
         if info.get(note) and info.get("modality", modality) == modality:
-            label = drawn.get(image_id)
+            label = by_image.get(image_id)
             cases.append(
                 ClassCase(
                     image_id=image_id,

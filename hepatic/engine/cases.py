@@ -150,16 +150,17 @@ class ClassCase(_OneImage):
 
     def sample(self, task: Task) -> Sample:
         """Read the image; BadInputError when the task does not know its class."""
-        if not isinstance(task, ClassificationTask) or self.truth not in task.classes:
+        classes = task.classes if isinstance(task, ClassificationTask) else ()
+        if self.truth not in classes:
             raise BadInputError(
                 f"class of image {self.image_id}",
-                expected="one of " + ", ".join(getattr(task, "classes", task.labels)),
+                expected="one of " + ", ".join(classes),
                 came=repr(self.truth)[:80],
                 fix="Correct the note.",
             )
         image = task.accept(read(self.source))
         boxes = [*self.boxes]
-        if self.label is not None and task.uses_boxes:
+        if self.label is not None:
             lesions = to_voxels(read_lesions(self.label, image.grid, self.names).boxes, image.grid)
             boxes += [(top, left, bottom, right) for _, top, left, _, bottom, right in lesions.tolist()]
         return {"source": image, "options": task.parse_options({}), "truth": self.truth, "boxes": boxes}
