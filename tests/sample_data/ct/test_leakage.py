@@ -6,8 +6,6 @@ patients say what hundreds would. What needs none is probed on patients as they 
 a leak where one is put.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,22 +17,10 @@ from sample_data.ct.motion import Motion
 from sample_data.ct.patient import PATHOLOGY, SHARES, Solid
 from sample_data.ct.space import space_for
 from sample_data.ct.study import draw_visit
-from tests.sample_data.probes import Numbers, at_most, at_most_either_way, auc, numbers_of, probe
+from tests.sample_data.probes import Twins, at_most, at_most_either_way, auc, numbers_of, probe
 
 TWINS = 45
 PATIENTS = range(1000, 1600)
-
-
-@dataclass(frozen=True)
-class Twins:
-    """Two studies of every patient: what each probe sees of them, whether they are malignant, and whose they are."""
-
-    seen: dict[str, Numbers]
-    malignant: list[bool]
-    patient: list[int]
-
-    def probe(self, name: str) -> float:
-        return probe(self.seen[name], self.malignant, self.patient)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +95,7 @@ def primaries(patients: list[ct.CTStudy]) -> tuple[list[bool], list[bool]]:
 
 
 def test_size_does_not_tell(twins: Twins, patients: list[ct.CTStudy]) -> None:
-    at_most_either_way(0.60, "volume", auc(twins.seen["volume"][:, 0], twins.malignant))
+    at_most_either_way(0.60, "volume", auc(twins.seen["volume"][:, 0], twins.positive))
     at_most(0.60, "box", twins.probe("box"))
     diameters = [study.lesions[0].diameter_mm for study in patients]
     for name, label in zip(("malignant", "HCC"), primaries(patients), strict=True):
@@ -149,6 +135,4 @@ def test_mean_hu_tells_something_but_not_everything(twins: Twins) -> None:
 @pytest.mark.parametrize("name", ["background", "noise"])
 def test_the_probe_would_find_a_leak(twins: Twins, name: str) -> None:
     """Half a standard deviation in one of the features is enough."""
-    leaking = twins.seen[name].copy()
-    leaking[:, 0] += 0.5 * leaking[:, 0].std() * np.array(twins.malignant)
-    assert probe(leaking, twins.malignant, twins.patient) > 0.55
+    assert twins.probe_of_leak(name) > 0.55

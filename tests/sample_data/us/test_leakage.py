@@ -6,7 +6,6 @@ lesion: background is what is neither of the lesions nor behind them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from sample_data import us
 from sample_data.us.probe import Panel
 from sample_data.us.still import screen_of
 from sample_data.us.us_image import Series, us_still
-from tests.sample_data.probes import Numbers, at_most, at_most_either_way, auc, numbers_of, probe
+from tests.sample_data.probes import Twins, at_most, at_most_either_way, auc, numbers_of, probe
 
 TWINS = 45
 PATIENTS = range(2000, 3500)
@@ -47,16 +46,6 @@ def background(still: us.Still, here: Mask) -> list[float]:
         features += [values.mean(), values.std(), *np.percentile(values, (5, 25, 75, 95))]
         features += [float(fine[part].std()), float(np.abs(fine[part]).mean())]
     return features
-
-
-@dataclass(frozen=True)
-class Twins:
-    seen: dict[str, Numbers]
-    malignant: list[bool]
-    patient: list[int]
-
-    def probe(self, name: str) -> float:
-        return probe(self.seen[name], self.malignant, self.patient)
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +114,10 @@ def test_what_surrounds_the_lesions_does_not_tell(twins: Twins) -> None:
 
 
 def test_the_probe_would_find_a_leak(twins: Twins) -> None:
-    leaking = twins.seen["background"].copy()
-    leaking[:, 0] += 0.5 * leaking[:, 0].std() * np.array(twins.malignant)
-    assert probe(leaking, twins.malignant, twins.patient) > 0.55
+    assert twins.probe_of_leak("background") > 0.55
 
 
 def test_brightness_alone_tells_something_but_not_everything(twins: Twins) -> None:
     """Cysts are black and angiomas bright: benign lesions lie on both sides of malignant ones."""
     distance = np.abs(twins.seen["mean"][:, 0] - np.median(twins.seen["mean"]))
-    assert 0.60 <= 1 - auc(distance, twins.malignant) <= 0.90
+    assert 0.60 <= 1 - auc(distance, twins.positive) <= 0.90
