@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -39,6 +40,23 @@ def to_voxels(boxes: Boxes, grid: Grid) -> Annotated[NDArray[np.float64], "(N, 6
     given = np.asarray(boxes, np.float64).reshape(-1, 2, 3)
     edges = _around(given, np.asarray(np.linalg.inv(grid.affine), np.float64)).reshape(-1, 2, 3)
     return (edges[..., ::-1] + 0.5).reshape(-1, 6)
+
+
+def voxels_inside(box: NDArray[np.floating] | Sequence[float], grid: Grid) -> tuple[slice, slice, slice] | None:
+    """Return the voxels (k, j, i) of a box: those whose centre lies in it, one at least; None for one off the grid."""
+    low, high = to_voxels(np.asarray(box, np.float64), grid)[0].reshape(2, 3)
+    if (high <= 0).any() or (low >= grid.shape).any():
+        return None
+    spans = []
+    for first, last, length in zip(low, high, grid.shape, strict=True):
+        start, stop = math.ceil(first - 0.5), math.ceil(last - 0.5)
+        if stop <= start:  # it lies between two centres
+            start = math.floor((first + last) / 2)
+            stop = start + 1
+        start = min(max(start, 0), length - 1)
+        spans.append(slice(start, max(start + 1, min(stop, length))))
+    k, j, i = spans
+    return k, j, i
 
 
 def centres(boxes: Boxes) -> NDArray[np.float64]:

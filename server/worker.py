@@ -119,30 +119,37 @@ def lesion_boxes(label: str, image: str, names: dict[str, int]) -> list[list[flo
 
 
 def infer_dicom_seg(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one inference, and write what it found as a DICOM segmentation of the image.
+    """Run one inference, and write what it found as a DICOM segmentation of the image: labels, or boxes filled.
 
     Returns:
         As ``run_inference``; ``dicom_seg`` is the path of the segmentation.
 
     Raises:
-        BadInputError: the image is not DICOM, which is seen before the model runs.
-        NotFoundError: the model returned no labels.
+        BadInputError: the image is not DICOM, which is seen before the model runs, or the result no labels or boxes.
+        NotFoundError: the model returned no file.
     """
-    from hepatic.io.dicom_seg import Algorithm, dicom_source, write_dicom_seg
+    from hepatic.io.dicom_seg import dicom_source, write_dicom_seg, write_rois_seg
+    from hepatic.io.dicom_segment import Algorithm
+    from hepatic.io.markups import read_rois
 
-    dicom_source(Path(request["image"]))
+    image = Path(request["image"])
+    dicom_source(image)
     result = infer(request)
-    if result["file"] is None or result["file"].endswith(".json"):
+    if result["file"] is None:
         raise NotFoundError(
             "the result", expected="labels", came="none: this model returns only JSON", fix="Ask with output=json."
         )
+    file = Path(result["file"])
     model, params = str(request["model"]), result["params"]
     names = _label_names(request, params, getattr(_loaded(), "_infers", {}).get(model))
     with tempfile.NamedTemporaryFile(prefix=f"{model}-", suffix=".dcm", delete=False) as handle:
         target = Path(handle.name)
     try:
         algorithm = Algorithm(model, str(params.get("model_version") or getattr(_loaded(), "version", "")))
-        write_dicom_seg(target, Path(result["file"]), Path(request["image"]), names=names, algorithm=algorithm)
+        if file.suffix == ".json":
+            write_rois_seg(target, read_rois(file), image, label=next(iter(names), "Box"), algorithm=algorithm)
+        else:
+            write_dicom_seg(target, file, image, names=names, algorithm=algorithm)
     except BaseException:
         target.unlink(missing_ok=True)
         raise

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatic.boxes import Boxes, to_voxels
+from hepatic.boxes import Boxes, voxels_inside
 from hepatic.engine.answer import Answer, Classification, Detections, Prediction
 from hepatic.geometry import Grid
 from hepatic.harvest.propose import candidate_uid
@@ -75,19 +74,10 @@ def as_file(answer: Answer, suffix: str, params: dict[str, Any], *, compress: bo
 def filled(boxes: Boxes, grid: Grid) -> NDArray[np.uint8]:
     """Return a labelmap (K, J, I) that is 1 in every voxel whose centre lies in a box, and at least in one per box."""
     array = np.zeros(grid.shape, np.uint8)
-    for corners in to_voxels(boxes, grid):
-        low, high = corners[:3], corners[3:]
-        if (high <= 0).any() or (low >= array.shape).any():
-            continue
-        span = []
-        for first, last, length in zip(low, high, array.shape, strict=True):
-            start, stop = math.ceil(first - 0.5), math.ceil(last - 0.5)
-            if stop <= start:  # it lies between two centres
-                start = math.floor((first + last) / 2)
-                stop = start + 1
-            start = min(max(start, 0), length - 1)
-            span.append(slice(start, max(start + 1, stop)))
-        array[tuple(span)] = 1
+    for box in boxes:
+        inside = voxels_inside(box, grid)
+        if inside:
+            array[inside] = 1
     return array
 
 

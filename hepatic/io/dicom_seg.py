@@ -1,53 +1,37 @@
-"""Labels as a DICOM segmentation object that refers to the images they were made on."""
+"""Labels and boxes as a DICOM segmentation object that refers to the images they were made on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import highdicom as hd
 import numpy as np
-import pydicom
-from highdicom.base import SOPClass
-from highdicom.seg import Segmentation, SegmentDescription
+from highdicom.seg import Segmentation
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import pack_bits
-from pydicom.sr.codedict import codes
-from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import UID
 
 from hepatic import __version__
+from hepatic.boxes import Boxes, voxels_inside
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.dicom import DicomHeader
 from hepatic.io.dicom_element import items, numbers, text
+from hepatic.io.dicom_seg_cine import cine_segmentation
+from hepatic.io.dicom_segment import LONG_STRING, Algorithm, Segment
 from hepatic.io.dicom_series import sorted_series
 from hepatic.io.header import dicom_headers
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap
+from hepatic.io.markups import ROI
 from hepatic.io.read import read
-from hepatic.labels import UNKNOWN, Code, structure
 
 _MAKER = "hepatic"
 _SERIES_NUMBER = 300
-_LONG_STRING = 64
 _PATIENT_POSITION = "ImagePositionPatient"
 _REFERRED_TO = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """What made the labels.
-
-    Attributes:
-        name: of the model.
-        version: of the model.
-    """
-
-    name: str
-    version: str
 
 
 def dicom_source(source: Path) -> list[DicomHeader]:
@@ -61,20 +45,10 @@ def dicom_source(source: Path) -> list[DicomHeader]:
     """
     headers = dicom_headers(source)
     if isinstance(headers, Path):
-        raise BadInputError(
-            "the image",
-            expected="a DICOM image, which a DICOM segmentation refers to",
-            came="another format",
-            fix="Ask with output=image for the labels as NRRD or NIfTI.",
-        )
+        raise _refused("a DICOM image, which a DICOM segmentation refers to", "another format")
     lacking = sorted({keyword for keyword in _REFERRED_TO for h in headers if not text(h.dataset, keyword)})
     if lacking:
-        raise BadInputError(
-            "the image",
-            expected="a DICOM image with the UIDs a segmentation refers to",
-            came="none of " + ", ".join(lacking),
-            fix="Ask with output=image for the labels as NRRD or NIfTI.",
-        )
+        raise _refused("a DICOM image with the UIDs a segmentation refers to", "none of " + ", ".join(lacking))
     return headers if len(headers) == 1 else sorted_series(headers)[0]
 
 
@@ -100,18 +74,87 @@ def write_dicom_seg(
     headers = dicom_source(source)
     labelmap = read_labelmap(labels, like=_grid(headers, source))
     numbered, named = _numbered(labelmap, names)
-    descriptions = [_description(number, name, algorithm) for name, number in named.items()]
+    descriptions = [Segment(name=name, algorithm=algorithm).described(number) for name, number in named.items()]
     datasets = [with_patient_and_study(header.dataset) for header in headers]
+    about = _about(algorithm.name, f"Segmentation by {algorithm.name}")
     if _is_placed(datasets[0]):
-        written: Dataset = _of_volume(datasets, numbered, descriptions, algorithm)
+        written = _placed(datasets, numbered, descriptions, about)
     else:
-        written = _of_cine(datasets[0], numbered, descriptions, algorithm)
+        written = cine_segmentation(datasets[0], numbered, descriptions, about)
     written.save_as(path, enforce_file_format=True)
     return named
 
 
-def _grid(headers: Sequence[DicomHeader], source: Path) -> Grid:
-    return sorted_series(headers)[1] if len(headers) > 1 else read(source).grid
+def boxes_seg(
+    datasets: Sequence[Dataset],
+    grid: Grid,
+    boxes: Boxes,
+    segments: Sequence[Segment],
+    *,
+    model: str = _MAKER,
+    description: str = "",
+) -> Dataset:
+    """Return filled boxes as a binary DICOM segmentation, one segment each; they may overlap.
+
+    Args:
+        datasets: headers of the slices of a series, in the order of the grid's, or of one file with all of them.
+        grid: of these slices; a voxel belongs to a box if its centre lies in it, one at least.
+        boxes: (N, 6), LPS millimetres.
+        segments: one for each box, or one alone where there is no box: an object without a segment is none.
+        model: what made them, as the name of a device.
+        description: of the series.
+
+    Raises:
+        BadInputError: the images have no place in the patient.
+    """
+    if not _is_placed(datasets[0]):
+        raise _refused("images that say where in the patient they lie, as boxes do", "none of that")
+    spans = [voxels_inside(box, grid) for box in boxes]
+    slices = sorted({k for span in spans if span for k in range(span[0].start, span[0].stop)}) or [0]
+    if len(datasets) == 1:  # a file with all slices
+        slices = list(range(grid.shape[0]))
+    masks = np.zeros((len(slices), *grid.shape[1:], len(segments)), np.uint8)
+    for number, span in enumerate(spans):
+        if span:
+            first = slices.index(span[0].start)
+            masks[first : first + span[0].stop - span[0].start, span[1], span[2], number] = 1
+    shown = datasets if len(datasets) == 1 else [datasets[k] for k in slices]
+    described = [segment.described(number) for number, segment in enumerate(segments, 1)]
+    about = _about(model, description or f"Boxes by {model}")
+    return _placed([with_patient_and_study(one) for one in shown], masks, described, about)
+
+
+def write_rois_seg(path: Path, rois: Sequence[ROI], source: Path, *, label: str, algorithm: Algorithm) -> None:
+    """Write boxes that a detector found as a DICOM segmentation, a segment each; see ``boxes_seg``.
+
+    Args:
+        path: the file to write.
+        rois: the boxes; ``about`` may have ``candidate``, the tracking UID, and ``class``, the structure.
+        source: the image: a DICOM file, or the folder with the slices of one series.
+        label: name of the one empty segment where there is no box.
+        algorithm: what found them.
+
+    Raises:
+        BadInputError: the source is not DICOM or has no place in the patient.
+    """
+    headers = dicom_source(source)
+    boxes = np.array([roi.box for roi in rois], np.float64).reshape(-1, 6)
+    segments = [_of_roi(roi, number, algorithm) for number, roi in enumerate(rois, 1)]
+    none = [Segment(name=label, algorithm=algorithm)]
+    datasets = [header.dataset for header in headers]
+    made = boxes_seg(datasets, _grid(headers, source), boxes, segments or none, model=algorithm.name)
+    made.save_as(path, enforce_file_format=True)
+
+
+def _of_roi(roi: ROI, number: int, algorithm: Algorithm) -> Segment:
+    uid = UID(str(roi.about.get("candidate") or ""))
+    return Segment(
+        name=roi.label or f"Box {number}",
+        meaning=str(roi.about.get("class") or ""),
+        algorithm=algorithm,
+        tracking_uid=str(uid) if uid.is_valid else "",
+        tracking_id=f"Lesion {uid}" if uid.is_valid else "",
+    )
 
 
 def with_patient_and_study(dataset: Dataset) -> Dataset:
@@ -126,6 +169,15 @@ def with_patient_and_study(dataset: Dataset) -> Dataset:
         if keyword not in copy:
             setattr(copy, keyword, "")
     return copy
+
+
+def _refused(expected: str, came: str) -> BadInputError:
+    fix = "Ask with output=image for the labels as NRRD or NIfTI."
+    return BadInputError("the image", expected=expected, came=came, fix=fix)
+
+
+def _grid(headers: Sequence[DicomHeader], source: Path) -> Grid:
+    return sorted_series(headers)[1] if len(headers) > 1 else read(source).grid
 
 
 def _is_placed(dataset: Dataset) -> bool:
@@ -154,131 +206,45 @@ def _numbered(labelmap: Labelmap, names: Mapping[str, int]) -> tuple[NDArray[np.
     table[values] = np.arange(1, len(values) + 1)
     named: dict[str, int] = {}
     for number, value in enumerate(values, 1):
-        name = str(known.get(value, f"Segment {value}"))[:_LONG_STRING] or f"Segment {value}"
-        named[name if name not in named else f"{name[: _LONG_STRING - 6]} {value}"] = number
+        name = str(known.get(value, f"Segment {value}"))[:LONG_STRING] or f"Segment {value}"
+        named[name if name not in named else f"{name[: LONG_STRING - 6]} {value}"] = number
     return table[labelmap.array], named
 
 
-def _description(number: int, name: str, algorithm: Algorithm) -> SegmentDescription:
-    meant = structure(name) or UNKNOWN
-    return SegmentDescription(
-        segment_number=number,
-        segment_label=name,
-        segmented_property_category=_coded(meant.category),
-        segmented_property_type=_coded(meant.type),
-        algorithm_type="AUTOMATIC",
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=algorithm.name[:_LONG_STRING],
-            family=codes.DCM.ArtificialIntelligence,
-            version=algorithm.version[:_LONG_STRING] or "unknown",
-        ),
-        tracking_uid=hd.UID(),
-        tracking_id=name,
-        display_color=hd.color.CIELabColor.from_rgb(*meant.rgb),
-    )
-
-
-def _coded(code: Code) -> hd.sr.CodedConcept:
-    return hd.sr.CodedConcept(*code)
-
-
-def _about(algorithm: Algorithm) -> dict[str, Any]:
+def _about(model: str, description: str) -> dict[str, Any]:
     return {
         "series_instance_uid": hd.UID(),
         "series_number": _SERIES_NUMBER,
         "sop_instance_uid": hd.UID(),
         "instance_number": 1,
         "manufacturer": _MAKER,
-        "manufacturer_model_name": algorithm.name[:_LONG_STRING],
+        "manufacturer_model_name": model[:LONG_STRING],
         "software_versions": __version__,
         "device_serial_number": "0",
-        "series_description": f"Segmentation by {algorithm.name}"[:_LONG_STRING],
+        "series_description": description[:LONG_STRING],
     }
 
 
-def _of_volume(
+def _placed(
     datasets: Sequence[Dataset],
-    labels: NDArray[np.uint16],
-    descriptions: Sequence[SegmentDescription],
-    algorithm: Algorithm,
-) -> Segmentation:
-    return Segmentation(
+    labels: NDArray[np.uint16] | NDArray[np.uint8],
+    descriptions: Sequence[hd.seg.SegmentDescription],
+    about: dict[str, Any],
+) -> Dataset:
+    """Return a segmentation of images that have a place in the patient.
+
+    Args:
+        datasets: the images.
+        labels: (k, j, i), segment numbers; or (k, j, i, segments), 0 and 1.
+        descriptions: of the segments.
+        about: as ``_about`` returns it.
+    """
+    made: Dataset = Segmentation(
         source_images=datasets,
         pixel_array=labels,
         segmentation_type="BINARY",
         segment_descriptions=descriptions,
         content_label="SEGMENTATION",
-        **_about(algorithm),
+        **about,
     )
-
-
-def _of_cine(
-    source: Dataset, labels: NDArray[np.uint16], descriptions: Sequence[SegmentDescription], algorithm: Algorithm
-) -> Dataset:
-    """A segmentation of a file that has frames and no place in the patient, which highdicom does not make."""
-    made: Dataset = SOPClass(
-        study_instance_uid=source.StudyInstanceUID,
-        sop_class_uid=SegmentationStorage,
-        modality="SEG",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        **_about(algorithm),
-    )
-    made.copy_patient_and_study_information(source)
-    frames = [
-        (description.SegmentNumber, frame)
-        for description in descriptions
-        for frame in np.flatnonzero((labels == description.SegmentNumber).any(axis=(1, 2))).tolist()
-    ] or [(1, 0)]  # an object without a frame is none
-    dimensions = UID(hd.UID())
-    made.ImageType = ["DERIVED", "PRIMARY"]
-    made.InstanceNumber = 1
-    made.PatientOrientation = ""
-    made.ContentLabel, made.ContentDescription, made.ContentCreatorName = "SEGMENTATION", "", ""
-    made.LossyImageCompression, made.BurnedInAnnotation = "00", "NO"
-    made.SegmentationType = "BINARY"
-    made.SegmentSequence = list(descriptions)
-    made.DimensionOrganizationSequence = [_dataset(DimensionOrganizationUID=dimensions)]
-    made.DimensionIndexSequence = [
-        _dataset(DimensionIndexPointer=what, FunctionalGroupPointer=where, DimensionOrganizationUID=dimensions)
-        for what, where in ((0x0062000B, 0x0062000A), (0x00209057, 0x00209111))  # segment, place in the stack
-    ]
-    instance = _dataset(ReferencedSOPClassUID=source.SOPClassUID, ReferencedSOPInstanceUID=source.SOPInstanceUID)
-    made.ReferencedSeriesSequence = [
-        _dataset(SeriesInstanceUID=source.SeriesInstanceUID, ReferencedInstanceSequence=[instance])
-    ]
-    made.SharedFunctionalGroupsSequence = [Dataset()]
-    made.PerFrameFunctionalGroupsSequence = [_group(source, segment, frame) for segment, frame in frames]
-    made.NumberOfFrames = len(frames)
-    made.Rows, made.Columns = source.Rows, source.Columns
-    made.SamplesPerPixel, made.PhotometricInterpretation, made.PixelRepresentation = 1, "MONOCHROME2", 0
-    made.BitsAllocated = made.BitsStored = 1
-    made.HighBit = 0
-    pixels = np.stack([labels[frame] == segment for segment, frame in frames])
-    made.add_new("PixelData", "OB", pack_bits(pixels.astype(np.uint8).ravel()))
-    return made
-
-
-def _group(source: Dataset, segment: int, frame: int) -> Dataset:
-    """What a frame of a segmentation says of itself: its segment, its place, the frame it was made on."""
-    of = _dataset(
-        ReferencedSOPClassUID=source.SOPClassUID,
-        ReferencedSOPInstanceUID=source.SOPInstanceUID,
-        SpatialLocationsPreserved="YES",
-        PurposeOfReferenceCodeSequence=[_coded(("121322", "DCM", "Source image for image processing operation"))],
-    )
-    if int(source.get("NumberOfFrames") or 1) > 1:
-        of.ReferencedFrameNumber = frame + 1
-    derivation = _dataset(SourceImageSequence=[of], DerivationCodeSequence=[_coded(("113076", "DCM", "Segmentation"))])
-    place = _dataset(DimensionIndexValues=[segment, frame + 1], StackID="1", InStackPositionNumber=frame + 1)
-    return _dataset(
-        SegmentIdentificationSequence=[_dataset(ReferencedSegmentNumber=segment)],
-        FrameContentSequence=[place],
-        DerivationImageSequence=[derivation],
-    )
-
-
-def _dataset(**elements: Any) -> Dataset:
-    made = pydicom.Dataset()
-    for keyword, value in elements.items():
-        setattr(made, keyword, value)
     return made

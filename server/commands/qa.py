@@ -130,7 +130,7 @@ def train(
 @app.command("export")
 def export(
     target: Annotated[Path, typer.Argument(help="The file to write.")],
-    format: Annotated[str, typer.Option(help="csv, coco, markups, nifti or sr (DICOM).")] = "csv",
+    format: Annotated[str, typer.Option(help="csv, coco, markups, nifti, nnunet, sr or seg (DICOM).")] = "csv",
     study: Annotated[list[str] | None, typer.Option(help="Only this study; may be repeated.")] = None,
     server: Server = HERE,
 ) -> None:

@@ -37,7 +37,7 @@ def export(
     format: ExportFormat,
     study: Annotated[list[str] | None, Query(description="only these studies; all by default")] = None,
 ) -> FileResponse:
-    """As ``csv``, ``coco``, or a zip with a file per study: ``markups``, ``nifti``, ``sr``."""
+    """As ``csv``, ``coco``, or a zip with a file per study: ``markups``, ``nifti``, ``sr``, ``seg``, ``nnunet``."""
     store = services.harvest.store
     uids = None if study is None else [plain_text(uid, "study") for uid in study]
     reviews = list(store.book.reviews().values()) if uids is None else [store.review(uid) for uid in uids]

@@ -1,12 +1,15 @@
 """A detector behind the real server: what 3D Slicer's own client and OHIF's request get, save and train."""
 
+import io
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import highdicom as hd
 import numpy as np
+import pydicom
 import pytest
 import requests
 import SimpleITK
@@ -17,11 +20,14 @@ from hepatic.io.sidecar import Sidecar, write_sidecar
 from hepatic.settings import settings
 from server.app import create_app
 from server.running import running
+from tests.dicom_validator import complaints
 from tests.engine.toys import CLASSIFIER, DETECTOR, box_of, serve, serve_detector, write_ct
+from tests.importers.dicom_files import write_ct as write_dicom_ct
 from tests.slicer import connected
 
 APP = Path(__file__).parent.parent / "boxes_app"
 PATIENTS = 4
+SERIES = "1.2.840.99.1"
 SLICER = {"result_extension": ".nrrd", "result_dtype": "uint8", "min_score": 0.5}
 OHIF = {"result_extension": ".nrrd", "result_dtype": "uint8", "result_compress": False, "restore_label_idx": False}
 
@@ -30,12 +36,24 @@ def centre(number):
     return 3, 5, 5 + number
 
 
+def write_series(folder, *centres):
+    """A CT series of DICOM with a bright block around each centre (k, j, i)."""
+    array = np.full((8, 16, 20), 1024, np.uint16)  # 0 HU
+    for k, j, i in centres:
+        array[k - 1 : k + 2, j - 2 : j + 3, i - 2 : i + 3] = 1124
+    for file, pixels in zip(write_dicom_ct(folder, patient="P9", shape=array.shape), array, strict=True):
+        ds = pydicom.dcmread(file)
+        ds.PixelData, ds.SeriesInstanceUID = pixels.tobytes(), SERIES
+        ds.save_as(file)
+
+
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ct")
     for number in range(PATIENTS):
         write_sidecar(folder / f"p{number}.nrrd", Sidecar(f"P{number}", f"1.2.{number}", "venous", "CT"))
         write_ct(folder / f"p{number}.nrrd", centre(number), seed=number)
+    write_series(folder / "series", (2, 5, 6), (5, 8, 11))
     registry = Registry(settings().data_dir(folder) / "models")
     serve_detector(registry)
     serve(registry, CLASSIFIER, **{"line.weight": [[-1.0], [1.0]], "line.bias": [0.0, 0.0]})
@@ -88,6 +106,40 @@ def test_json_has_boxes_and_classes(server):
     assert np.array([box["box"] for box in boxes]) == pytest.approx(np.array([box_of(centre(2))]))
     classes = ask(server, CLASSIFIER.name, "p2", "json", {}).json()
     assert set(classes["probabilities"]) == set(CLASSIFIER.labels)
+
+
+def test_a_pacs_gets_a_segmentation_with_a_segment_for_each_box(server, studies, tmp_path, tool):
+    answer = ask(server, DETECTOR.name, SERIES, "dicom_seg", {"min_score": 0.5})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/dicom"
+    file = tmp_path / "seg.dcm"
+    file.write_bytes(answer.content)
+    assert complaints(tool, file) == []
+    seg = hd.seg.segread(file)
+    told = ask(server, DETECTOR.name, SERIES, "json", {"min_score": 0.5}).json()
+    tracked = [segment.TrackingUID for segment in seg.SegmentSequence]
+    assert tracked == [box["candidate"] for box in told["boxes"]]
+    slices = [pydicom.dcmread(path).SOPInstanceUID for path in sorted((studies / "series").glob("*.dcm"))]
+    found = seg.get_pixels_by_source_instance(slices[1:7], assert_missing_frames_are_empty=True)
+    expected = np.zeros((6, 16, 20, 2), bool)
+    expected[0:3, 3:8, 4:9, 0] = expected[3:6, 6:11, 9:14, 1] = True
+    tallest = seg.get_segment_description(1)
+    assert tallest.SegmentAlgorithmType == "AUTOMATIC"
+    assert tallest.algorithm_identification.version == told["model_version"]
+    order = [0, 1] if found[0, ..., 0].any() else [1, 0]
+    assert np.array_equal(found[..., order].astype(bool), expected)
+
+
+def test_nothing_found_is_a_segmentation_too(server):
+    answer = ask(server, DETECTOR.name, SERIES, "dicom_seg", {"min_score": 1})
+    (segment,) = pydicom.dcmread(io.BytesIO(answer.content)).SegmentSequence
+    assert segment.SegmentLabel == "lesion"
+
+
+def test_an_image_that_is_not_dicom_has_no_segmentation(server):
+    answer = ask(server, DETECTOR.name, "p1", "dicom_seg", {"min_score": 0.5})
+    assert answer.status_code == 422
+    assert "Ask with output=image" in answer.json()["detail"]
 
 
 def test_an_option_out_of_range_is_a_clear_answer(server):

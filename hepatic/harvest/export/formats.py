@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.box_labels import box_labels
 from hepatic.harvest.export.coco import write_coco
 from hepatic.harvest.export.nnunet import nnunet_case, nnunet_description
 from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy
+from hepatic.harvest.export.segmentation import segmentation
 from hepatic.harvest.export.structured_report import structured_reports
 from hepatic.harvest.export.table import write_table
 from hepatic.io.labelmap import encode_labelmap, write_atomically
@@ -52,6 +55,7 @@ FORMATS: Mapping[str, Format] = {
     "markups": Format(".zip", "application/zip", "3D Slicer markups, a file per study"),
     "nifti": Format(".zip", "application/zip", "NIfTI labelmaps of accepted boxes, a file per study"),
     "sr": Format(".zip", "application/zip", "DICOM structured reports (TID 1500), one or more per study"),
+    "seg": Format(".zip", "application/zip", "DICOM segmentations of accepted boxes, a file per study"),
     "nnunet": Format(
         ".zip", "application/zip", "a data set for nnU-Net: reference series and boxes of complete studies"
     ),
@@ -144,9 +148,17 @@ def _nifti(study: ReviewedStudy, _: FilesOf) -> Iterator[tuple[str, bytes]]:
 
 def _sr(study: ReviewedStudy, files_of: FilesOf) -> Iterator[tuple[str, bytes]]:
     for report in structured_reports(study, files_of(study.reference_image)):
-        data = io.BytesIO()
-        report.dataset.save_as(data, enforce_file_format=True)
-        yield f"{_key(study)}{'-' if report.name else ''}{report.name}.dcm", data.getvalue()
+        yield f"{_key(study)}{'-' if report.name else ''}{report.name}.dcm", _dicom(report.dataset)
+
+
+def _seg(study: ReviewedStudy, files_of: FilesOf) -> Iterator[tuple[str, bytes]]:
+    yield f"{_key(study)}.dcm", _dicom(segmentation(study, files_of(study.reference_image)))
+
+
+def _dicom(dataset: Dataset) -> bytes:
+    data = io.BytesIO()
+    dataset.save_as(data, enforce_file_format=True)
+    return data.getvalue()
 
 
 def _key(study: ReviewedStudy) -> str:
@@ -162,5 +174,6 @@ _PER_STUDY: Mapping[str, tuple[_FormatOfStudy, _Closing]] = {
     "markups": (_markups, _nothing),
     "nifti": (_nifti, _nothing),
     "sr": (_sr, _nothing),
+    "seg": (_seg, _nothing),
     "nnunet": (nnunet_case, nnunet_description),
 }

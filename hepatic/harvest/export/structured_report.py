@@ -23,12 +23,9 @@ from hepatic import __version__
 from hepatic.boxes import to_voxels
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
+from hepatic.harvest.export.reference_series import ReferenceSeries, person_name
 from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy, Verdict
 from hepatic.harvest.propose import key_slice
-from hepatic.io.dicom_seg import with_patient_and_study
-from hepatic.io.dicom_series import sorted_series
-from hepatic.io.header import dicom_headers
-from hepatic.io.orient import upright_grid
 
 SCHEME = "99HEPATIC"
 VERDICT = sr.CodedConcept("verdict", SCHEME, "Verdict on the candidate")
@@ -87,7 +84,7 @@ def structured_reports(study: ReviewedStudy, reference: Sequence[Path]) -> list[
         raise BadInputError(
             "structured report", expected="a study with candidates", came="none", fix="Leave the study out."
         )
-    source = _Source.of(study, reference)
+    source = ReferenceSeries.of(study, reference, what="structured report")
     readers = list(dict.fromkeys(d.reader for c in study.candidates for d in c.decisions))
     drawers = [c.drawn_by for c in study.candidates if c.drawn_by]
     judges = [c.adjudicated_by for c in study.candidates if c.adjudicated_by]
@@ -120,58 +117,11 @@ def _said(study: ReviewedStudy, reader: str) -> Iterator[ReviewedCandidate]:
             yield replace(candidate, box=last.box, key_slice=key_slice(last.box, study.grid))
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The reference series as it was scanned, which need not be upright as the study's grid is.
-
-    Attributes:
-        datasets: headers in the order of the slices.
-        grid: of these slices.
-        shown: the study's grid.
-        frame_of_reference_uid: in which both lie.
-    """
-
-    datasets: tuple[Dataset, ...]
-    grid: Grid
-    shown: Grid
-    frame_of_reference_uid: str
-
-    @classmethod
-    def of(cls, study: ReviewedStudy, files: Sequence[Path]) -> _Source:
-        headers = dicom_headers(list(files))
-        if isinstance(headers, Path):
-            raise _refused("a DICOM series, which a report refers to", "another format")
-        slices, grid = sorted_series(headers)
-        if not upright_grid(grid).matches(study.grid, tolerance_mm=0.01):
-            raise _refused("the series the boxes were reviewed on", "a series with another grid")
-        datasets = tuple(with_patient_and_study(header.dataset) for header in slices)
-        frame = str(datasets[0].get("FrameOfReferenceUID") or "")
-        if not frame:
-            raise _refused("a FrameOfReferenceUID, in which the boxes lie", "none")
-        return cls(datasets, grid, study.grid, frame)
-
-    def key_slice(self, candidate: ReviewedCandidate) -> Dataset:
-        """Return the header of the slice that a candidate's key slice is, or comes closest to."""
-        i, j, _ = (np.array(self.shown.size) - 1) / 2
-        place = self.shown.affine @ (i, j, candidate.key_slice, 1.0)
-        k = (np.linalg.inv(self.grid.affine) @ place)[2]
-        return self.datasets[int(np.clip(np.rint(k), 0, len(self.datasets) - 1))]
-
-    def key_slices(self, study: ReviewedStudy) -> list[Dataset]:
-        """Return the headers of all key slices; a report describes each image it lists, so it lists no others."""
-        found = {str(one.SOPInstanceUID): one for one in map(self.key_slice, study.candidates)}
-        return list(found.values())
-
-
-def _refused(expected: str, came: str) -> BadInputError:
-    return BadInputError("structured report", expected=expected, came=came, fix="Export this study in another format.")
-
-
 def _document(
     kind: type[sr.Comprehensive3DSR] | type[sr.ComprehensiveSR],
     groups: Sequence[Sequence[Dataset]],
     study: ReviewedStudy,
-    source: _Source,
+    source: ReferenceSeries,
     observers: Sequence[str],
     *,
     reader: str = "",
@@ -207,7 +157,7 @@ def _document(
 def _context(observers: Sequence[str]) -> sr.ObservationContext:
     """Return who decided, persons first, and what with."""
     persons = [
-        sr.ObserverContext(codes.DCM.Person, sr.PersonObserverIdentifyingAttributes(name=_person_name(name)))
+        sr.ObserverContext(codes.DCM.Person, sr.PersonObserverIdentifyingAttributes(name=person_name(name)))
         for name in observers
     ]
     device = sr.ObserverContext(
@@ -222,14 +172,8 @@ def _context(observers: Sequence[str]) -> sr.ObservationContext:
     return context
 
 
-def _person_name(user: str) -> str:
-    r"""Return a user's name as a DICOM person name, which has neither ``\`` nor ``=`` nor more than 64 characters."""
-    plain = "".join(" " if c in "\\=^" or not c.isprintable() else c for c in user).strip()[: _LONG_STRING - 1]
-    return f"{plain or 'unknown'}^"
-
-
 def _volumetric(
-    candidate: ReviewedCandidate, grid: Grid, source: _Source, reader: str | None
+    candidate: ReviewedCandidate, grid: Grid, source: ReferenceSeries, reader: str | None
 ) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=candidate.uid, identifier=f"Lesion {candidate.uid}"),
@@ -247,7 +191,7 @@ def _volumetric(
     )
 
 
-def _planar(candidate: ReviewedCandidate, source: _Source) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+def _planar(candidate: ReviewedCandidate, source: ReferenceSeries) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     grid = source.grid
     voxels = to_voxels(np.array([candidate.box]), grid)[0]
     columns, rows, _ = grid.size

@@ -25,5 +25,10 @@ def test_a_box_thinner_than_a_slice_still_has_a_voxel_and_one_beyond_the_edge_is
     assert (labels.array == 2).any()
 
 
+def test_a_box_between_two_slices_lies_in_the_one_it_is_nearer_to(study):
+    thin = replace(study.candidates[0], box=(-14.4, -8.0, 106.0, -6.4, 0.0, 107.0))  # slices lie at 105 and 110
+    assert np.unique(np.nonzero(box_labels(replace(study, candidates=(thin,))).array)[0]).tolist() == [1]
+
+
 def test_nothing_accepted_is_an_empty_labelmap(study):
     assert not box_labels(replace(study, candidates=study.candidates[1:3])).array.any()

@@ -86,6 +86,14 @@ def test_reports_are_dicom_files_of_the_study(export, study):
     assert (final.StudyInstanceUID, final.PatientID, final.Modality) == ("1.2", "P7", "SR")
 
 
+def test_a_segmentation_is_a_dicom_file_of_the_study(export, study):
+    path, _ = export("seg", study)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["1.2.dcm"]
+        made = pydicom.dcmread(io.BytesIO(archive.read("1.2.dcm")))
+    assert (made.StudyInstanceUID, made.PatientID, made.Modality) == ("1.2", "P7", "SEG")
+
+
 def test_a_study_that_cannot_be_written_is_named_and_the_others_are_there(export, study):
     gone = replace(study, study_uid="1.9", image_ids={study.reference: "gone"})
     path, left_out = export("sr", gone, study)
@@ -131,7 +139,7 @@ def test_a_study_uid_is_never_a_path(export, study):
 
 
 def test_an_unknown_format_is_refused(study, tmp_path):
-    with pytest.raises(BadInputError, match="csv, coco, markups, nifti, sr, nnunet"):
+    with pytest.raises(BadInputError, match="csv, coco, markups, nifti, sr, seg, nnunet"):
         write_export("xlsx", [study], tmp_path / "x", files_of=lambda _: [])
 
 

@@ -147,7 +147,7 @@ def reviewed(loop):
 
 @pytest.mark.parametrize(
     ("format", "begins"),
-    [("csv", b'"study_uid",'), ("coco", b"{"), ("markups", b"PK"), ("nifti", b"PK"), ("sr", b"PK")],
+    [("csv", b'"study_uid",'), ("coco", b"{"), ("markups", b"PK"), ("nifti", b"PK"), ("sr", b"PK"), ("seg", b"PK")],
 )
 def test_what_was_reviewed_leaves_in_every_format(loop, reviewed, format, begins):
     answer = loop["Viktor"].ask("GET", f"/export?format={format}&study=1.2.3.12")
