@@ -8,12 +8,12 @@ from typing import Any, Literal
 from hepatic.boxes import hits, iou
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event, Verdict
+from hepatic.harvest.lesions import drawn_boxes, same_lesion
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box
 from hepatic.harvest.verdicts import (
     State,
     doubtful,
-    drawn_boxes,
     judged,
     settled,
     waits_for_boxes,
@@ -132,11 +132,6 @@ def _touches(one: Learnt, boxes: list[Learnt]) -> bool:
     return bool(boxes) and bool(hits([one.box], [other.box for other in boxes]).any())  # type: ignore[arg-type]
 
 
-def _same(one: Box, other: Box) -> bool:
-    """Whether two boxes are meant for one lesion: each counts as the other. A small one inside a large one does not."""
-    return bool(hits([one], [other]).any() and hits([other], [one]).any())  # type: ignore[arg-type]
-
-
 def _with_drawn(harvested: list[Learnt], drawn: list[Event]) -> list[Learnt]:
     """Add boxes drawn by hand, the latest first; they go before others of the same lesion.
 
@@ -146,12 +141,13 @@ def _with_drawn(harvested: list[Learnt], drawn: list[Event]) -> list[Learnt]:
     for event in drawn:
         reading = (event.reader, event.round)
         others = [one.box for one, by in kept if by != reading]
-        if event.box is not None and not any(_same(event.box, other) for other in others):
+        if event.box is not None and not any(same_lesion(event.box, other) for other in others):
             kept.append((Learnt(event.box, "manual", event.id), reading))
     manual = [
-        replace(one, primary=any(other.primary and _same(one.box, other.box) for other in harvested)) for one, _ in kept
+        replace(one, primary=any(other.primary and same_lesion(one.box, other.box) for other in harvested))
+        for one, _ in kept
     ]
-    return [one for one in harvested if not any(_same(one.box, other.box) for other in manual)] + manual
+    return [one for one in harvested if not any(same_lesion(one.box, other.box) for other in manual)] + manual
 
 
 def _apart(boxes: list[Learnt], min_iou: float) -> list[Learnt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 from hepatic.harvest.events import SLICER, Event, EventType, Verdict
@@ -68,6 +69,13 @@ class Reading:
             self._derive()
         else:
             self._apply(event)
+
+    def as_of(self, moment: float) -> Reading:
+        """Return it as it stood then, seconds since 1970."""
+        then = Reading(self.study, self.reader, self.round, self.proposal, self.kind, self.at)
+        for event in takewhile(lambda event: event.at <= moment, self._events.values()):
+            then.take(event)
+        return then
 
     def can_undo(self, id: str) -> bool:
         """Whether an event is one of this reading that holds."""

@@ -11,12 +11,13 @@ from hepatic.geometry import Grid
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event, Verdict
 from hepatic.harvest.export.reviewed import Decision, Origin, ReviewedCandidate, ReviewedStudy
+from hepatic.harvest.lesions import drawn_boxes
 from hepatic.harvest.lesson import Learnt, lesson
 from hepatic.harvest.propose import key_slice
 from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box, Candidate
-from hepatic.harvest.verdicts import Settled, State, drawn_boxes, judged, settled
+from hepatic.harvest.verdicts import Settled, State, judged, settled
 
 
 def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:

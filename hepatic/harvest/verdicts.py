@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 from hepatic.boxes import iou
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event, Verdict
+from hepatic.harvest.lesions import places_of
+from hepatic.harvest.reading import Kind
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box, Candidate
 
@@ -60,7 +62,8 @@ def settled(review: Review, rules: Rules) -> dict[str, Settled]:
     """Return what holds of each candidate of the last proposal, by UID.
 
     A candidate that nobody has judged takes over the verdict, true or false, that holds of what it overlaps most, if it
-    does by ``rules.min_iou`` at least: a candidate of an earlier proposal, or a box drawn by hand when one was read.
+    does by ``rules.min_iou`` at least: a candidate of an earlier proposal, in any place that a lesion has
+    (``places_of``), or a box drawn by hand when one was read.
     Only what enough readers have looked at is taken over, so that a new model does not stand in for a second reader.
     The boxes of known cases give no verdict: they measure the readers.
     """
@@ -103,32 +106,36 @@ def doubtful(review: Review, rules: Rules) -> list[tuple[Candidate, Settled]]:
 
 
 def settled_since(review: Review, rules: Rules) -> set[str]:
-    """Return the candidates whose place a later proposal's candidate has, that enough readers called true or false."""
-    since: set[str] = set()
+    """Return the candidates whose place was judged after them, though they were not.
+
+    By enough readers of a later proposal, who called a candidate at that place true or false or drew a box there, or by
+    who boxed the study by hand and drew one.
+    """
+    since: dict[str, bool] = {}
     later: list[Box] = []
     for proposed in reversed(review.proposals):
         here = proposed.study.candidates
-        if later and here:
-            most = iou([one.box for one in here], later).max(axis=1)  # type: ignore[arg-type]
-            since |= {one.uid for one, overlap in zip(here, most, strict=True) if overlap >= rules.min_iou}
-        said = ((one, _own(review, one.uid)) for one in here)
-        later += [one.box for one, own in said if _holds(own, rules) and not own.batch]
-    return since - {one.uid for one in review.study.candidates}
+        later += _drawn_in(review, proposed.number, "boxing")
+        for one in here:
+            most = iou([one.box], later).max() if later else 0.0  # type: ignore[arg-type]
+            since.setdefault(one.uid, bool(most >= rules.min_iou))
+        for one in here:
+            own = _own(review, one.uid)
+            if _holds(own, rules) and not own.batch:
+                later += _places(review, one, own)
+        if len(_readers_of(review, proposed.number)) >= rules.readers:
+            later += _drawn_in(review, proposed.number, "first")
+    return {uid for uid, is_settled in since.items() if is_settled}
 
 
 def was_read(review: Review, rules: Rules) -> bool:
     """Whether enough readers have finished one and the same proposal, this one or an earlier one."""
-    done: dict[int, set[str]] = {}
-    for reading in review.readings:
-        if reading.kind == "first" and reading.finished:
-            done.setdefault(reading.proposal, set()).add(reading.reader)
-    return any(len(readers) >= rules.readers for readers in done.values())
+    return any(len(_readers_of(review, one.number)) >= rules.readers for one in review.proposals)
 
 
 def readers_done(review: Review) -> list[str]:
     """Return who has finished reading the last proposal."""
-    number = review.latest.number
-    return sorted({r.reader for r in review.readings if r.kind == "first" and r.finished and r.proposal == number})
+    return sorted(_readers_of(review, review.latest.number))
 
 
 def study_state(review: Review, rules: Rules) -> StudyState:
@@ -151,9 +158,11 @@ def was_missed(review: Review) -> bool:
 
 
 def was_boxed(review: Review) -> bool:
-    """Whether somebody has boxed the study by hand without its being read first, or found nothing to box."""
-    asked = any(one.missed and one.finished for one in review.readings)
-    return not asked and any(one.kind == "boxing" and one.finished for one in review.readings)
+    """Whether somebody has boxed the study by hand from the start, or found nothing to box.
+
+    Who boxes what a reader has missed looks for that only, whatever becomes of that reading afterwards.
+    """
+    return any(one.kind == "boxing" and one.finished and not _was_missed_at(review, one.at) for one in review.readings)
 
 
 def waits_for_boxes(review: Review) -> bool:
@@ -169,31 +178,22 @@ def waits_for_boxes(review: Review) -> bool:
     )
 
 
-def drawn_boxes(review: Review) -> list[Event]:
-    """Return the boxes that were drawn by hand in all finished readings but hidden repeats, the latest reading's first.
-
-    The same lesion may be among them several times, drawn by several readers or in several rounds.
-    """
-    drawn = [one for one in review.readings if one.boxes and one.finished and one.kind != "repeat"]
-    return [box for one in sorted(drawn, key=lambda one: -one.last_seq) for box in one.boxes]
-
-
 def _settled(review: Review, rules: Rules) -> dict[str, Settled]:
     now = {candidate.uid: _own(review, candidate.uid) for candidate in review.study.candidates}
     before = [one for one in review.readings if one.proposal < review.latest.number and one.finished]
     before = [one for one in before if one.kind in ("first", "boxing")]
     enough = len({one.reader for one in before}) >= rules.readers or was_boxed(review)
-    earlier: dict[str, tuple[Box, Settled]] = {
-        event.id: (event.box, Settled(State.TRUE, Verdict.TRUE, {}))
+    earlier = [
+        (event.id, event.box, Settled(State.TRUE, Verdict.TRUE, {}))
         for one in (before if enough else ())
         for event in one.boxes
         if event.box is not None
-    }
+    ]
     for proposed in review.proposals[:-1]:
         for candidate in proposed.study.candidates:
             own = _own(review, candidate.uid)
             if _holds(own, rules):
-                earlier[candidate.uid] = (candidate.box, own)
+                earlier += [(candidate.uid, place, own) for place in _places(review, candidate, own)]
     return {
         candidate.uid: own if own.votes or own.verdict else _inherited(candidate, earlier, rules.min_iou)
         for candidate, own in zip(review.study.candidates, now.values(), strict=True)
@@ -206,15 +206,35 @@ def _holds(own: Settled, rules: Rules) -> bool:
     return enough and own.verdict in (Verdict.TRUE, Verdict.FALSE)
 
 
-def _inherited(candidate: Candidate, earlier: Mapping[str, tuple[Box, Settled]], min_iou: float) -> Settled:
+def _places(review: Review, candidate: Candidate, own: Settled) -> list[Box]:
+    """Where a verdict holds: at every place that a lesion has; of what is none, where it was looked at."""
+    return places_of(review, candidate) if own.verdict is Verdict.TRUE else [candidate.box]
+
+
+def _readers_of(review: Review, proposal: int) -> set[str]:
+    return {r.reader for r in review.readings if r.kind == "first" and r.finished and r.proposal == proposal}
+
+
+def _drawn_in(review: Review, proposal: int, kind: Kind) -> list[Box]:
+    """Boxes drawn by hand in the finished readings of a proposal."""
+    readings = (r for r in review.readings if r.kind == kind and r.finished and r.proposal == proposal)
+    return [event.box for one in readings for event in one.boxes if event.box is not None]
+
+
+def _was_missed_at(review: Review, moment: float) -> bool:
+    """Whether a reader who had finished by then had said that a lesion was missed."""
+    then = (one.as_of(moment) for one in review.readings if one.kind == "first")
+    return any(one.missed and one.finished for one in then)
+
+
+def _inherited(candidate: Candidate, earlier: Sequence[tuple[str, Box, Settled]], min_iou: float) -> Settled:
     if not earlier:
         return _NOTHING
-    others = [(uid, box, own) for uid, (box, own) in earlier.items()]
-    overlaps = iou([candidate.box], [box for _, box, _ in others])[0]  # type: ignore[arg-type]
+    overlaps = iou([candidate.box], [box for _, box, _ in earlier])[0]  # type: ignore[arg-type]
     best = int(overlaps.argmax())
     if overlaps[best] < min_iou:
         return _NOTHING
-    other, _, own = others[best]
+    other, _, own = earlier[best]
     state = State(own.verdict.value) if own.verdict else State.UNREVIEWED
     return Settled(state, own.verdict, {}, inherited=other, overlap=float(overlaps[best]), batch=own.batch)
 

@@ -1,15 +1,18 @@
 """What holds of a candidate: from several readers, who adjudicated, and what a new model's candidates inherit."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from hepatic.errors import BadInputError
 from hepatic.harvest.events import Verdict
+from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import State, cards_of, doubtful, settled, study_state
-from tests.harvest.proposed import box, candidate, event, finish, proposed, read_all
+from hepatic.harvest.study import Phase, Proposal
+from hepatic.harvest.verdicts import State, cards_of, doubtful, settled, study_state, was_boxed
+from tests.harvest.proposed import box, candidate, decide, event, finish, proposed, read_all
 
 TWO = Rules(readers=2)
 
@@ -124,6 +127,23 @@ def test_a_new_model_s_box_inherits_a_verdict_only_if_it_overlaps_enough(tmp_pat
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("at", "verdict", "inherited"),
+    [(36, "true", True), (31, "true", True), (42, "true", False), (31, "false", False)],
+)
+def test_a_lesion_hands_its_verdict_down_from_every_place_it_has(tmp_path, at, verdict, inherited):
+    store = ReviewStore(tmp_path)
+    arterial, strange = Proposal(Phase.ARTERIAL, box(31), 0.4), Proposal(Phase.DELAYED, box(42), 0.3)
+    one = candidate("2.25.1", 30)
+    store.proposals.add(proposed(candidates=[replace(one, box=box(30, 16), lineage=(arterial, strange))]))
+    store.lease("Anna")
+    finish(store, "Anna", event("box", candidate="2.25.1", box=list(box(36))), decide("2.25.1", verdict))
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", at, 0.7, "b" * 64)], model_hash="b" * 64))
+    held = settled(store.review("1.2.3"), store.rules)["2.25.9"]
+    assert (held.inherited, held.verdict) == (("2.25.1", verdict) if inherited else ("", None))
+    store.close()
+
+
 def test_a_new_model_does_not_stand_in_for_a_second_reader(store):
     read_all(store, "Rita", c1="true")
     store.proposals.add(shifted(1))
@@ -152,6 +172,61 @@ def test_one_of_two_readers_does_not_settle_what_readers_disagreed_about(store):
     assert [one.uid for one, _ in doubtful(store.review("1.2.3"), TWO)] == ["2.25.1"]
     read_all(store, "Otto", c9="true")
     assert doubtful(store.review("1.2.3"), TWO) == []
+
+
+def drawn_at(x):
+    return [event("missed"), event("box", box=list(box(x)))]
+
+
+def test_a_box_drawn_by_hand_settles_an_old_doubt_at_its_place(store):
+    for reader in ("Rita", "Otto"):
+        read_all(store, reader, c1="unsure", c3="unsure")
+    store.proposals.add(proposed(candidates=[], model_hash="b" * 64))
+    doubts = [["2.25.1", "2.25.3"], ["2.25.1", "2.25.3"], ["2.25.3"]]
+    assert [one.uid for one, _ in doubtful(store.review("1.2.3"), TWO)] == doubts.pop(0)
+    for reader in ("Rita", "Otto"):  # as with a verdict, enough of them have to have looked
+        with store.database.write() as connection:
+            open_reading(connection, reader, Wish("1.2.3"), store.clock())
+        finish(store, reader, *(drawn_at(11) if reader == "Rita" else []))
+        assert [one.uid for one, _ in doubtful(store.review("1.2.3"), TWO)] == doubts.pop(0)
+
+
+def test_who_boxes_a_study_by_hand_settles_the_doubts_of_its_readers_where_they_draw(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    store.lease("Rita")
+    finish(store, "Rita", decide("2.25.1", "unsure"), decide("2.25.3", "unsure"), event("missed"))
+    store.lease("Anna", may_box=True)
+    store.reviews.take([event("box", box=list(box(11))), event("finish")], "Anna")
+    assert [one.uid for one, _ in doubtful(store.review("1.2.3"), store.rules)] == ["2.25.3"]
+    store.close()
+
+
+def test_who_takes_back_that_a_lesion_was_missed_has_still_not_read_what_was_boxed_for_it(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    store.lease("Rita")
+    finish(store, "Rita", decide("2.25.1", "true"), missed := event("missed"))
+    store.lease("Anna", may_box=True)
+    store.reviews.take([event("box", box=list(box(75))), event("finish")], "Anna")
+    for said, state in (
+        (event("reopen"), "waiting"),
+        (event("undo", of=missed["id"]), "waiting"),
+        (event("finish"), "done"),
+    ):
+        store.reviews.take([said], "Rita")
+        assert (study_state(store.review("1.2.3"), store.rules), was_boxed(store.review("1.2.3"))) == (state, False)
+    store.close()
+
+
+def test_a_study_boxed_by_hand_from_the_start_stays_so_with_a_lesion_that_was_missed(tmp_path):
+    store = ReviewStore(tmp_path)
+    store.proposals.add(proposed())
+    store.take("Anna", Wish("1.2.3", "boxing"), may_box=True)
+    store.reviews.take([*drawn_at(75), event("finish")], "Anna")
+    assert was_boxed(store.review("1.2.3"))
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+    store.close()
 
 
 def test_a_study_that_was_read_stays_done_when_a_new_model_proposes_nothing(tmp_path):
