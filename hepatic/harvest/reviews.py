@@ -186,10 +186,10 @@ class _Desk:
     def _unfinished(self, reading: Reading) -> str:
         """Why a reading cannot end yet, in words: candidates that were shown have no verdict. Empty if it can.
 
-        A study that is boxed by hand, or in which a lesion was missed and drawn, can end without them.
+        Only a study that is boxed by hand can end without them.
         """
         review = review_of(self._connection, reading.study)
-        if review is None or reading.kind == "boxing" or (reading.missed and reading.boxes):
+        if review is None or reading.kind == "boxing":
             return ""
         shown = cards_of(review, self._rules, proposal=reading.proposal)
         left = sum(uid not in reading.verdicts for uid in shown)

@@ -36,7 +36,7 @@ class TakenBoxes:
     """What became of boxes that were saved.
 
     Attributes:
-        matched: which candidates were kept, moved and removed, and which boxes were added.
+        matched: which candidates were kept, moved since they were given and removed, and which boxes were added.
         refused: what the review did not take, and why, in words; then the reading is not finished.
     """
 
@@ -80,9 +80,10 @@ def reader_of(saved: Sequence[ROI]) -> str:
 def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str) -> TakenBoxes:
     """Take in what a reader saved of a study; it ends their reading of it unless something is refused.
 
-    Boxes that are still there are true, moved ones true with the new box, added ones lesions that were missed. Those
-    that are gone are false only if another box in the file says that they were shown (``rois_of``). If the file
-    names no candidate and the reader had not begun to read, the study was boxed by hand.
+    Boxes that are still there are true, or unsure as before where they were not moved; moved ones true with the new
+    box, added ones lesions that were missed. Those that are gone are false only if another box in the file says that
+    they were shown (``rois_of``). What was said before and still holds is not said again, so that clicks keep their
+    times. If the file names no candidate and the reader had not begun to read, the study was boxed by hand.
     Saving again replaces what was saved before. A study that others have read and that waits to be boxed by hand takes
     the added boxes only.
 
@@ -112,19 +113,23 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
             store.take(reader, Wish(study, kind), may_box=True)
             reading = store.review(study).of(reader)[-1]
     proposed = review.proposal(reading.proposal).study
-    candidates = {one.uid: one.box for one in proposed.candidates}
+    given = {one.uid: reading.corrected.get(one.uid, one.box) for one in proposed.candidates}
     seen = {uid for roi in saved for uid in _shown(roi)}
     is_read = reading.kind == "boxing" and bool(readers_done(review))
-    matched = match(candidates if reading.kind != "boxing" or _names(saved, proposed) else {}, saved)
+    matched = match(given if reading.kind != "boxing" or _names(saved, proposed) else {}, saved)
     events: list[dict[str, Any]] = []
     if reading.finished:
         events.append(_event("reopen", study))
     events += [_event("undo", study, of=box.id) for box in reading.boxes]
     if not is_read:
-        placed = {uid: candidates[uid] for uid in matched.kept if uid in reading.corrected} | dict(matched.moved)
-        events += [_event("decide", study, candidate=uid, verdict="true") for uid in matched.kept]
-        events += [_event("box", study, candidate=uid, box=list(box)) for uid, box in placed.items()]
-        events += [_event("decide", study, candidate=uid, verdict="false") for uid in matched.removed if uid in seen]
+        said = dict.fromkeys(matched.kept, Verdict.TRUE)
+        said |= {uid: Verdict.FALSE for uid in matched.removed if uid in seen}
+        for uid, verdict in said.items():
+            before = reading.verdict(uid)
+            is_left = before is Verdict.UNSURE and uid in matched.kept and uid not in matched.moved
+            if before is not verdict and not is_left:
+                events.append(_event("decide", study, candidate=uid, verdict=verdict.value))
+        events += [_event("box", study, candidate=uid, box=list(box)) for uid, box in matched.moved.items()]
     if matched.added and not reading.missed and reading.kind != "boxing":
         events.append(_event("missed", study))
     if reading.missed and reading.missed.device == SLICER and not matched.added:

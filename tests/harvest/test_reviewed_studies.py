@@ -36,7 +36,7 @@ def test_candidates_leave_with_what_holds_and_who_said_it(store):
 def test_a_drawn_box_leaves_with_its_author_and_its_slice(store):
     store.lease("Anna", may_box=True)
     drawn = event("box", box=[60, 60, 20, 80, 80, 40])
-    store.reviews.take([event("missed"), drawn, event("finish")], "Anna")
+    finish(store, "Anna", event("missed"), drawn)
     box = exported(store).candidates[-1]
     assert (box.origin, box.drawn_by, box.verdict, box.key_slice) == ("manual", "Anna", "true", 15)
     assert box.uid.startswith("2.25.")

@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from hepatic.errors import BadInputError
+from hepatic.harvest.leases import Wish
 from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.reviews import StaleError
 from hepatic.harvest.store import ReviewStore
@@ -111,10 +112,17 @@ def test_a_study_does_not_end_while_candidates_have_no_verdict(store):
     assert taken[-1].finished
 
 
-def test_a_study_in_which_a_missed_lesion_was_drawn_ends_without_the_other_verdicts(store):
+def test_a_study_in_which_a_missed_lesion_was_drawn_does_not_end_without_the_other_verdicts(store):
     drawn = event("box", box=[10, 10, 10, 30, 30, 30])
-    assert sent(store, event("missed"), event("finish"))[1].status == "refused", "nothing was drawn"
-    assert sent(store, drawn, event("finish"))[1].finished
+    assert sent(store, event("missed"), drawn, event("finish"))[-1].status == "refused"
+    finish(store, "Rita")
+    assert store.reviews.reading("1.2.3", "Rita").finished
+
+
+def test_a_study_that_is_boxed_by_hand_ends_without_verdicts(store):
+    store.proposals.add(proposed("9.9"))
+    store.take("Anna", Wish("9.9", "boxing"), may_box=True)
+    assert store.reviews.take([event("finish", "9.9")], "Anna")[0][0].finished
 
 
 def test_only_what_was_shown_needs_a_verdict_also_when_a_new_model_has_proposed_since(store):

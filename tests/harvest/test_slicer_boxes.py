@@ -1,5 +1,7 @@
 """Boxes saved in 3D Slicer become a reader's verdicts."""
 
+from dataclasses import replace
+
 import pytest
 
 from hepatic.errors import BadInputError, ConflictError
@@ -68,6 +70,27 @@ def test_a_reader_is_given_what_they_are_shown_and_have_not_rejected_with_no_wor
     assert reader_of([*found, ROI(box(75))]) == "Anna"
     take_boxes(store, "1.2.3", [one for one in found if not one.about.get("candidate")], "Anna")
     assert learnt(store) == ([NEW.box], {"2.25.1", "2.25.2", "2.25.3"}, True)
+
+
+def test_what_comes_back_as_it_was_given_says_nothing_new(store):
+    store.lease("Anna", "1.2.3")
+    corrected = event("box", candidate="2.25.2", box=list(box(33)))
+    said = [decide("2.25.1", "true", shown_at=0, decided_at=4000), decide("2.25.2", "unsure"), corrected]
+    store.reviews.take([*said, decide("2.25.3", "unsure")], "Anna")
+    given = rois_of(store.review("1.2.3"), store.reviews.reading("1.2.3", "Anna"), store.rules)
+    for _ in range(2):  # also where it was saved before
+        assert take_boxes(store, "1.2.3", given, "Anna").refused == ()
+        reading = store.reviews.reading("1.2.3", "Anna")
+        assert [str(reading.verdict(f"2.25.{n}")) for n in (1, 2, 3)] == ["true", "unsure", "unsure"]
+        assert (reading.corrected, reading.seconds, bool(reading.finished)) == ({"2.25.2": box(33)}, 4.0, True)
+        assert reading.verdicts["2.25.1"].id == said[0]["id"], "the click stays, with the time it took"
+    moved = [replace(one, box=box(52)) if one.about["candidate"] == "2.25.3" else one for one in given[1:]]
+    kept = [one for one in moved if one.about["candidate"] != "2.25.2"]
+    take_boxes(store, "1.2.3", kept, "Anna")
+    reading = store.reviews.reading("1.2.3", "Anna")
+    last = {one.about["candidate"] for one in given} - {one.about["candidate"] for one in kept}
+    assert {uid: str(reading.verdict(uid)) for uid in last} == dict.fromkeys(last, "false"), "what is gone is false"
+    assert all(str(reading.verdict(one.about["candidate"])) == "true" for one in kept)
 
 
 def test_boxes_drawn_without_the_candidates_are_a_boxing_by_hand(store):

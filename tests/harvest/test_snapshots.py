@@ -62,9 +62,9 @@ def test_a_missed_lesion_that_waits_for_its_box_leaves_the_background_unknown(st
 
 
 def test_what_nobody_decided_is_ignored(store):
-    store.lease("Anna")
+    store.take("Anna", Wish("1.2.3", "boxing"), may_box=True)
     drawn = event("box", box=[60, 60, 20, 80, 80, 40])
-    store.reviews.take([decide("2.25.1", "true"), event("missed"), drawn, event("finish")], "Anna")
+    store.reviews.take([decide("2.25.1", "true"), drawn, event("finish")], "Anna")
     assert learnt(store) == ({"2.25.1": "harvested", drawn["id"]: "manual"}, set(), {"2.25.2", "2.25.3"}, True)
 
 
