@@ -94,8 +94,8 @@ class Harvest:
             ConflictError: the reader has not finished it, and wants it revealed.
         """
         review = self.store.review(uid)
-        mine = review.of(reader)
-        finished = bool(mine) and mine[-1].finished is not None
+        last = review.last_of(reader)
+        finished = last is not None and last.finished is not None
         if reveal and not finished:
             raise ConflictError(
                 "the study",
@@ -106,15 +106,15 @@ class Harvest:
         if reveal:
             self.store.finalise(uid, reader)
             review = self.store.review(uid)
-            mine = review.of(reader)
+            last = review.last_of(reader)
         told: dict[str, Any] = {
             "study": uid,
             "patient_label": review.study.patient_id,
             "state": reader_state(reader, review, self.store.leases.held().get(uid), rules=self.store.rules),
             "warnings": list(review.study.warnings),
-            "readings": [state_of(one, review.proposal(one.proposal)) for one in mine],
+            "readings": [state_of(one, review.proposal(one.proposal)) for one in review.of(reader)],
         }
-        if finished and mine[-1].finalised:
+        if last is not None and last.finished and last.finalised:
             held = settled(review, self.store.rules)
             told["model"], told["model_hash"] = review.latest.model, review.latest.model_hash
             told["candidates"] = [
@@ -131,18 +131,18 @@ class Harvest:
             ConflictError: they have not begun to read it.
         """
         review = self.store.review(uid)
-        mine = review.of(reader)
-        if not mine:
+        last = review.last_of(reader)
+        if last is None:
             raise ConflictError(
                 "the study",
                 expected="one that you have begun to read",
                 came="one that you have not asked for",
                 fix="Ask for it with POST lease, or open it at /qa.",
             )
-        return encode_rois(rois_of(review, mine[-1], self.store.rules))
+        return encode_rois(rois_of(review, last, self.store.rules))
 
     def _place(self, place: Place, reader: str) -> dict[str, Any]:
-        mine = place.review.of(reader)
+        last = place.review.last_of(reader)
         study = place.review.study
         return {
             "study": place.review.uid,
@@ -150,7 +150,7 @@ class Harvest:
             "date": self._date(study),
             "state": place.state,
             "candidates": len(cards_of(place.review, self.store.rules)),
-            "decided": len(mine[-1].verdicts) if mine else 0,
+            "decided": len(last.verdicts) if last else 0,
             "warnings": list(study.warnings),
         }
 

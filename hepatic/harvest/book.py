@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from hepatic.harvest.events import Event, EventType, read_box
 from hepatic.harvest.proposals import Proposed, all_of
-from hepatic.harvest.reading import Reading, readings_of
+from hepatic.harvest.reading import Reading, last_reading, readings_of
 from hepatic.harvest.review_rows import events_where
 from hepatic.harvest.study import Box, ProposedStudy
 from hepatic.store.connection import Connection, SharedDatabase
@@ -58,6 +58,10 @@ class Review:
         """Return a reader's readings, the first first; rejections of many at once are none."""
         mine = (one for one in self.readings if one.reader == reader and one.kind != "batch")
         return sorted(mine, key=lambda one: one.round)
+
+    def last_of(self, reader: str) -> Reading | None:
+        """Return the one of a reader's readings that they go on with (``last_reading``)."""
+        return last_reading(self.of(reader))
 
 
 class Book:

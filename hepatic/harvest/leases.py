@@ -37,10 +37,10 @@ class Lease:
 
 @dataclass(frozen=True)
 class Wish:
-    """A study that a reader could be given, and what for."""
+    """A study that a reader could be given, and what for; None to look at what they have finished."""
 
     study: str
-    kind: Kind = "first"
+    kind: Kind | None = "first"
 
 
 Still = Callable[[Review, Wish], bool]
@@ -158,14 +158,14 @@ def open_reading(connection: Connection, reader: str, wish: Wish, now: float) ->
     """
     mine = readings_of(connection, wish.study, reader=reader)
     last = None if wish.kind == "batch" else last_reading(mine)
-    if last is not None and last.finished is None:
+    if last is not None and (last.finished is None or wish.kind is None):
         return last
     before = [one.proposal for one in mine if can_repeat(one)] if wish.kind == "repeat" else []
     proposal = before[-1] if before else latest(connection, wish.study).number
     if last is not None and wish.kind == "first" and last.kind == "first" and last.proposal == proposal:
         return last  # finished: to look at it again, and to reopen it as long as it is not final
     round = 1 + max((one.round for one in mine), default=0)
-    new = Reading(wish.study, reader, round, proposal, wish.kind, now)
+    new = Reading(wish.study, reader, round, proposal, wish.kind or "first", now)
     connection.execute(
         "INSERT INTO reading (study, reader, round, proposal, kind, at) VALUES (?, ?, ?, ?, ?, ?)",
         (new.study, new.reader, new.round, new.proposal, new.kind, new.at),

@@ -62,8 +62,8 @@ def reader_state(
     reader: str, review: Review, lease: Lease | None, *, rules: Rules, may_box: bool = False
 ) -> ReaderState:
     """Return how a study is for one reader; nothing of it tells what another has said before they have finished."""
-    mine = review.of(reader)
-    if mine and not mine[-1].finished:
+    mine = review.last_of(reader)
+    if mine and not mine.finished:
         return "started" if lease is None or lease.reader == reader else "leased"
     done = readers_done(review)
     if reader in done:
@@ -74,7 +74,9 @@ def reader_state(
     state = study_state(review, rules)
     if state == "waiting":
         return "waiting"
-    return "boxing" if state == "boxing" and may_box else "done"
+    if state == "boxing" and may_box:
+        return "boxing"
+    return "finished" if mine and mine.proposal == review.latest.number else "done"
 
 
 def waits(state: ReaderState, wish: Wish) -> bool:
@@ -92,7 +94,7 @@ def wishes(reader: str, places: list[Place], reviews: Mapping[str, Review], *, r
     read = [one for one in mine if one.kind == "first" and one.finished]
     begun = [place for place in places if place.state == "started"]
     fresh = [place for place in places if place.state == "waiting"]
-    found = [Wish(place.review.uid, place.review.of(reader)[-1].kind) for place in begun]
+    found = [Wish(one.study, one.kind) for place in begun if (one := place.review.last_of(reader))]
     repeated = sum(one.kind == "repeat" for one in mine)
     if repeated < _due(reader, "repeat", len(read), rules.repeat_every):
         held_back = {place.review.uid for place in places if place.state == "leased"}

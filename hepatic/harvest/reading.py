@@ -153,8 +153,13 @@ def readings_of(connection: Connection, study: str, *, reader: str | None = None
 
 
 def last_reading(readings: Iterable[Reading]) -> Reading | None:
-    """Return the latest of one reader's readings of a study, leaving out rejections of many at once."""
-    return max((one for one in readings if one.kind != "batch"), key=lambda one: one.round, default=None)
+    """Return the one of a reader's readings of a study that they go on with, or would open again; None without any.
+
+    That is the one that is not finished, or else the latest but for hidden repeats, which change nothing. Rejections of
+    many at once are none.
+    """
+    mine = (one for one in readings if one.kind != "batch")
+    return max(mine, key=lambda one: (one.finished is None, one.kind != "repeat", one.round), default=None)
 
 
 def derived(readings: Iterable[Reading], events: Sequence[Event]) -> list[Reading]:

@@ -158,11 +158,11 @@ class _Desk:
 
     def __init__(self, connection: Connection, reader: str, rules: Rules, *, may_box: bool) -> None:
         self._connection, self._reader, self._rules, self._may_box = connection, reader, rules, may_box
-        self._open: dict[str, tuple[Reading, Proposed] | None] = {}
+        self._mine: dict[str, list[Reading]] = {}
 
     def take(self, event: Event) -> Taken:
         before = self._connection.execute("SELECT reader FROM event WHERE id = ?", (event.id,)).fetchone()
-        found = self._reading(event.study)
+        found = self._reading(event)
         if before is not None:
             if before[0] != self._reader:
                 return Taken(event.id, "refused", "That id was used before, by somebody else: make another.")
@@ -195,11 +195,14 @@ class _Desk:
         left = sum(uid not in reading.verdicts for uid in shown)
         return f"{left} of {len(shown)} candidates have no verdict yet: give them one first." if left else ""
 
-    def _reading(self, study: str) -> tuple[Reading, Proposed] | None:
-        if study not in self._open:
-            last = last_reading(readings_of(self._connection, study, reader=self._reader))
-            self._open[study] = None if last is None else (last, numbered(self._connection, last.proposal))
-        return self._open[study]
+    def _reading(self, event: Event) -> tuple[Reading, Proposed] | None:
+        """Return the reading that an event is of: the one it undoes something in, or the one they go on with."""
+        if event.study not in self._mine:
+            self._mine[event.study] = readings_of(self._connection, event.study, reader=self._reader)
+        mine = [one for one in self._mine[event.study] if one.kind != "batch"]
+        undone = [one for one in mine if event.type is EventType.UNDO and one.can_undo(event.of)]
+        found = last_reading(undone or mine)
+        return None if found is None else (found, numbered(self._connection, found.proposal))
 
 
 def state_of(reading: Reading, proposed: Proposed) -> dict[str, Any]:

@@ -98,20 +98,20 @@ def take_boxes(store: ReviewStore, study: str, saved: Sequence[ROI], reader: str
         ConflictError: they had not begun to read it, and another is reading it, or enough readers have.
     """
     review = store.review(study)
-    mine = review.of(reader)
     state = reader_state(reader, review, None, rules=store.rules, may_box=True)
-    last = mine[-1] if mine else None
+    last = review.last_of(reader)
     begun = last is not None and (not last.finished or last.proposal == review.latest.number)
     if last and last.finished and last.finished.device == SLICER and begun:
         reading = last
     else:
-        kind: Kind = "boxing" if state == "boxing" or not (begun or _names(saved, review.study)) else "first"
+        to_box = state == "boxing" or not (begun or _names(saved, review.study))
+        kind: Kind | None = "boxing" if to_box else None if begun else "first"
         if begun:
             with store.database.write() as connection:
                 reading = open_reading(connection, reader, Wish(study, kind), store.clock())
         else:
-            store.take(reader, Wish(study, kind), may_box=True)
-            reading = store.review(study).of(reader)[-1]
+            lease = store.take(reader, Wish(study, kind), may_box=True)
+            reading = next(one for one in store.review(study).of(reader) if one.round == lease.round)
     proposed = review.proposal(reading.proposal).study
     given = {one.uid: reading.corrected.get(one.uid, one.box) for one in proposed.candidates}
     seen = {uid for roi in saved for uid in _shown(roi)}

@@ -16,7 +16,7 @@ from hepatic.harvest.leases import Lease, Leases, Wish
 from hepatic.harvest.parts import Part
 from hepatic.harvest.proposals import Proposals, all_of, unknown_study
 from hepatic.harvest.queue import Place, queue_of, reader_state, waits, wishes
-from hepatic.harvest.reading import Reading, readings_of
+from hepatic.harvest.reading import Kind, Reading, readings_of
 from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.review_rows import events_where, write_event
 from hepatic.harvest.reviews import Reviews
@@ -91,7 +91,8 @@ class ReviewStore:
         place = next((one for one in places if one.review.uid == study), None)
         if place is None:
             raise unknown_study(study)
-        return self.take(reader, Wish(study, "boxing" if place.state == "boxing" else "first"), may_box=may_box)
+        kinds: dict[str, Kind | None] = {"boxing": "boxing", "finished": None}
+        return self.take(reader, Wish(study, kinds.get(place.state, "first")), may_box=may_box)
 
     def take(self, reader: str, wish: Wish, *, may_box: bool = False) -> Lease:
         """Give a reader this study.

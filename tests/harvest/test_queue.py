@@ -153,3 +153,48 @@ def test_each_of_two_readers_reads_and_a_third_is_not_asked(tmp_path):
     assert store.lease("Olga") is None
     assert [store.queue(name)[0].state for name in ("Rita", "Olga")] == ["finished", "done"]
     store.close()
+
+
+def test_who_opens_a_study_by_name_after_a_hidden_repeat_sees_and_corrects_what_counts(tmp_path):
+    store = opened(tmp_path, [("1.1", [0.5])], known_every=0, repeat_every=1, repeat_after=0)
+    read_all(store, "Rita", "1.1", c1="true")
+    store.lease("Rita")
+    finish(store, "Rita", study="1.1")
+    assert [(one.kind, one.verdict("2.25.1")) for one in store.review("1.1").of("Rita")] == [
+        ("first", "true"), ("repeat", "false")
+    ]  # fmt: skip
+    for _ in range(2):
+        assert store.lease("Rita", "1.1").round == 1
+    correction = [event("reopen", "1.1"), decide("2.25.1", "false", "1.1"), event("finish", "1.1")]
+    taken, _ = store.reviews.take(correction, "Rita")
+    assert taken[-1].finished
+    assert [one.source for one in lesson(store.review("1.1"), store.rules).boxes] == []
+    assert len(store.review("1.1").of("Rita")) == 2
+    store.close()
+
+
+def test_the_end_of_a_hidden_repeat_is_taken_back_like_any_other(tmp_path):
+    store = opened(tmp_path, [("1.1", [0.5])], known_every=0, repeat_every=1, repeat_after=0)
+    read_all(store, "Rita", "1.1", c1="true")
+    store.lease("Rita")
+    *_, end = finish(store, "Rita", study="1.1")
+    again = [event("undo", "1.1", of=end["id"]), decide("2.25.1", "true", "1.1"), event("finish", "1.1")]
+    taken, _ = store.reviews.take(again, "Rita")
+    assert ([one.status for one in taken], taken[-1].finished) == (["stored"] * 3, True)
+    assert drift("Rita", store.book.reviews().values()).same == 1.0
+    store.close()
+
+
+def test_who_has_boxed_a_study_opens_their_boxes_again_by_its_name(tmp_path):
+    store = opened(tmp_path, [("hardly", [0.01]), ("missed", [0.9])])
+    store.lease("Anna", "hardly", may_box=True)
+    store.reviews.take([event("finish", "hardly")], "Anna")
+    read_all(store, "Anna", "missed")
+    store.reviews.take([event("reopen", "missed"), event("missed", "missed"), event("finish", "missed")], "Anna")
+    assert store.lease("Anna", "missed", may_box=True).round == 2
+    store.reviews.take([event("finish", "missed")], "Anna")
+    for study, round in (("hardly", 1), ("missed", 2)):
+        assert store.lease("Anna", study, may_box=True).round == round
+        assert store.reviews.take([event("reopen", study)], "Anna")[0][0].status == "stored"
+        assert [one.kind for one in store.review(study).of("Anna")][-1] == "boxing"
+    store.close()

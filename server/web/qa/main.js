@@ -73,7 +73,7 @@ class Page {
       if (!reading) this._nothingLeft();
       else {
         this.show();
-        if (reading.toBox && !reading.boxes.size) this._box();
+        if (reading.toBox && !reading.boxes.size && !reading.finished) this._box();
       }
     } catch (failure) {
       this._failed(failure);
