@@ -17,7 +17,7 @@ from hepatic.geometry import Grid
 from hepatic.importers.case import LIVER, TUMOUR, Case, DataSet, study_uid_of
 from hepatic.importers.folder import files_below, nothing_found
 from hepatic.importers.outlines import Points, filled, points_of
-from hepatic.importers.stills import JPEG, SUFFIXES, as_still
+from hepatic.importers.stills import JPEG, SUFFIXES, GreyDepth, as_still
 from hepatic.importers.us_dicom import Origin, series_uid_of
 from hepatic.io.image import Labelmap
 from hepatic.io.refusal import refusing
@@ -36,16 +36,16 @@ def cases(root: Path) -> Sequence[Case]:
     Raises:
         BadInputError: there is none.
     """
-    made = []
+    made, depth = [], GreyDepth()
     for path in files_below(root):
         parent = path.parent
         kind = parent.parent.name.lower()
         if path.suffix.lower() in SUFFIXES and parent.name.lower() == "image" and kind in _CLASSES:
-            made.append(_case(path, kind))
+            made.append(_case(path, kind, depth))
     return made or nothing_found(root, SHAPE)
 
 
-def _case(path: Path, kind: str) -> Case:
+def _case(path: Path, kind: str, depth: GreyDepth) -> Case:
     name = f"AUL-{kind}-{path.stem}"
     uid, study = series_uid_of("AUL", kind, path.stem), study_uid_of("AUL", kind, path.stem)
     folder = path.parent.parent / "segmentation"
@@ -60,7 +60,7 @@ def _case(path: Path, kind: str) -> Case:
         study_uid=study,
         description=f"AUL {kind} {path.stem}",
         modality="US",
-        image=as_still(path, path.name, Origin(name, study, uid, f"AUL {path.stem}", JPEG)),
+        image=as_still(lambda: path, path.name, Origin(name, study, uid, f"AUL {path.stem}", JPEG), depth),
         label=_label(name, given["liver"], given["mass"]) if complete else None,
         facts={"class": kind},
     )

@@ -7,6 +7,7 @@ import binascii
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hepatic.geometry import Grid
 from hepatic.importers.case import Case, DataSet, study_uid_of
 from hepatic.importers.folder import below, files_below, nothing_found, patient_of
 from hepatic.importers.outlines import Points, filled, points_of
-from hepatic.importers.stills import JPEG, as_still
+from hepatic.importers.stills import JPEG, GreyDepth, as_still
 from hepatic.importers.us_dicom import Origin, series_uid_of
 from hepatic.io.image import Labelmap
 from hepatic.io.refusal import refusing
@@ -37,12 +38,12 @@ def cases(root: Path) -> Sequence[Case]:
     Raises:
         BadInputError: there is none.
     """
-    made = []
+    made, depth = [], GreyDepth()
     for path in files_below(root):
         if path.suffix.lower() == ".json":
             content = _read(path)
             if content is not None:
-                made.append(_case(root, path, content))
+                made.append(_case(root, path, content, depth))
     return made or nothing_found(root, SHAPE)
 
 
@@ -58,7 +59,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
     return content if known else None
 
 
-def _case(root: Path, path: Path, content: Mapping[str, Any]) -> Case:
+def _case(root: Path, path: Path, content: Mapping[str, Any], depth: GreyDepth) -> Case:
     where, patient = path.relative_to(root).as_posix(), patient_of(root, path)
     uid, study = series_uid_of("labelme", root.name, where), study_uid_of("labelme", root.name, patient)
     named = str(content["imagePath"])
@@ -73,29 +74,27 @@ def _case(root: Path, path: Path, content: Mapping[str, Any]) -> Case:
         study_uid=study,
         description=path.stem,
         modality="US",
-        image=_image(path, named, content, origin),
+        image=as_still(partial(_picture, path, named, content), path.name, origin, depth),
         label=_label(where, shapes),
         facts={"classes": sorted(classes), "file": where},
     )
 
 
-def _image(path: Path, named: str, content: Mapping[str, Any], origin: Origin) -> Callable[[Path], Sequence[Path]]:
-    def find(scratch: Path) -> Sequence[Path]:
-        picture = below(path.parent, Path(named.replace("\\", "/")).as_posix())
-        inside = content.get("imageData")
-        if picture is not None and picture.is_file():
-            return as_still(picture, picture.name, origin)(scratch)
-        try:
-            data = base64.b64decode(inside, validate=True) if isinstance(inside, str) else b""
-        except binascii.Error:
-            data = b""
-        if not data:
-            raise BadInputError(
-                path.name, expected="its picture beside it or in it", came="neither", fix="Put the picture beside it."
-            )
-        return as_still(data, path.name, origin)(scratch)
-
-    return find
+def _picture(path: Path, named: str, content: Mapping[str, Any]) -> Path | bytes:
+    """Return the picture a file of labelme is about: beside it, else in it."""
+    picture = below(path.parent, Path(named.replace("\\", "/")).as_posix())
+    if picture is not None and picture.is_file():
+        return picture
+    inside = content.get("imageData")
+    try:
+        data = base64.b64decode(inside, validate=True) if isinstance(inside, str) else b""
+    except binascii.Error:
+        data = b""
+    if not data:
+        raise BadInputError(
+            path.name, expected="its picture beside it or in it", came="neither", fix="Put the picture beside it."
+        )
+    return data
 
 
 def _label(where: str, shapes: Sequence[Any]) -> Callable[[Grid], Labelmap]:
