@@ -1,5 +1,5 @@
 # make demo    data, server and what to click, from nothing
-# make test    checks and tests, from nothing
+# make test    checks and tests, from nothing (TEST_PROCESSES=2 files of them side by side)
 # make check   style, types, layers
 # make bench   measurements: beside the stock server, the review page, the CT pipeline
 # make install the virtual environment alone
@@ -26,6 +26,9 @@ SLICER_VENV   := .venv-slicer
 SLICER_STAMP  := $(SLICER_VENV)/.installed-$(SLICER_CORE)
 SLICER_PYTHON ?= $(shell for p in python3.11 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3,11))' 2>/dev/null && echo $$p && break; done)
+
+# Files of tests that run side by side.
+TEST_PROCESSES ?= 2
 
 DEMO  ?= demo
 PORT  ?= 8000
@@ -70,7 +73,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 demo: $(DEMO)/.ready
 	$(BIN)/hepatic serve --app apps/hepatic --studies $(DEMO)/studies --host 127.0.0.1 --port $(PORT)

@@ -132,16 +132,15 @@ def test_interactive_requests_pass_background_scoring(tmp_path, monkeypatch):
     with running(app) as address:
         services = app.state.services
         until(lambda: services.scoring.status()["scored"] >= 1)
-        times = []
+        scored_meanwhile = []
         for _ in range(3):
-            started = time.perf_counter()
+            before = services.scoring.status()["scored"]
             assert infer(address).status_code == 200
-            times.append(time.perf_counter() - started)
+            scored_meanwhile.append(services.scoring.status()["scored"] - before)
         status = requests.get(f"{address}/scoring/", timeout=10).json()
-        print(f"while scoring: {times}")
         assert status["status"] == "RUNNING"
         assert status["total"] == 12
-        assert max(times) < 1.0
+        assert max(scored_meanwhile) <= 2  # the one under way, and one that began while the answer travelled
         until(lambda: services.scoring.status()["status"] == "DONE")
         assert services.scoring.status()["scored"] == 12
         until(lambda: not services.executor.running)

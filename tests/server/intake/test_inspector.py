@@ -142,7 +142,7 @@ def test_weights_are_tensors_and_nothing_else(inspector, tmp_path):
 
 
 def test_a_process_that_breaks_or_lingers_is_replaced_and_its_upload_refused(tmp_path):
-    inspector = Inspector(memory_mib=256, seconds=1.0)
+    inspector = Inspector(memory_mib=256, seconds=4.0)
     try:
         with pytest.raises(BadInputError, match="ended the process"):
             inspector._ask(crash)
