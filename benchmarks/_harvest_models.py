@@ -109,7 +109,8 @@ def _retinanet_loss(network: nn.Module, samples: Samples) -> torch.Tensor:
     for sample in samples:
         boxes = torch.as_tensor(sample["boxes"], dtype=torch.float32).reshape(-1, 6)
         targets.append({"boxes": boxes, "labels": torch.zeros(len(boxes), dtype=torch.long)})
-    losses = network(images, targets)
+    with torch.autocast("cpu", torch.bfloat16, enabled=SPACE.bf16):
+        losses = network(images, targets)
     total: torch.Tensor = losses["classification"] + losses["box_regression"]
     return total
 
