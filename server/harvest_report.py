@@ -10,9 +10,11 @@ from hepatic.errors import BadInputError
 from hepatic.harvest import progress
 from hepatic.harvest.batch_reject import Rejection
 from hepatic.harvest.book import Review
+from hepatic.harvest.primary import disputed_primaries
 from hepatic.harvest.snapshots import Snapshot, check_snapshot
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import doubtful, was_boxed, was_read
+from hepatic.harvest.study import Candidate
+from hepatic.harvest.verdicts import Settled, doubtful, was_boxed, was_read
 from server.harvest import settled_json
 from server.host import Host
 from server.jobs.job import as_text
@@ -73,22 +75,17 @@ def disputed(reviews: Sequence[Review], store: ReviewStore) -> list[dict[str, An
     """Return the candidates that readers disagree about or are unsure of, with what each said.
 
     Only of studies that enough readers have finished: the others are still being read. Also those that an earlier model
-    proposed, unless something was said since of a later candidate at that place.
+    proposed, unless something was said since of a later candidate at that place. ``primary_for`` tells who named a
+    lesion the primary tumour where others named another one; it is null where it is asked whether there is a lesion.
     """
-    return [
-        {
-            "study": review.uid,
-            "patient_label": review.study.patient_id,
-            "candidate": candidate.uid,
-            "box": list(candidate.box),
-            "key_slice": candidate.key_slice,
-            "content": next(p.study.content for p in reversed(review.proposals) if candidate in p.study.candidates),
-            **settled_json(one),
-        }
-        for review in reviews
-        if was_read(review, store.rules) or was_boxed(review)
-        for candidate, one in doubtful(review, store.rules)
-    ]
+    told: list[dict[str, Any]] = []
+    for review in reviews:
+        if not (was_read(review, store.rules) or was_boxed(review)):
+            continue
+        doubts = [_disputed(review, *doubt, None) for doubt in doubtful(review, store.rules)]
+        primaries = [_disputed(review, p.candidate, p.own, sorted(p.readers)) for p in disputed_primaries(review)]
+        told += doubts + primaries
+    return told
 
 
 def rejection_json(told: Rejection) -> dict[str, Any]:
@@ -105,6 +102,19 @@ def rejection_json(told: Rejection) -> dict[str, Any]:
         "count": len(told.candidates),
         "studies": len({study for study, _ in told.candidates}),
         "candidates": [{"study": study, "candidate": candidate} for study, candidate in told.candidates[:1000]],
+    }
+
+
+def _disputed(review: Review, candidate: Candidate, own: Settled, primary_for: list[str] | None) -> dict[str, Any]:
+    return {
+        "study": review.uid,
+        "patient_label": review.study.patient_id,
+        "candidate": candidate.uid,
+        "box": list(candidate.box),
+        "key_slice": candidate.key_slice,
+        "content": next(p.study.content for p in reversed(review.proposals) if candidate in p.study.candidates),
+        "primary_for": primary_for,
+        **settled_json(own),
     }
 
 

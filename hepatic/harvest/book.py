@@ -27,6 +27,7 @@ class Review:
         known: boxes of its true lesions, LPS millimetres, where they are known; None where they are not.
         adjudicated: the events by which reviewers settled what readers disagreed about.
         known_primary: which of ``known`` is the primary tumour.
+        primary_settled: the event by which a reviewer last said which candidate is the primary tumour.
     """
 
     uid: str
@@ -35,6 +36,7 @@ class Review:
     known: tuple[Box, ...] | None
     adjudicated: tuple[Event, ...] = ()
     known_primary: int = 0
+    primary_settled: Event | None = None
 
     @property
     def latest(self) -> Proposed:
@@ -117,9 +119,12 @@ def review_of(connection: Connection, uid: str) -> Review | None:
     proposals = tuple(all_of(connection, uid))
     if not proposals:
         return None
-    settled = events_where(connection, "study = ? AND type = ?", uid, EventType.ADJUDICATE.value)
+    of_type = "study = ? AND type = ?"
+    settled = events_where(connection, of_type, uid, EventType.ADJUDICATE.value)
+    primaries = events_where(connection, of_type, uid, EventType.ADJUDICATE_PRIMARY.value)
     known, primary = _known(connection, uid)
-    return Review(uid, proposals, tuple(readings_of(connection, uid)), known, tuple(settled), primary)
+    readings = tuple(readings_of(connection, uid))
+    return Review(uid, proposals, readings, known, tuple(settled), primary, next(iter(primaries[-1:]), None))
 
 
 def _known(connection: Connection, uid: str) -> tuple[tuple[Box, ...] | None, int]:

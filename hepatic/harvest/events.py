@@ -25,7 +25,7 @@ _EARLIEST, _LATEST = 0.0, 4102444800.0  # 1970 to 2100
 
 
 class EventType(StrEnum):
-    """What can happen. The first seven come from a reader's page, the last two from the server."""
+    """What can happen. The first seven come from a reader's page, the others from reviewers and the server."""
 
     DECIDE = "decide"
     UNDO = "undo"
@@ -35,10 +35,11 @@ class EventType(StrEnum):
     FINISH = "finish"
     REOPEN = "reopen"
     ADJUDICATE = "adjudicate"
+    ADJUDICATE_PRIMARY = "adjudicate_primary"
     FINALISE = "finalise"
 
 
-OF_READERS = frozenset(EventType) - {EventType.ADJUDICATE, EventType.FINALISE}
+OF_READERS = frozenset(EventType) - {EventType.ADJUDICATE, EventType.ADJUDICATE_PRIMARY, EventType.FINALISE}
 
 
 class Verdict(StrEnum):

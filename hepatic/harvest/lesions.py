@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from hepatic.boxes import hits
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event
@@ -14,14 +16,19 @@ def same_lesion(one: Box, other: Box) -> bool:
     return bool(hits([one], [other]).any() and hits([other], [one]).any())  # type: ignore[arg-type]
 
 
+def concentric(one: Box, other: Box) -> bool:
+    """Whether each of two boxes holds the other's centre: closer than boxes of neighbours that only overlap."""
+    return bool(hits([one], [other], min_iou=inf).any() and hits([other], [one], min_iou=inf).any())  # type: ignore[arg-type]
+
+
 def places_of(review: Review, candidate: Candidate) -> list[Box]:
     """Return every box of a candidate that is a lesion, LPS millimetres: the last correction first, then as proposed.
 
-    Then come those of the phases, as far as they are meant for the same lesion: a proposal is also in the lineage of
-    a better one that it hardly overlaps.
+    Then come those of the phases that are concentric with it: a proposal is also in the lineage of a better one that it
+    hardly overlaps.
     """
     corrected = [one.corrected[candidate.uid] for one in _latest_first(review) if candidate.uid in one.corrected]
-    phases = [one.box for one in candidate.lineage if same_lesion(one.box, candidate.box)]
+    phases = [one.box for one in candidate.lineage if concentric(one.box, candidate.box)]
     return list(dict.fromkeys([*corrected, candidate.box, *phases]))
 
 

@@ -9,6 +9,7 @@ from hepatic.boxes import hits, iou
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event, Verdict
 from hepatic.harvest.lesions import drawn_boxes, same_lesion
+from hepatic.harvest.primary import Named, primary_of
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box
 from hepatic.harvest.verdicts import (
@@ -76,7 +77,7 @@ def lesson(review: Review, rules: Rules) -> Lesson:
     - A lesion: a candidate of any proposal that its readers, or who adjudicated, accepted; a box drawn by hand by any
       reader in any round; the boxes of a known case, and then only these. A lesion counts once: with the box drawn
       last, or else with the latest candidate's.
-    - The primary tumour: what a reader named so; the only lesion of a complete study.
+    - The primary tumour: one at most, what readers named so (``primary_of``); the only lesion of a complete study.
     - A hard negative: a candidate that was rejected one by one, by all who judged it or by who adjudicated, and that
       touches no lesion.
     - Nothing else teaches anything, hidden repeats least of all: they measure their reader.
@@ -89,16 +90,14 @@ def lesson(review: Review, rules: Rules) -> Lesson:
     said = [(c, own) for c, own in judged(review) if own.verdict in (Verdict.TRUE, Verdict.FALSE)] + in_doubt
     readings = [one for one in review.readings if one.finished and one.kind != "repeat"]
     corrected = {uid: box for reading in readings for uid, box in reading.corrected.items()}
-    primaries = {one.primary.candidate for one in readings if one.primary}
     if review.known is not None:
         boxes = [Learnt(box, "gold", primary=n == review.known_primary) for n, box in enumerate(review.known)]
     else:
         boxes = [
-            Learnt(corrected.get(c.uid, c.box), "harvested", c.uid, c.uid in primaries)
-            for c, own in said
-            if own.verdict is Verdict.TRUE
+            Learnt(corrected.get(c.uid, c.box), "harvested", c.uid) for c, own in said if own.verdict is Verdict.TRUE
         ]
         boxes = _with_drawn(_apart(boxes, rules.min_iou), drawn_boxes(review))
+        boxes = _with_primary(boxes, primary_of(review))
     negatives: list[Learnt] = []
     ignored: list[Learnt] = []
     for candidate, own in said:
@@ -143,11 +142,18 @@ def _with_drawn(harvested: list[Learnt], drawn: list[Event]) -> list[Learnt]:
         others = [one.box for one, by in kept if by != reading]
         if event.box is not None and not any(same_lesion(event.box, other) for other in others):
             kept.append((Learnt(event.box, "manual", event.id), reading))
-    manual = [
-        replace(one, primary=any(other.primary and same_lesion(one.box, other.box) for other in harvested))
-        for one, _ in kept
-    ]
+    manual = [one for one, _ in kept]
     return [one for one in harvested if not any(same_lesion(one.box, other.box) for other in manual)] + manual
+
+
+def _with_primary(boxes: list[Learnt], primary: Named | None) -> list[Learnt]:
+    """Mark the one box that is the primary tumour's."""
+    if primary is None or not boxes:
+        return boxes
+    shared = iou(list(primary.places), [one.box for one in boxes]).max(axis=0)  # type: ignore[arg-type]
+    best = int(shared.argmax())
+    is_there = any(same_lesion(place, boxes[best].box) for place in primary.places)
+    return [replace(one, primary=is_there and n == best) for n, one in enumerate(boxes)]
 
 
 def _apart(boxes: list[Learnt], min_iou: float) -> list[Learnt]:

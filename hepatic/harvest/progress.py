@@ -19,8 +19,9 @@ from hepatic.harvest.ledger import ledger, negatives_in
 from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshots import Snapshot
+from hepatic.harvest.study_state import study_state
 from hepatic.harvest.triage import READING_MINUTES, calibrate, chance_of_a_hit, expected_minutes
-from hepatic.harvest.verdicts import State, settled, study_state, was_boxed, was_missed, was_read
+from hepatic.harvest.verdicts import State, settled, was_boxed, was_missed, was_read
 
 _LONGEST_LOOK_S = 300.0
 MEASURES = ("p1td_1", "p1td_10", "froc")

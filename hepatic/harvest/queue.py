@@ -12,8 +12,9 @@ from hepatic.harvest.book import Review, by_reader
 from hepatic.harvest.leases import Lease, Wish, can_repeat, shuffled
 from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
+from hepatic.harvest.study_state import study_state
 from hepatic.harvest.triage import Calibration, calibrate, chance_of_a_hit, expected_minutes
-from hepatic.harvest.verdicts import cards_of, readers_done, study_state, waits_for_boxes
+from hepatic.harvest.verdicts import cards_of, readers_done, waits_for_boxes
 
 ReaderState = Literal["waiting", "started", "finished", "leased", "boxing", "done"]
 """For one reader: to be read, begun, finished by them, held by another, to be boxed by hand, nothing left to do."""

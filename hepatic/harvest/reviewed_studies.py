@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from hepatic.geometry import Grid
 from hepatic.harvest.book import Review
-from hepatic.harvest.events import Event, Verdict
+from hepatic.harvest.events import Event
 from hepatic.harvest.export.reviewed import Decision, Origin, ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.lesions import drawn_boxes
-from hepatic.harvest.lesson import Learnt, lesson
+from hepatic.harvest.lesson import Learnt, Lesson, lesson
+from hepatic.harvest.primary import primary_of
 from hepatic.harvest.propose import key_slice
-from hepatic.harvest.reading import Reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box, Candidate
 from hepatic.harvest.verdicts import Settled, State, judged, settled
@@ -24,13 +26,12 @@ def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:
     """Return a study with every candidate of its last proposal, and lesions that only earlier models or readers saw."""
     study = review.study
     grid = Grid(study.size, np.asarray(study.affine, np.float64))
-    primaries = _primaries(review)
     held = settled(review, rules)
-    found = [_candidate(review, c, held[c.uid], c.uid in primaries, grid) for c in study.candidates]
+    found = [_candidate(review, c, held[c.uid], grid) for c in study.candidates]
     shown = {one.uid for one in found} | {held[uid].inherited for uid in held}
     lessons = lesson(review, rules)
     still = {one.candidate for one in (*lessons.boxes, *lessons.negatives)} - shown
-    found += [_candidate(review, c, own, c.uid in primaries, grid) for c, own in judged(review) if c.uid in still]
+    found += [_candidate(review, c, own, grid) for c, own in judged(review) if c.uid in still]
     learnt = {one.candidate: one for one in lessons.boxes}
     found += [
         _drawn(event, learnt.get(event.id), grid)
@@ -43,27 +44,26 @@ def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:
         reference=study.reference,
         image_ids=study.image_ids,
         grid=grid,
-        candidates=tuple(found),
+        candidates=_with_primary(found, review, lessons, held),
         complete=lessons.complete,
     )
 
 
-def _primaries(review: Review) -> set[str]:
-    """Return what each reader named the primary lesion and accepted; the last reading counts, hidden repeats do not."""
-    last: dict[str, Reading] = {}
-    for one in sorted(review.readings, key=lambda one: one.round):
-        if one.finished and (one.kind == "first" or (one.kind == "boxing" and one.primary)):
-            last[one.reader] = one
-    return {
-        one.primary.candidate
-        for one in last.values()
-        if one.primary
-        and (said := one.verdicts.get(one.primary.candidate)) is not None
-        and said.verdict is Verdict.TRUE
-    }
+def _with_primary(
+    found: Sequence[ReviewedCandidate], review: Review, lessons: Lesson, held: Mapping[str, Settled]
+) -> tuple[ReviewedCandidate, ...]:
+    """Mark the one that is the primary tumour: that was named, or was drawn in its place, or else that inherits it."""
+    primary = primary_of(review)
+    if primary is None:
+        return tuple(found)
+    names = {one.candidate for one in lessons.boxes if one.primary and one.candidate} or primary.uids
+    heirs = sorted((uid for uid in held if held[uid].inherited in names), key=lambda uid: -held[uid].overlap)
+    named = [one.uid for one in found if (one.uid in names and one.verdict == "true") or one.primary]
+    chosen = next(iter(named + heirs), None)
+    return tuple(replace(one, primary=one.uid == chosen) for one in found)
 
 
-def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool, grid: Grid) -> ReviewedCandidate:
+def _candidate(review: Review, candidate: Candidate, own: Settled, grid: Grid) -> ReviewedCandidate:
     corrected = {
         uid: box
         for one in review.readings
@@ -86,7 +86,6 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, primary: bool
         origin=origin,
         state=own.state.value,
         verdict=None if own.verdict is None else own.verdict.value,
-        primary=primary and own.verdict is Verdict.TRUE,
         decisions=tuple(_decision(*one) for one in sorted(events, key=lambda one: one[0].seq)),
         score=candidate.score,
         lineage=candidate.lineage,

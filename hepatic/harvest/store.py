@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
@@ -23,6 +24,7 @@ from hepatic.harvest.reviews import Reviews
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshots import HARVEST, Snapshot, Snapshots
 from hepatic.harvest.study import Box
+from hepatic.harvest.verdicts import judged
 
 FOLDER = HARVEST
 """Below the data folder."""
@@ -158,31 +160,30 @@ class ReviewStore:
         """
         if verdict is Verdict.UNSURE:
             raise BadInputError("verdict", expected="true or false", came="unsure", fix="Decide, or leave it open.")
-        with self.database.write() as connection:
-            known = events_where(connection, "id = ?", id)
-            if known:
-                return known[0]
-            proposals = all_of(connection, study)
-            if not proposals:
-                raise unknown_study(study)
-            found = [p for p in proposals if candidate in {one.uid for one in p.study.candidates}]
-            if not found:
-                raise NotFoundError(
-                    "the candidate", expected="one of the study's", came=ascii(candidate)[:80], fix="Reload the page."
-                )
-            event = Event(
-                id=id,
-                type=EventType.ADJUDICATE,
-                study=study,
-                candidate=candidate,
-                model_hash=found[-1].model_hash,
-                reader=reviewer,
-                verdict=verdict,
-                at=self.clock(),
+        event = Event(id=id, type=EventType.ADJUDICATE, study=study, candidate=candidate, verdict=verdict)
+        return self._settle(event, reviewer)
+
+    def adjudicate_primary(self, id: str, study: str, candidate: str, reviewer: str) -> Event:
+        """Settle which lesion of a study is the primary tumour. It is on disk when this returns.
+
+        Args:
+            id, study, candidate, reviewer: as ``adjudicate``.
+
+        Raises:
+            BadInputError: that candidate does not hold as a lesion.
+            NotFoundError: there is no such candidate.
+        """
+        review = self.review(study)
+        proposed = {one.uid for proposal in review.proposals for one in proposal.study.candidates}
+        lesions = {one.uid for one, own in judged(review) if own.verdict is Verdict.TRUE}
+        if candidate in proposed - lesions:
+            raise BadInputError(
+                "the primary tumour",
+                expected="a candidate that readers, or a reviewer, called a true lesion",
+                came="another",
+                fix="Settle first that it is one.",
             )
-            write_event(connection, event)
-        self.finalise_all([study])
-        return event
+        return self._settle(Event(id=id, type=EventType.ADJUDICATE_PRIMARY, study=study, candidate=candidate), reviewer)
 
     def know(self, study: str, boxes: Sequence[Box] | None, *, primary: int = 0, source: str = "gold") -> None:
         """Say which lesions a study truly has, so that it measures its readers; None says that it is not known.
@@ -199,6 +200,24 @@ class ReviewStore:
                 "INSERT INTO known (study, boxes, source, at) VALUES (?, ?, ?, ?)",
                 (study, json.dumps(told), source, self.clock()),
             )
+
+    def _settle(self, event: Event, reviewer: str) -> Event:
+        """Write a reviewer's word down, once, and close the readings of the study."""
+        with self.database.write() as connection:
+            known = events_where(connection, "id = ?", event.id)
+            if known:
+                return known[0]
+            proposals = all_of(connection, event.study)
+            if not proposals:
+                raise unknown_study(event.study)
+            found = [p for p in proposals if event.candidate in {one.uid for one in p.study.candidates}]
+            if not found:
+                came = ascii(event.candidate)[:80]
+                raise NotFoundError("the candidate", expected="one of the study's", came=came, fix="Reload the page.")
+            event = replace(event, model_hash=found[-1].model_hash, reader=reviewer, at=self.clock())
+            write_event(connection, event)
+        self.finalise_all([event.study])
+        return event
 
     def _finalise(self, studies: Iterable[str], of: Callable[[Reading], bool]) -> None:
         reviews = self.book.reviews()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 from weakref import WeakKeyDictionary
 
 from hepatic.boxes import iou
@@ -26,10 +25,6 @@ class State(StrEnum):
     UNSURE = "unsure"
     CONFLICT = "conflict"
     ADJUDICATED = "adjudicated"
-
-
-StudyState = Literal["waiting", "boxing", "conflict", "done"]
-"""Waiting for readers; to be boxed by hand; readers disagree; nothing is left to do."""
 
 
 @dataclass(frozen=True)
@@ -136,20 +131,6 @@ def was_read(review: Review, rules: Rules) -> bool:
 def readers_done(review: Review) -> list[str]:
     """Return who has finished reading the last proposal."""
     return sorted(_readers_of(review, review.latest.number))
-
-
-def study_state(review: Review, rules: Rules) -> StudyState:
-    """Return what is to be done with a study."""
-    held = settled(review, rules)
-    done = len(readers_done(review)) >= rules.readers or was_boxed(review)
-    inherits = bool(held and review.readings and all(one.inherited for one in held.values()))
-    if not done and not inherits and not (was_read(review, rules) and not held):
-        return "waiting"
-    if waits_for_boxes(review):
-        return "boxing"
-    if any(own.state is State.CONFLICT for _, own in doubtful(review, rules)):
-        return "conflict"
-    return "done"
 
 
 def was_missed(review: Review) -> bool:

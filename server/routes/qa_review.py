@@ -97,14 +97,20 @@ def adjudicate(
         Body(examples=[{"id": str(uuid.UUID(int=1)), "study": "1.2", "candidate": "2.25.1", "verdict": "true"}]),
     ],
 ) -> dict[str, Any]:
-    """``verdict`` is true or false; ``id`` a UUID of your making, so that sending it twice settles it once."""
+    """``verdict`` is true or false; ``id`` a UUID of your making, so that sending it twice settles it once.
+
+    Where readers named different primary tumours, ``"primary": true`` in place of ``verdict`` says that it is this one.
+    """
     study = plain_text(body.get("study"), "study", needed=True)
     candidate = plain_text(body.get("candidate"), "candidate", needed=True)
-    said = body.get("verdict")
-    if said not in ("true", "false"):
-        raise BadInputError("verdict", expected="true or false", came=ascii(said)[:40], fix="Send one of them.")
+    id, said = event_id(body.get("id")), body.get("verdict")
     store = services.harvest.store
-    event = store.adjudicate(event_id(body.get("id")), study, candidate, Verdict(said), reader)
+    if said is None and body.get("primary") is True:
+        event = store.adjudicate_primary(id, study, candidate, reader)
+    elif said in ("true", "false"):
+        event = store.adjudicate(id, study, candidate, Verdict(said), reader)
+    else:
+        raise BadInputError("verdict", expected="true or false", came=ascii(said)[:40], fix="Send one of them.")
     held = next(own for one, own in judged(store.review(event.study)) if one.uid == event.candidate)
     return {"study": event.study, "candidate": event.candidate, **settled_json(held)}
 

@@ -8,8 +8,8 @@ from hepatic.harvest.progress import effort, outlook
 from hepatic.harvest.queue import order_of
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.study_state import study_state
 from hepatic.harvest.triage import Calibration, calibrated, chance_of_a_hit, expected_minutes
-from hepatic.harvest.verdicts import study_state
 from tests.harvest.proposed import candidate, decide, event, finish, proposed, read_all
 
 

@@ -8,7 +8,7 @@ from hepatic.errors import BadInputError, ConflictError
 from hepatic.harvest.lesson import lesson
 from hepatic.harvest.slicer_boxes import reader_of, rois_of, studies_with, take_boxes
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.verdicts import study_state
+from hepatic.harvest.study_state import study_state
 from hepatic.io.markups import ROI
 from tests.harvest.proposed import box, decide, event, finish, proposed
 

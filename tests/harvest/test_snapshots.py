@@ -1,17 +1,21 @@
 """Snapshots: what teaches and what does not, frozen parts, and a file that cannot be changed unseen."""
 
 import json
+import uuid
 
 import pytest
 
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.events import Verdict
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.lesson import lesson
+from hepatic.harvest.primary import disputed_primaries
+from hepatic.harvest.reviewed_studies import reviewed_study
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshot_cases import snapshot_cases
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.study_state import study_state
 from hepatic.harvest.verdicts import State, settled
 from tests.harvest.proposed import box, candidate, decide, event, finish, proposed, read_all
 
@@ -195,6 +199,50 @@ def test_a_hidden_repeat_changes_neither_a_box_nor_the_primary_lesion(store):
     finish(store, "Anna", decide("2.25.1", "true"), decide("2.25.2", "true"), corrected, primary)
     assert [one.kind for one in store.review("1.2.3").of("Anna") if one.finished] == ["first", "repeat"]
     assert lesson(store.review("1.2.3"), store.rules) == before
+
+
+def primaries(store):
+    learnt = [one for one in lesson(store.review("1.2.3"), store.rules).boxes if one.primary]
+    exported = [one.uid for one in reviewed_study(store.review("1.2.3"), store.rules).candidates if one.primary]
+    return [one.candidate for one in learnt], exported
+
+
+def name(store, reader, candidate, *accepted):
+    store.lease(reader, "1.2.3")
+    said = [decide(uid, "true") for uid in accepted]
+    finish(store, reader, *said, event("primary", candidate=candidate))
+
+
+def test_where_readers_name_different_primary_tumours_there_is_none_until_a_reviewer_has_chosen(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(readers=2))
+    store.proposals.add(proposed())
+    name(store, "Rita", "2.25.1", "2.25.1", "2.25.2")
+    assert primaries(store) == (["2.25.1"], ["2.25.1"])
+    name(store, "Otto", "2.25.2", "2.25.1", "2.25.2")
+    assert primaries(store) == ([], [])
+    assert study_state(store.review("1.2.3"), store.rules) == "conflict"
+    named = disputed_primaries(store.review("1.2.3"))
+    assert [(one.candidate.uid, set(one.readers)) for one in named] == [("2.25.1", {"Rita"}), ("2.25.2", {"Otto"})]
+    for strange, error in (("2.25.3", BadInputError), ("2.25.9", NotFoundError)):
+        with pytest.raises(error):
+            store.adjudicate_primary(str(uuid.uuid4()), "1.2.3", strange, "Viktor")
+    id = str(uuid.uuid4())
+    for chosen in ("2.25.2", "2.25.1"):  # the second time it is the same event
+        store.adjudicate_primary(id, "1.2.3", chosen, "Viktor")
+        assert primaries(store) == (["2.25.2"], ["2.25.2"])
+    assert study_state(store.review("1.2.3"), store.rules) == "done"
+    store.adjudicate(str(uuid.uuid4()), "1.2.3", "2.25.2", Verdict.FALSE, "Viktor")
+    assert primaries(store) == (["2.25.1"], ["2.25.1"]), "what is rejected after all is no primary tumour"
+    store.close()
+
+
+def test_one_primary_tumour_comes_of_what_readers_named_at_one_place_over_models(store):
+    name(store, "Rita", "2.25.1", "2.25.1", "2.25.2")
+    store.proposals.add(proposed(candidates=[candidate("2.25.9", 14, 0.7, "b" * 64)], model_hash="b" * 64))
+    name(store, "Otto", "2.25.9", "2.25.9")
+    assert primaries(store) == (["2.25.9"], ["2.25.9"])
+    store.proposals.add(proposed(candidates=[candidate("2.25.8", 13, 0.7, "d" * 64)], model_hash="d" * 64))
+    assert primaries(store) == (["2.25.9"], ["2.25.8"]), "it inherits that, too"
 
 
 @pytest.mark.parametrize(("second", "primary"), [("unsure", False), ("false", True)])

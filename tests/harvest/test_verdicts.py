@@ -11,7 +11,8 @@ from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import Phase, Proposal
-from hepatic.harvest.verdicts import State, cards_of, doubtful, settled, study_state, was_boxed
+from hepatic.harvest.study_state import study_state
+from hepatic.harvest.verdicts import State, cards_of, doubtful, settled, was_boxed
 from tests.harvest.proposed import box, candidate, decide, event, finish, proposed, read_all
 
 TWO = Rules(readers=2)

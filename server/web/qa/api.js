@@ -147,7 +147,7 @@ export const progress = async () => (await ask("progress")).json();
 export const propose = async () => (await posted("propose", {})).json();
 export const train = async () => (await posted("train", {})).json();
 export const disputed = async () => (await ask("adjudication")).json();
-/** @param {{id: string, study: string, candidate: string, verdict: string}} settled */
+/** @param {{id: string, study: string, candidate: string, verdict?: string, primary?: boolean}} settled */
 export const settle = async (settled) => (await posted("adjudication", settled)).json();
 /** Without ``apply`` it only tells what would be rejected. @param {{apply?: boolean, id?: string, threshold?: number}} asked */
 export const batchReject = async (asked) => (await posted("batch-reject", asked)).json();

@@ -23,7 +23,7 @@ export async function showDisputed(settled) {
     return;
   }
   if (!told.candidates.length) {
-    byId("disputed").replaceChildren(made("p", "dim", "Nothing: no candidate is in conflict, and no reader was unsure."));
+    byId("disputed").replaceChildren(made("p", "dim", "Nothing: no candidate is in conflict, no reader was unsure, and no two named different primary tumours."));
     return;
   }
   const list = made("div", "disputed");
@@ -32,19 +32,23 @@ export async function showDisputed(settled) {
   for (const one of told.candidates.slice(0, SHOWN)) list.append(dispute(one, settled));
 }
 
-function dispute({ study, patient_label, candidate, content, votes }, settled) {
+function dispute({ study, patient_label, candidate, content, votes, primary_for: primaryFor }, settled) {
   const card = made("article");
   const canvas = made("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `Key slice of a candidate of ${patient_label} in all phases`);
   const row = made("p", "row");
-  for (const [verdict, text] of [["true", "True lesion"], ["false", "False"]]) {
+  const answers = primaryFor ? [[{ primary: true }, "This is the primary tumour"]]
+    : [[{ verdict: "true" }, "True lesion"], [{ verdict: "false" }, "False"]];
+  const asked = primaryFor ? `Primary tumour for ${primaryFor.join(", ")}; others named another one`
+    : Object.entries(votes).map(([reader, verdict]) => `${reader}: ${verdict}`).join(", ");
+  for (const [answer, text] of answers) {
     const button = made("button", "", text);
     button.type = "button";
     button.addEventListener("click", async () => {
       row.querySelectorAll("button").forEach((one) => (one.disabled = true));
       try {
-        await api.settle({ id: api.uuid(), study, candidate, verdict });
+        await api.settle({ id: api.uuid(), study, candidate, ...answer });
         byId("said").textContent = `Settled: ${text.toLowerCase()}.`;
         await settled();
       } catch (failure) {
@@ -54,7 +58,7 @@ function dispute({ study, patient_label, candidate, content, votes }, settled) {
     });
     row.append(button);
   }
-  card.append(made("strong", "", patient_label), made("p", "dim", Object.entries(votes).map(([reader, verdict]) => `${reader}: ${verdict}`).join(", ")), canvas, row);
+  card.append(made("strong", "", patient_label), made("p", "dim", asked), canvas, row);
   shelf.layout(study, content).then(async (layout) => {
     const picture = await shelf.card(layout, candidate, "liver");
     const known_ = layout.cards[candidate];

@@ -110,6 +110,23 @@ def test_lesions_that_are_none_are_refused(people, new_study, body):
     assert people["Anna"].ask("PUT", f"/known/{new_study}", json=body).status_code == 403
 
 
+def test_reviewers_choose_between_primary_tumours_that_readers_named(people, new_study, store, monkeypatch):
+    monkeypatch.setattr(store, "rules", replace(store.rules, readers=2))
+    for name, candidate_ in (("Rita", "2.25.1"), ("Otto", "2.25.3")):
+        assert people[name].lease(new_study).status_code == 200
+        said = [decide(f"2.25.{n}", "true", new_study) for n in (1, 2, 3)]
+        people[name].send(*said, event("primary", new_study, candidate_), event("finish", new_study))
+    asked_of = people["Viktor"].ask("GET", "/adjudication").json()["candidates"]
+    open_ = {one["candidate"]: one["primary_for"] for one in asked_of if one["study"] == new_study}
+    assert open_ == {"2.25.1": ["Rita"], "2.25.3": ["Otto"]}
+    body = {"id": str(uuid.uuid4()), "study": new_study, "candidate": "2.25.3", "primary": True}
+    assert people["Viktor"].ask("POST", "/adjudication", json=body).json()["state"] == "true"
+    unread = body | {"id": str(uuid.uuid4()), "candidate": "2.25.9"}
+    assert people["Viktor"].ask("POST", "/adjudication", json=unread).status_code == 404
+    left = people["Viktor"].ask("GET", "/adjudication").json()["candidates"]
+    assert new_study not in {one["study"] for one in left}
+
+
 def test_an_app_without_a_detector_says_so(people):
     for path in ("/propose", "/train"):
         answer = people["Viktor"].ask("POST", path, json={})
