@@ -6,7 +6,7 @@ import logging
 
 from hepatic.errors import HepaticError
 from hepatic.harvest.store import ReviewStore
-from server.harvest_jobs import HarvestJobs, studies_under_way
+from server.harvest_jobs import MODALITY, HarvestJobs, studies_under_way
 from server.host import Host, is_shared
 from server.jobs.runner import Jobs
 
@@ -17,7 +17,8 @@ class HarvestWatch:
     """Asks for proposals of studies that have arrived.
 
     A study is proposed once its series were the same at two looks, so that one that is still being copied is waited
-    for; and again when series are added to it. Does nothing before there is a detector that has been trained.
+    for; and again when series are added to it. Does nothing before there is a detector that has been trained, nor with
+    one that is not ours, which is said once.
 
     Args:
         host: the app.
@@ -30,6 +31,7 @@ class HarvestWatch:
         self._host, self._jobs, self._harvest, self._store = host, jobs, harvest, store
         self._state: object = None
         self._settled = False
+        self._said = ""
         self._seen: dict[str, frozenset[str]] = {}
         self._asked: dict[str, frozenset[str]] | None = None
 
@@ -41,7 +43,10 @@ class HarvestWatch:
             detector = self._harvest.detector()
         except HepaticError:  # the app has none
             return
-        version = self._host.models[detector].info().get("version")
+        version, reason = self._version(detector)
+        if reason and reason != self._said:
+            logger.info("CT studies that arrive are not proposed by %s: %s", detector, reason)
+        self._said = reason
         state = (detector, version, self._host.datastore.waiting().arrivals())
         if version is None or (state == self._state and self._settled):
             return
@@ -57,3 +62,17 @@ class HarvestWatch:
             self._harvest.propose(ready, model=detector)
             self._asked |= {study: now[study] for study in ready}
             logger.info("%d studies have arrived; a detector is asked to look at them", len(ready))
+
+    def _version(self, detector: str) -> tuple[str | None, str]:
+        """Return which version of a detector is served, None where there is none, and why it is left alone."""
+        try:
+            about = dict(self._host.models[detector].info())
+        except Exception as failure:  # an app's own code
+            return None, f"it does not describe itself: {type(failure).__name__}"
+        if "version" not in about:
+            return None, "it is of another make and tells no version"
+        if about.get("modality", MODALITY) != MODALITY:
+            return None, f"it is for {about['modality']}"
+        if not callable(getattr(self._host.app, "propose", None)):
+            return None, "the app does not propose studies"
+        return about["version"], ""

@@ -63,18 +63,24 @@ def counts(reviews: Iterable[Review], held: Mapping[str, Lease], rules: Rules) -
 def effort(reviews: Sequence[Review], rules: Rules) -> dict[str, Any]:
     """Return m, what a study takes, and what was saved against boxing every study by hand.
 
-    ``per_study`` = reading + manual x m (paper 001: 1 + 15 m), with the reading time that was measured here.
-    Studies with a reading that nobody timed, as in 3D Slicer, are not in its mean, and count as it in what was saved.
+    ``per_study`` = reading + manual x m (paper 001: 1 + 15 m), with the time that was measured here, by study, of first
+    readings. Studies with one that nobody timed, as in 3D Slicer, are not in its mean, and count as it in what was
+    saved. Hidden repeats are taken off what was saved; boxing by hand is in it as ``manual`` for each study.
     """
     read = [review for review in reviews if was_read(review, rules) or was_boxed(review)]
     missed = sum(was_missed(review) or was_boxed(review) for review in read)
     share = missed / len(read) if read else None
-    finished = [[one for one in review.readings if one.finished and one.kind != "batch"] for review in read]
-    minutes = [sum(one.seconds for one in readings) / 60 for readings in finished]
-    timed = [spent for spent, readings in zip(minutes, finished, strict=True) if all(one.seconds for one in readings)]
+    finished = [one for review in read for one in review.readings if one.finished]
+    spent = {
+        name: sum(one.seconds for one in finished if one.kind == kind) / 60
+        for name, kind in (("reading", "first"), ("boxing", "boxing"), ("repeats", "repeat"))
+    }
+    firsts = [[r.seconds for r in review.readings if r.finished and r.kind == "first"] for review in read]
+    firsts = [readings for readings in firsts if readings]
+    timed = [sum(readings) / 60 for readings in firsts if all(readings)]
     reading = sum(timed) / len(timed) if timed else None
     taken = READING_MINUTES if reading is None else reading
-    untimed = len(read) - len(timed)
+    read_in = sum(timed) + taken * (len(firsts) - len(timed))
     low, high = wilson(missed, len(read)) if read else (None, None)
     return {
         "studies_read": len(read),
@@ -83,8 +89,9 @@ def effort(reviews: Sequence[Review], rules: Rules) -> dict[str, Any]:
         "reading_minutes": reading,
         "manual_minutes": rules.manual_minutes,
         "minutes_per_study": None if share is None else taken + rules.manual_minutes * share,
-        "minutes_spent": sum(minutes),
-        "minutes_saved": rules.manual_minutes * (len(read) - missed) - sum(timed) - taken * untimed,
+        "spent": spent,
+        "minutes_spent": sum(spent.values()),
+        "minutes_saved": rules.manual_minutes * (len(read) - missed) - read_in - spent["repeats"],
     }
 
 

@@ -174,7 +174,7 @@ def _facts(told: dict[str, Any]) -> dict[str, str]:
         "studies": ", ".join(f"{count} {state}" for state, count in studies.items() if count),
         "sent to boxing": "" if m is None else f"{m:.0%} of {effort['studies_read']}",
         "minutes per study": _number(effort["minutes_per_study"]),
-        "minutes spent": _number(effort["minutes_spent"]),
+        "minutes spent": ", ".join(f"{_number(value)} {what}" for what, value in effort["spent"].items()),
         "minutes saved": _number(effort["minutes_saved"]),
         "seconds per click": _number(clicks["median_s"]),
         "readers agree": "" if agreement["raw"] is None else f"{agreement['raw']:.0%} of {agreement['candidates']}",

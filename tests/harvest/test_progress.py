@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hepatic.harvest import progress
+from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.store import ReviewStore
 from tests.harvest.proposed import candidate, decide, event, proposed, read_all
 
@@ -19,8 +20,9 @@ def store(tmp_path):
     made.close()
 
 
-def timed(store, study, seconds, missed=False):
-    store.lease("Rita", study)
+def timed(store, study, seconds, missed=False, again=False):
+    if not again:
+        store.lease("Rita", study)
     look = 1000 * seconds
     made = [
         decide(f"2.25.{n}", "false", study, shown_at=(n - 1) * look, decided_at=n * look, device="mouse")
@@ -50,6 +52,31 @@ def test_what_nobody_timed_is_in_no_mean_and_counts_as_the_mean_in_what_was_save
     told = progress.effort(reviews(store), store.rules)
     assert (told["studies_read"], told["reading_minutes"], told["minutes_spent"]) == (2, 0.5, 0.5)
     assert told["minutes_saved"] == pytest.approx(2 * 15 - 2 * 0.5)
+
+
+def test_reading_boxing_and_hidden_repeats_are_told_apart_and_first_readings_count_for_a_study(store):
+    timed(store, "1.0", 10)
+    timed(store, "1.1", 30, missed=True)
+    store.lease("Anna", "1.1", may_box=True)
+    drawn = event("box", "1.1", box=[60, 60, 20, 80, 80, 40], shown_at=0, decided_at=240_000, device="mouse")
+    store.reviews.take([drawn, event("finish", "1.1")], "Anna")
+    with store.database.write() as connection:
+        open_reading(connection, "Rita", Wish("1.0", "repeat"), store.clock())
+    timed(store, "1.0", 20, again=True)
+    told = progress.effort(reviews(store), store.rules)
+    assert told["spent"] == {"reading": 2.0, "boxing": 4.0, "repeats": 1.0}
+    assert (told["minutes_spent"], told["reading_minutes"]) == (7.0, 1.0)
+    assert told["minutes_per_study"] == pytest.approx(1 + 15 * 0.5)
+    assert told["minutes_saved"] == pytest.approx(2 * 15 - 15 - 2 - 1), "the boxing is in the 15 minutes"
+
+
+def test_a_study_that_nobody_read_before_it_was_boxed_took_no_reading(store):
+    timed(store, "1.0", 10)
+    store.take("Anna", Wish("1.1", "boxing"), may_box=True)
+    store.reviews.take([event("finish", "1.1")], "Anna")
+    told = progress.effort(reviews(store), store.rules)
+    assert (told["studies_read"], told["reading_minutes"]) == (2, 0.5)
+    assert told["minutes_saved"] == pytest.approx(2 * 15 - 15 - 0.5)
 
 
 def test_before_anything_is_read_nothing_is_claimed(store):

@@ -19,6 +19,11 @@ function minutes(value) {
   return whole < 120 ? `${sign}${whole} min` : `${sign}${fixed(whole / 60)} h`;
 }
 
+function spentOn(spent) {
+  const parts = Object.entries(spent).filter(([, value]) => value > 0).map(([what, value]) => `${minutes(value)} ${what === "repeats" ? "hidden repeats" : what}`);
+  return parts.length ? `spent: ${parts.join(", ")}` : "";
+}
+
 function table(heads, rows, caption) {
   const root = made("table");
   if (caption) root.append(made("caption", "dim", caption));
@@ -47,7 +52,7 @@ function showTiles({ studies, candidates, effort, clicks, agreement }) {
     ["Expected per study", known(effort.minutes_per_study) ? `${fixed(effort.minutes_per_study)} min` : "–",
       `${fixed(effort.reading_minutes ?? 1)} + ${effort.manual_minutes} m; ${effort.manual_minutes} min by hand`],
     ["Time per decision", known(clicks.median_s) ? `${fixed(clicks.median_s)} s` : "–", known(clicks.p90_s) ? `nine in ten within ${fixed(clicks.p90_s)} s` : ""],
-    ["Saved against boxing all", minutes(effort.minutes_saved), `${minutes(effort.minutes_spent)} spent`],
+    ["Saved against boxing all", minutes(effort.minutes_saved), spentOn(effort.spent)],
     ["Readers agree", share(agreement.raw), known(agreement.gwet) ? `AC1 ${fixed(agreement.gwet, 2)}, ${agreement.candidates} candidates` : "no candidate was judged by two readers"],
   ];
   byId("tiles").replaceChildren(...tiles.map(([name, value, more]) => {

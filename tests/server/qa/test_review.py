@@ -1,10 +1,14 @@
 """What reviewers do over HTTP: settle disputes, reject many at once, mark known cases; and the progress all see."""
 
+import re
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import server
+from hepatic.harvest.export.formats import FORMATS
 from tests.harvest.proposed import box, candidate, decide, event, proposed
 from tests.server.access.conftest import asked
 from tests.server.qa.conftest import QA
@@ -125,6 +129,11 @@ def test_reviewers_choose_between_primary_tumours_that_readers_named(people, new
     assert people["Viktor"].ask("POST", "/adjudication", json=unread).status_code == 404
     left = people["Viktor"].ask("GET", "/adjudication").json()["candidates"]
     assert new_study not in {one["study"] for one in left}
+
+
+def test_the_dashboard_offers_every_format_in_which_reviews_leave():
+    page = (Path(server.__file__).parent / "web/qa/dashboard.html").read_text()
+    assert set(re.findall(r"export\?format=(\w+)", page)) == set(FORMATS)
 
 
 def test_an_app_without_a_detector_says_so(people):

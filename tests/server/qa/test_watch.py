@@ -9,6 +9,7 @@ from hepatic.harvest.store import ReviewStore
 from server import harvest_watch
 from server.harvest_watch import HarvestWatch
 from server.jobs.runner import Jobs
+from tests.foreign_app.main import Boxes
 from tests.harvest.proposed import proposed
 
 
@@ -45,12 +46,17 @@ class Harvest:
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(harvest_watch, "is_shared", lambda datastore: True)
     datastore, told = Datastore(), {"version": "v1"}
-    host = SimpleNamespace(datastore=datastore, models={"finder": SimpleNamespace(info=lambda: told)})
+    host = SimpleNamespace(
+        datastore=datastore,
+        models={"finder": SimpleNamespace(info=lambda: told)},
+        app=SimpleNamespace(propose=lambda request: {}),
+    )
     jobs, store = Jobs(tmp_path / "jobs.sqlite"), ReviewStore(tmp_path / "harvest")
     harvest = Harvest(datastore)
     yield SimpleNamespace(
         harvest=harvest,
         told=told,
+        host=host,
         store=store,
         jobs=jobs,
         new=lambda: HarvestWatch(host, jobs, harvest, store),
@@ -108,6 +114,33 @@ def test_nothing_is_asked_for_before_the_detector_is_trained(place):
     watch.look()
     watch.look()
     assert [studies for studies, _ in place.harvest.asked] == [["1.2"]]
+
+
+def broken():
+    raise KeyError("config")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda host: host.models.update(finder=Boxes()), "of another make"),
+        (lambda host: host.models.update(finder=SimpleNamespace(info=broken)), "does not describe itself: KeyError"),
+        (lambda host: setattr(host, "app", Boxes()), "the app does not propose studies"),
+        (lambda host: host.models["finder"].info().update(modality="US"), "for US"),
+    ],
+    ids=["stock", "broken", "no-proposals", "ultrasound"],
+)
+def test_a_detector_that_is_not_ours_is_left_alone_and_that_is_said_once(place, caplog, change, reason):
+    caplog.set_level("INFO", "server.harvest_watch")
+    change(place.host)
+    place.harvest.arrive("1.2", "venous")
+    watch = place.new()
+    for _ in range(3):
+        watch.look()
+    assert place.harvest.asked == []
+    [line] = [record.getMessage() for record in caplog.records]
+    assert "finder" in line
+    assert reason in line
 
 
 def test_an_app_without_a_detector_is_left_alone(place, monkeypatch):
