@@ -37,9 +37,10 @@ class ContrastClip:
     the lesion: each frame is registered by its shift to the one before (phase correlation of the B-mode image beside
     it, where there is one, else of the contrast image). A frame that resembles the one before too little to be followed
     (the probe was lifted) is replaced by its nearest neighbour that does, as the paper does by eye. ``facts`` say
-    ``onset_s``, ``replaced_frames`` and ``missing_frames``, those after the end of the cine, for which its last frame
-    stands. A sample's ``shift_s`` takes all frames that much later, and ``mirrored`` mirrors them: other views of the
-    same lesion (paper 002, section 1.1.7).
+    ``onset_s``, the ``frame`` of that moment, ``replaced_frames`` and ``missing_frames``, those after the end of the
+    cine, for which its last frame stands; and as ``time_intensity`` the mean grey values of the region and of the image
+    ``outside`` of it, over the ``seconds`` from the onset. A sample's ``shift_s`` takes all frames that much later, and
+    ``mirrored`` mirrors them: other views of the same lesion (paper 002, section 1.1.7).
 
     Attributes:
         size: edge of the network's frames, pixels.
@@ -69,6 +70,8 @@ class ContrastClip:
         top, left, bottom, right = (round(edge) for edge in box)
         curve = pictures[:, top:bottom, left:right].mean(axis=(1, 2), dtype=np.float64)
         onset = onset_of(curve)
+        outside = np.asarray(pictures.max(axis=0) > 0)  # the image, not the screen around it
+        outside[top:bottom, left:right] = False
         wanted = times_s[onset] + np.array(self.sampled_s) + float(sample.get("shift_s", 0.0))
         chosen = nearest(times_s, wanted)
         beside = ultrasound.tissue
@@ -83,6 +86,7 @@ class ContrastClip:
             image = image.flip(-1)
         facts = {
             **sample.get("facts", {}),
+            "frame": onset,
             "onset_s": round(float(times_s[onset]), 2),
             "replaced_frames": int(replaced.sum()),
             "missing_frames": int((wanted > times_s[-1] + 1).sum()),
@@ -93,8 +97,10 @@ class ContrastClip:
         curves = {
             "seconds": (times_s - times_s[onset]).round(2).tolist(),
             "lesion": curve.round(1).tolist(),
-            "picture": pictures.mean(axis=(1, 2), dtype=np.float64).round(1).tolist(),
         }
+        if outside.any():  # all else is black
+            around = pictures.sum(axis=(1, 2), dtype=np.float64) - curve * (bottom - top) * (right - left)
+            curves["outside"] = (around / outside.sum()).round(1).tolist()
         return {**sample, "image": image[None] / 64 - 1, "facts": {**facts, "time_intensity": curves}}
 
 
