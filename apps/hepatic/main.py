@@ -17,6 +17,7 @@ from hepatic import __version__  # noqa: E402
 from hepatic.adapters.datastore import HepaticDatastore  # noqa: E402
 from hepatic.adapters.infer import HepaticInferTask  # noqa: E402
 from hepatic.adapters.propose import Proposer, series_of  # noqa: E402
+from hepatic.adapters.read_classes import take_classes  # noqa: E402
 from hepatic.adapters.scoring import ForegroundEntropy  # noqa: E402
 from hepatic.adapters.strategies import First, RandomSample, Uncertainty  # noqa: E402
 from hepatic.adapters.train import HepaticTrainTask  # noqa: E402
@@ -25,7 +26,7 @@ from hepatic.engine.weights import Registry  # noqa: E402
 from hepatic.harvest.study import PreparedStudy  # noqa: E402
 from hepatic.settings import settings  # noqa: E402
 from hepatic.tasks.discover import discover_recipes, discover_tasks  # noqa: E402
-from hepatic.tasks.spec import DetectionTask, SegmentationTask  # noqa: E402
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask  # noqa: E402
 
 logging.getLogger("hepatic").setLevel(logging.INFO)
 
@@ -53,6 +54,11 @@ class HepaticApp(MONAILabelApp):
                 f"{name}_boxes": HepaticInferTask(task, self.predictor, as_segmentation=True)
                 for name, task in self.tasks.items()
                 if isinstance(task, DetectionTask)
+            },
+            **{
+                f"{name}_region": HepaticInferTask(task, self.predictor, as_segmentation=True)
+                for name, task in self.tasks.items()
+                if isinstance(task, ClassificationTask) and task.modality == "US"
             },
         }
 
@@ -82,6 +88,10 @@ class HepaticApp(MONAILabelApp):
 
     def propose(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._propose(request)
+
+    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+        classes = take_classes(self.datastore(), image_id, self.tasks.values())
+        return {"classes": classes} if classes else {}
 
     def caches(self) -> dict[str, dict[str, int]]:
         return self.predictor.caches()

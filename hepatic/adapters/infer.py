@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.adapters import compat
+from hepatic.adapters.region_mask import class_names
 from hepatic.adapters.results import as_file, result_params
+from hepatic.engine.answer import Answer, Classification
 from hepatic.engine.predict import Predictor
 from hepatic.errors import BadInputError
-from hepatic.tasks.spec import DetectionTask, Task
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, Task
 
 compat.install()
 
@@ -25,13 +27,15 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
 
     A segmentation answers with a labelmap. A detection answers with markups that 3D Slicer loads as ROIs, or with a
     labelmap of the boxes where a client asks for one by its suffix; ``.nrrd`` counts as no such wish, because 3D Slicer
-    sends it whatever the model. A classification has no file.
+    sends it whatever the model. A classification has no file, unless it is shown as a segmentation of where it looked.
 
     Args:
         task: what to run.
         predictor: runs it; shared by all tasks of a process.
         results: folder for result files; whoever asked for a result removes its file.
-        as_segmentation: show a detector as a segmentation of its boxes, for viewers that know no boxes, such as OHIF.
+        as_segmentation: show a detector as a segmentation of its boxes, for viewers that know no boxes, such as OHIF; a
+            classifier as one of where it looked, named by class and probability, for viewers that know no classes, such
+            as 3D Slicer.
     """
 
     def __init__(
@@ -41,7 +45,7 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
             type=(InferType.SEGMENTATION if as_segmentation else InferType(task.type)).value,
             labels=list(task.labels),
             dimension=task.dimension,
-            description=task.description + (", boxes as a labelmap" if as_segmentation else ""),
+            description=task.description + (_shown_as(task) if as_segmentation else ""),
             config={option.name: option.shown for option in task.options},
         )
         self.task, self._predictor, self._results, self._as_segmentation = task, predictor, results, as_segmentation
@@ -49,11 +53,15 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
     def info(self) -> dict[str, Any]:
         """Describe the task; adds the version that is served and the options with their ranges."""
         served = self._predictor.registry.served(self.task.name)
+        classes: dict[str, Any] = {}
+        if isinstance(self.task, ClassificationTask):
+            classes = {"classes": list(self.task.classes), "absent": self.task.absent, "note": self.task.note}
         options = {o.name: {"default": o.default, "description": o.description} for o in self.task.options}
         return {
             **super().info(),
             "modality": self.task.modality,
             "options": options,
+            **classes,
             "version": served.version if served else None,
             "metrics": served.metrics if served else {},
             "notes": served.card.notes if served else "",
@@ -80,8 +88,10 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
         """
         suffix = self._suffix(str(request.get("result_extension") or ".nrrd"))
         answer = self._predictor.predict(self.task, Path(request["image"]), params=request)
-        params = result_params(answer, image_id=str(request.get("image_id") or ""))
-        if request.get("result_write_to_file") is False or self.task.type == "classification":
+        names = self._classes_as_names(answer)
+        params = result_params(answer, image_id=str(request.get("image_id") or ""), names=names)
+        has_file = names is not None or not isinstance(answer, Classification)
+        if request.get("result_write_to_file") is False or not has_file:
             return None, params
         started = time.perf_counter()
         data = as_file(answer, suffix, params, compress=request.get("result_compress") is not False)
@@ -92,6 +102,12 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
             file = Path(handle.name)
         params["latencies"]["write"] = round(1000 * (time.perf_counter() - started), 2)
         return str(file), params
+
+    def _classes_as_names(self, answer: Answer) -> dict[str, int] | None:
+        """Return the segments' names of a classification that is shown as a segmentation."""
+        if not (self._as_segmentation and isinstance(answer, Classification)):
+            return None
+        return class_names(answer, self.task) if isinstance(self.task, ClassificationTask) else None
 
     def _suffix(self, asked: str) -> str:
         boxes = isinstance(self.task, DetectionTask) and not self._as_segmentation
@@ -104,3 +120,7 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
                 fix="Correct it.",
             )
         return ".json" if boxes and asked == ".nrrd" else asked
+
+
+def _shown_as(task: Task) -> str:
+    return ", boxes as a labelmap" if isinstance(task, DetectionTask) else ", where it looked as a labelmap"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatic.adapters.region_mask import region_mask
 from hepatic.boxes import Boxes, voxels_inside
 from hepatic.engine.answer import Answer, Classification, Detections, Prediction
 from hepatic.geometry import Grid
@@ -16,7 +18,7 @@ from hepatic.io.labelmap import encode_labelmap
 from hepatic.io.markups import ROI, encode_rois
 
 
-def result_params(answer: Answer, *, image_id: str = "") -> dict[str, Any]:
+def result_params(answer: Answer, *, image_id: str = "", names: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return what is said about an answer; times in milliseconds.
 
     A detection's ``boxes`` are (x, y, z, x, y, z) in LPS millimetres, the surest first, each with its ``candidate``: a
@@ -27,6 +29,7 @@ def result_params(answer: Answer, *, image_id: str = "") -> dict[str, Any]:
     Args:
         answer: of any kind.
         image_id: of the image in the datastore; names candidates.
+        names: ``label_names`` of the file that goes with it, where they are others than the answer's own.
     """
     common = {
         "model_version": answer.version,
@@ -48,6 +51,8 @@ def result_params(answer: Answer, *, image_id: str = "") -> dict[str, Any]:
                 about["attention"] = answer.attention.round(3).tolist()
         case _:
             raise TypeError(type(answer))
+    if names is not None:
+        about["label_names"] = dict(names)
     return {**about, **common, **answer.facts}
 
 
@@ -55,7 +60,7 @@ def as_file(answer: Answer, suffix: str, params: dict[str, Any], *, compress: bo
     """Return an answer as the bytes of a file.
 
     Args:
-        answer: a segmentation or detection.
+        answer: any; of a classification, where it looked.
         suffix: ``.json`` and ``.mrk.json`` are markups, others a labelmap.
         params: what ``result_params`` said of it.
         compress: as in ``encode_labelmap``.
@@ -64,6 +69,8 @@ def as_file(answer: Answer, suffix: str, params: dict[str, Any], *, compress: bo
         return encode_rois([_roi(box) for box in params["boxes"]])
     if isinstance(answer, Detections):
         labelmap = Labelmap(filled(answer.boxes, answer.grid), answer.grid, {answer.label: 1})
+    elif isinstance(answer, Classification):
+        labelmap = Labelmap(region_mask(answer), answer.grid, params["label_names"])
     elif isinstance(answer, Prediction):
         labelmap = Labelmap(answer.labelmap, answer.grid, answer.labels)
     else:

@@ -113,23 +113,12 @@ class Case(_OneImage):
         labelmap = read_labelmap(self.label, like=image.grid)
         return {
             **sample,
-            "label": Labelmap(labelmap.array, labelmap.grid, labelmap.names or self._names_in(labelmap)),
+            "label": Labelmap(labelmap.array, labelmap.grid, labelmap.names or names_in(labelmap, self.names)),
         }
 
     def content(self) -> str:
         """Hashes of image and label."""
         return f"{content_hash(self.source)} {content_hash(self.label)}"
-
-    def _names_in(self, labelmap: Labelmap) -> dict[str, int]:
-        """Match ``names`` to the values of the file.
-
-        3D Slicer counts a segment's ``idx`` over all its segments, but numbers those it exports from 1; the two differ
-        when it leaves scribbles out. Where the file holds a value that is nobody's ``idx``, order decides.
-        """
-        values = {int(value) for value in np.unique(labelmap.array)} - {0}
-        if values <= set(self.names.values()):
-            return dict(self.names)
-        return {name: place for place, name in enumerate(sorted(self.names, key=self.names.__getitem__), start=1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +127,8 @@ class ClassCase(_OneImage):
 
     Attributes:
         truth: name of the class.
-        label: labelmap or markups file that shows where the lesion is; None where nobody has drawn it.
+        label: labelmap or markups file that shows where the lesion is; None where nobody has drawn it. What it shows
+            of a picture without a lesion (``ClassificationTask.absent``) is none.
         names: label value by structure, as ``Case.names``.
         boxes: of lesions in pixels of an ultrasound picture (top, left, bottom, right), beside those of the label.
     """
@@ -160,7 +150,8 @@ class ClassCase(_OneImage):
             )
         image = task.accept(read(self.source))
         boxes = [*self.boxes]
-        if self.label is not None:
+        is_absent = isinstance(task, ClassificationTask) and self.truth == task.absent
+        if self.label is not None and not is_absent:
             lesions = to_voxels(read_lesions(self.label, image.grid, self.names).boxes, image.grid)
             boxes += [(top, left, bottom, right) for _, top, left, _, bottom, right in lesions.tolist()]
         return {"source": image, "options": task.parse_options({}), "truth": self.truth, "boxes": boxes}
@@ -169,6 +160,18 @@ class ClassCase(_OneImage):
         """Hashes of image and label, the class, and the boxes."""
         drawn = "" if self.label is None else content_hash(self.label)
         return f"{content_hash(self.source)} {self.truth} {drawn} {sorted(self.names.items())} {self.boxes}"
+
+
+def names_in(labelmap: Labelmap, told: Mapping[str, int]) -> dict[str, int]:
+    """Match the names that a viewer told beside a labelmap to its values.
+
+    3D Slicer counts a segment's ``idx`` over all its segments, but numbers those it exports from 1; the two differ when
+    it leaves scribbles out. Where the file holds a value that is nobody's ``idx``, order decides.
+    """
+    values = {int(value) for value in np.unique(labelmap.array)} - {0}
+    if values <= set(told.values()):
+        return dict(told)
+    return {name: place for place, name in enumerate(sorted(told, key=told.__getitem__), start=1)}
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,30 @@ class ClassificationTask(Task):
         """What a reader may say of an image."""
         return tuple(self.findings) or self.labels
 
+    @property
+    def absent(self) -> str | None:
+        """The class of an image that shows nothing of what the labels name; None where there is no such class."""
+        return next((name for name, told in self.findings.items() if 1.0 not in told), None)
+
+    def by_class(self, probabilities: Mapping[str, float]) -> dict[str, float]:
+        """Return how probable each class is, the most probable first, out of the probabilities of labels.
+
+        Where labels are findings, a class that is one of them is as probable as that finding, and one that is told by
+        what it lacks as improbable as the most probable of that.
+        """
+        told = {
+            name: probabilities[name] if name in probabilities else 1.0 - self._lacking(name, probabilities)
+            for name in self.classes
+        }
+        return dict(sorted(told.items(), key=lambda one: -one[1]))
+
     def target(self, truth: str) -> torch.Tensor:
         """Return the ``target`` of a class."""
         if not self.findings:
             return torch.tensor(self.labels.index(truth))
         told = torch.tensor(self.findings[truth])
         return torch.stack([(told == 1).float(), (told == 0).float()])
+
+    def _lacking(self, name: str, probabilities: Mapping[str, float]) -> float:
+        lacks = [label for label, is_true in zip(self.labels, self.findings[name], strict=True) if is_true == 0]
+        return max((probabilities[label] for label in lacks), default=1.0)

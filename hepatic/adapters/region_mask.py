@@ -1,0 +1,47 @@
+"""A classifier's answer as a labelmap, for viewers that show nothing else of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.transform import resize
+
+from hepatic.engine.answer import Classification
+from hepatic.tasks.spec import ClassificationTask
+
+LOOKED_AT = 0.5
+"""Share of the highest attention from which on a part of the picture counts as looked at."""
+
+
+def region_mask(answer: Classification) -> NDArray[np.uint8]:
+    """Return where a classifier looked: (K, J, I) on the source's grid, 1 on the frame it was shown.
+
+    Args:
+        answer: with ``frame``, and ``region`` (of its attention) or else ``roi``, in pixels, among its facts.
+    """
+    array = np.zeros(answer.grid.shape, np.uint8)
+    frame = array[int(answer.facts.get("frame", 0))]
+    if answer.attention is not None:
+        top, left, bottom, right = answer.facts["region"]
+        frame[top:bottom, left:right] = attention_on(answer.attention, (bottom - top, right - left)) >= LOOKED_AT
+    else:
+        left, top, right, bottom = (round(edge) for edge in answer.facts["roi"])
+        frame[top:bottom, left:right] = 1
+    return array
+
+
+def class_names(answer: Classification, task: ClassificationTask) -> dict[str, int]:
+    """Return label values by names such as ``hcc p=0.93``: all that 3D Slicer shows of a classification.
+
+    1, the only value in ``region_mask``, is the class that was concluded; the others follow, the most probable first.
+    """
+    told = task.by_class(answer.probabilities)
+    order = [answer.label, *(name for name in told if name != answer.label)]
+    return {f"{name} p={told[name]:.2f}": value for value, name in enumerate(order, start=1)}
+
+
+def attention_on(attention: NDArray[np.floating[Any]], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring attention (h, w) to the pixels of the region it covers: each of its cells covers an equal part of it."""
+    return np.asarray(resize(attention, size, order=1, mode="edge", anti_aliasing=False), dtype=np.float32)

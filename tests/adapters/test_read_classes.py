@@ -1,0 +1,112 @@
+"""The class of an image in the label that a reader saved: names of segments, of boxes, or said outright."""
+
+import numpy as np
+import pytest
+
+import infer_tasks
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.read_classes import class_named, take_classes
+from hepatic.adapters.training_cases import cases_for
+from hepatic.errors import BadInputError
+from hepatic.io.grid import grid_of
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import write_labelmap
+from hepatic.io.markups import ROI, encode_rois
+from hepatic.tasks.discover import discover_tasks
+from sample_data.us import write_us
+
+TASKS = discover_tasks(infer_tasks)
+TYPES, DIAGNOSES = TASKS["us_fll"].classes, TASKS["us_bmode"].classes
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "meant"),
+    [
+        ("hcc", DIAGNOSES, "hcc"),
+        ("HCC p=0.93", DIAGNOSES, "hcc"),
+        ("non-HCC", DIAGNOSES, "non_hcc"),
+        ("Non HCC p = 0,07", DIAGNOSES, "non_hcc"),
+        ("homogeneous p=1.00", TYPES, "homogeneous"),
+        ("Segment_1", TYPES, None),
+        ("hcc cyst", TYPES, None),
+        ("p=0.93", TYPES, None),
+    ],
+)
+def test_a_name_means_a_class_however_it_is_spelt(name, classes, meant):
+    assert class_named(name, classes) == meant
+
+
+@pytest.fixture
+def datastore(tmp_path):
+    write_us(tmp_path, 1, seed=3, size="tiny", kind="hcc")
+    store = HepaticDatastore(tmp_path / "studies", auto_rescan_seconds=None)
+    yield store
+    store.store.close()
+
+
+@pytest.fixture
+def save(datastore, tmp_path):
+    image = datastore.list_images()[0]
+
+    def save_(drawn, info=None, *, like_slicer=False):
+        """Save a labelmap with a patch for each name drawn, or none; as 3D Slicer does, names are told beside it."""
+        grid = grid_of(datastore.image_files(image)[0])
+        array = np.zeros(grid.shape, np.uint8)
+        for value, is_drawn in enumerate(drawn.values(), start=1):
+            if is_drawn:
+                array[0, 50:90, 20 * value : 20 * value + 10] = value
+        names = {name: value for value, name in enumerate(drawn, start=1)}
+        file = tmp_path / ("label.nrrd" if like_slicer else "label.seg.nrrd")
+        write_labelmap(file, Labelmap(array, grid, names))
+        told = {"label_info": [{"name": name, "idx": value} for name, value in names.items()]} if like_slicer else {}
+        datastore.save_label(image, str(file), "final", {**told, **(info or {})})
+        return take_classes(datastore, image, TASKS.values())
+
+    return save_
+
+
+def notes(datastore):
+    return datastore.get_image_info(datastore.list_images()[0])
+
+
+@pytest.mark.parametrize("like_slicer", [False, True])
+def test_the_name_under_which_something_is_drawn_is_the_class_and_its_boxes_train(datastore, save, like_slicer):
+    assert save({"non_hcc p=0.83": False, "HCC p=0.17": True}, like_slicer=like_slicer) == {
+        "diagnosis": "hcc", "lesion_type": "hcc",
+    }  # fmt: skip
+    assert notes(datastore)["lesion_type"] == "hcc"
+    assert datastore.get_label_info(datastore.list_images()[0], "final")["classes"]["diagnosis"] == "hcc"
+    (case,) = cases_for(TASKS["us_bmode"], datastore)
+    assert case.sample(TASKS["us_bmode"])["boxes"][0] == pytest.approx((50, 40, 90, 50))
+
+
+def test_names_that_contradict_one_another_say_nothing(datastore, save):
+    assert save({"cyst": True, "fnh": True}) == {}
+    assert "lesion_type" not in notes(datastore)
+
+
+def test_a_segment_of_another_name_leaves_the_class_as_it_was(datastore, save):
+    save({"cyst": True})
+    assert save({"lesion": True}) == {}
+    assert notes(datastore)["lesion_type"] == "cyst"
+
+
+def test_what_is_said_outright_counts_more_than_names_and_can_be_taken_back(datastore, save):
+    assert save({"cyst": True}, {"classes": {"lesion_type": "fnh"}}) == {"lesion_type": "fnh"}
+    save({"cyst": True}, {"classes": {"lesion_type": ""}})
+    assert cases_for(TASKS["us_fll"], datastore) == []
+
+
+@pytest.mark.parametrize("said", ["hcc", {"lesion_type": "abscess"}, {"mood": "good"}, {"lesion_type": 3}])
+def test_a_class_that_there_is_not_is_refused(datastore, save, said):
+    with pytest.raises(BadInputError):
+        save({"cyst": True}, {"classes": said})
+    assert "lesion_type" not in notes(datastore)
+
+
+def test_regions_of_interest_are_named_too(datastore, save, tmp_path):
+    image = datastore.list_images()[0]
+    file = tmp_path / "boxes.json"
+    file.write_bytes(encode_rois([ROI((0, 0, -1, 5, 5, 1), "metastasis")]))
+    datastore.save_label(image, str(file), "final", {})
+    assert take_classes(datastore, image, TASKS.values()) == {"lesion_type": "metastasis"}

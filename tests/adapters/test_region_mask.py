@@ -1,0 +1,81 @@
+"""Where a classifier looked, as a labelmap for viewers that show no classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import infer_tasks
+from hepatic.adapters.infer import HepaticInferTask
+from hepatic.adapters.region_mask import attention_on
+from hepatic.engine.predict import Predictor
+from hepatic.engine.weights import Registry
+from hepatic.io.grid import grid_of
+from hepatic.io.labelmap import read_labelmap
+from hepatic.tasks.discover import discover_tasks
+from sample_data.us import write_us
+
+TASKS = discover_tasks(infer_tasks)
+SHIPPED = Path(__file__).parents[2] / "apps" / "hepatic" / "models"
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    return write_us(tmp_path_factory.mktemp("us"), 1, seed=3, size="tiny", kind="hcc")[0]
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory, still):
+    folder = tmp_path_factory.mktemp("results")
+    predictor = Predictor(Registry(folder / "models", shipped=SHIPPED), device="cpu")
+
+    def ask_(name, *, as_segmentation=True, **options):
+        model = HepaticInferTask(TASKS[name], predictor, results=folder, as_segmentation=as_segmentation)
+        return model, *model({"image": str(still), "result_extension": ".nrrd", **options})
+
+    return ask_
+
+
+def test_the_box_that_was_looked_at_comes_back_named_by_class_and_probability(ask, still):
+    model, file, told = ask("us_bmode", roi="40,50,70,90")
+    assert model.info()["type"] == "segmentation"
+    labelmap = read_labelmap(Path(file), like=grid_of(still))
+    expected = np.zeros(labelmap.array.shape, np.uint8)
+    expected[0, 50:90, 40:70] = 1
+    assert np.array_equal(labelmap.array, expected)
+    first, second = told["label_names"]
+    share = told["probabilities"]
+    assert first == f"{told['result']} p={share[told['result']]:.2f}"
+    assert second.split()[0] in {"hcc", "non_hcc"} - {told["result"]}
+    assert list(told["label_names"].values()) == [1, 2]
+
+
+def test_attention_comes_back_where_it_is_at_least_half_of_its_highest(ask, still):
+    _, file, told = ask("us_fll")
+    top, left, bottom, right = told["region"]
+    found = read_labelmap(Path(file), like=grid_of(still)).array[0]
+    cells = np.array(told["attention"])
+    assert found.sum() == found[top:bottom, left:right].sum() > 0
+    row, column = np.unravel_index(cells.argmax(), cells.shape)
+    cell = (bottom - top) / cells.shape[0], (right - left) / cells.shape[1]
+    assert found[round(top + (row + 0.5) * cell[0]), round(left + (column + 0.5) * cell[1])] == 1
+    on_pixels = attention_on(cells, (bottom - top, right - left))
+    assert (found[top:bottom, left:right] != (on_pixels >= 0.5)).mean() < 0.01, "but for the rounding of what is told"
+    assert next(iter(told["label_names"])).startswith(told["result"])
+    assert {name.split()[0] for name in told["label_names"]} == set(TASKS["us_fll"].classes)
+
+
+def test_each_cell_of_attention_covers_an_equal_part():
+    cells = np.zeros((2, 4))
+    cells[1, 3] = 1
+    on_pixels = attention_on(cells, (20, 80))
+    assert on_pixels[15:, 70:].min() > 0.99
+    assert on_pixels[:5].max() == 0
+
+
+def test_the_classifier_itself_is_still_one_and_has_no_file(ask):
+    model, file, told = ask("us_fll", as_segmentation=False)
+    assert (model.info()["type"], file) == ("classification", None)
+    assert list(told["label_names"]) == list(TASKS["us_fll"].labels)
+    assert model.info()["classes"] == list(TASKS["us_fll"].classes)
+    assert model.info()["absent"] == "homogeneous"
