@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.settings import settings
 from server import worker
+from server.cases.cases import Cases
 from server.executor import Executor
 from server.harvest import Harvest, rules_of
 from server.harvest_jobs import HarvestJobs
@@ -98,6 +99,7 @@ class Services:
             self.scratch.close()
             self.log.close()
             raise
+        self.cases = Cases(self.host, self.executor, self.scratch.dir)
         self.sessions = Sessions(spec.data_dir / "sessions")
         self.jobs = Jobs(spec.data_dir / "jobs.sqlite")
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs, apart=self._worker_apart)

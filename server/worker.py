@@ -212,6 +212,44 @@ def export(source: str, target: str) -> None:
     nrrd.write(target, np.ascontiguousarray(array), header, index_order="C", compression_level=1)
 
 
+def open_ultrasound(source: str, target: str) -> dict[str, Any]:
+    """Write the frames of an ultrasound picture or cine as they are seen, (F, H, W) or (F, H, W, 3) uint8.
+
+    Args:
+        source: path of the image.
+        target: the ``.npy`` file to write.
+
+    Returns:
+        ``width``, ``height``, ``frames``; ``times_s`` of the frames, None where nobody knows, and ``timing``, where
+        from; ``contrast`` and ``tissue``, [left, top, right, bottom] of these images in pixels or None; ``affine`` of
+        the grid (to LPS millimetres).
+
+    Raises:
+        BadInputError: it cannot be read, or is no ultrasound.
+    """
+    import numpy as np
+
+    from hepatic.io.read import read
+    from hepatic.io.ultrasound import Ultrasound
+
+    ultrasound = Ultrasound.of(read(Path(source)))
+    shown = ultrasound.rgb if ultrasound.cine.frames.ndim == 4 else ultrasound.grey
+    np.save(target, shown, allow_pickle=False)
+    boxes = {
+        name: region and [region.box[1], region.box[0], region.box[3], region.box[2]]
+        for name, region in (("contrast", ultrasound.contrast), ("tissue", ultrasound.tissue))
+    }
+    return {
+        "width": shown.shape[2],
+        "height": shown.shape[1],
+        "frames": shown.shape[0],
+        "times_s": None if ultrasound.times_s is None else ultrasound.times_s.round(3).tolist(),
+        "timing": ultrasound.timing,
+        **boxes,
+        "affine": ultrasound.cine.grid.affine.tolist(),
+    }
+
+
 def run_inference(app: Any, request: dict[str, Any]) -> dict[str, Any]:
     """Run one inference of an app.
 

@@ -1,0 +1,189 @@
+"""What readers say of an ultrasound image: its classes and the boxes of its lesions, with who said it when.
+
+A reading is a version of the image's final label, so that Slicer, REST and the page write one history. Its boxes are
+the label; its classes are in the label's info and, for training, in the notes of the image.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hepatic.adapters.read_classes import checked_classes
+from hepatic.boxes import from_voxels
+from hepatic.errors import BadInputError, ConflictError
+from hepatic.geometry import Grid
+from hepatic.io.markups import ROI, encode_rois
+from hepatic.store.folder import Store
+from hepatic.store.label import Label, segment_names
+from server.cases.cases import FINAL, Box
+
+_MOST_BOXES = 50
+_LEAST_PX = 2.0
+_RESTORED, _BEFORE = "restored_from", "classes_before"
+
+_saving = threading.Lock()
+
+
+def latest(store: Store, image_id: str) -> Label | None:
+    """Return the label that counts; None if there is none, or it was taken back."""
+    history = store.labels.history(image_id, FINAL)
+    return history[-1] if history and not history[-1].removed else None
+
+
+def classes_of(store: Store, image_id: str, notes: Collection[str]) -> dict[str, str]:
+    """Return the class that is noted of an image, by note."""
+    info = store.images.get(image_id).info
+    return {note: str(info[note]) for note in sorted(notes) if info.get(note)}
+
+
+def history_of(store: Store, image_id: str) -> list[dict[str, Any]]:
+    """Return who said what, the newest first; ``restored_from`` is the version that counts again after an undo."""
+    return [
+        {
+            "version": one.version,
+            "by": one.author,
+            "at": one.created,
+            "model": one.model,
+            "classes": one.info.get("classes") or {},
+            "segments": segment_names(one.info),
+            "removed": one.removed,
+            "restored_from": one.info.get(_RESTORED),
+        }
+        for one in reversed(store.labels.history(image_id, FINAL))
+    ]
+
+
+def save(
+    store: Store,
+    image_id: str,
+    *,
+    known: Mapping[str, Collection[str]],
+    by: str,
+    seen: int,
+    folder: Path,
+    classes: Mapping[str, Any] | None = None,
+    boxes: Sequence[Box] | None = None,
+    frame: int = 0,
+    grid: Grid,
+) -> Label:
+    """Keep what a reader says as the next version of the final label.
+
+    Args:
+        store: of the image.
+        image_id: which image.
+        known: classes by note.
+        by: who says it.
+        seen: the version they have seen, 0 for none.
+        folder: for a temporary file.
+        classes: by note; those not named stay, an empty text takes one back.
+        boxes: of all lesions there are, in pixels; None keeps what is drawn.
+        frame: on which they were drawn.
+        grid: of the image.
+
+    Raises:
+        BadInputError: a class is not known, or a box does not lie on the picture.
+        ConflictError: somebody has said something since.
+    """
+    said = checked_classes(classes or {}, known)
+    drawn = None if boxes is None else _markups(boxes, frame, grid)
+    with _saving:
+        head = latest(store, image_id)
+        _check_seen(store, image_id, seen)
+        before = classes_of(store, image_id, known)
+        now = {**before, **said}
+        info = {"classes": now, _BEFORE: before}
+        temporary = folder / f"{uuid.uuid4().hex}.mrk.json"
+        if drawn is None and head is not None:
+            kept = {key: value for key, value in head.info.items() if key not in (_RESTORED, "user", "author")}
+            source, info = store.labels.path(head), {**kept, **info}
+        else:
+            source = temporary
+            source.write_bytes(drawn or encode_rois([]))
+        try:
+            label = store.labels.save(image_id, FINAL, source, author=by, info=info)
+        finally:
+            temporary.unlink(missing_ok=True)
+        store.images.update_info(image_id, said)
+    return label
+
+
+def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: int) -> int:
+    """Take back what was said last: what was said before counts again, as a new version.
+
+    Returns:
+        The version that counts again; 0 where nothing was said before.
+
+    Raises:
+        ConflictError: there is nothing, somebody has said something since, or the last word is somebody else's.
+    """
+    with _saving:
+        _check_seen(store, image_id, seen)
+        versions = {one.version: one for one in store.labels.history(image_id, FINAL)}
+        head = latest(store, image_id)
+        if head is None:
+            raise ConflictError("undo", expected="something that was said", came="nothing", fix="Nothing to take back.")
+        said = versions[_counting(head)]
+        if said.author != by:
+            raise ConflictError(
+                "undo",
+                expected="what you said yourself",
+                came=f"what {said.author or 'somebody without a name'} said",
+                fix="Say what you see; theirs stays in the history.",
+            )
+        before = versions.get(_counting(versions[said.version - 1])) if said.version > 1 else None
+        if before is None or before.removed:
+            store.labels.remove(image_id, FINAL, author=by)
+        else:
+            store.labels.restore(image_id, FINAL, before.version, author=by)
+        was = said.info.get(_BEFORE, {})
+        store.images.update_info(image_id, {note: str(was.get(note, "")) for note in known if _BEFORE in said.info})
+        return 0 if before is None or before.removed else before.version
+
+
+def _counting(label: Label) -> int:
+    """Return the version that counts by a version: itself, or the one it put back."""
+    return int(label.info.get(_RESTORED) or label.version)
+
+
+def _check_seen(store: Store, image_id: str, seen: int) -> None:
+    history = store.labels.history(image_id, FINAL)
+    now = history[-1].version if history else 0
+    if now != seen:
+        raise ConflictError(
+            "the reading",
+            expected=f"version {seen} to be the last, which you have seen",
+            came=f"version {now}, by {history[-1].author or 'somebody without a name'}" if history else "none",
+            fix="Look at it, and say again what you see.",
+        )
+
+
+def _markups(boxes: Sequence[Box], frame: int, grid: Grid) -> bytes:
+    width, height, frames = grid.size
+    if len(boxes) > _MOST_BOXES or not 0 <= frame < frames:
+        raise BadInputError(
+            "the boxes",
+            expected=f"{_MOST_BOXES} at most, on a frame from 0 to {frames - 1}",
+            came=f"{len(boxes)} on frame {frame}",
+            fix="Draw fewer.",
+        )
+    corners = []
+    for box in boxes:
+        left, top, right, bottom = (float(edge) for edge in box)
+        inside = left >= 0 and top >= 0 and right <= width and bottom <= height
+        if not (inside and right - left >= _LEAST_PX and bottom - top >= _LEAST_PX):
+            raise BadInputError(
+                "a box",
+                expected=f"left, top, right, bottom within {width} x {height} pixels, 2 pixels wide and high or more",
+                came=", ".join(f"{edge:g}" for edge in box),
+                fix="Draw it on the picture.",
+            )
+        corners.append((frame, top, left, frame + 1, bottom, right))
+    return encode_rois(
+        [ROI(tuple(box), "lesion") for box in from_voxels(np.array(corners).reshape(-1, 6), grid).tolist()]
+    )

@@ -1,0 +1,35 @@
+"""What a reader must know before believing an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def warnings_of(params: Mapping[str, Any], *, absent: str | None) -> list[str]:
+    """Return what the params of an answer say against it, in words.
+
+    Args:
+        params: of a classifier for ultrasound.
+        absent: its class for a picture that shows nothing.
+    """
+    told = []
+    if params.get("roi_from") == "whole image":
+        told.append(
+            "No box is drawn: the model looked at the whole image, which is mostly liver. Draw the lesion's box."
+        )
+    if params.get("time_intensity") and params.get("frame") == 0:
+        told.append("No rise of echo was found, or the cine begins after it: the first frame stands for the onset.")
+    if params.get("timing") == "playback rate":
+        told.append("The cine does not say when its frames were taken: the rate at which it plays was taken for that.")
+    if count := params.get("missing_frames"):
+        told.append(f"The cine ends early: its last frame stands for {_frames(count)} after its end.")
+    if count := params.get("replaced_frames"):
+        told.append(f"The lesion could not be followed on {_frames(count)}: the frame before stands for each.")
+    if absent is not None and params.get("result") == absent:
+        told.append("No lesion is likely: malignancy and type mean nothing here.")
+    return told
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"

@@ -1,0 +1,189 @@
+"""``/cases/api/v1``: ultrasound images, what models say of them, and what readers say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from hepatic.store.images import Image
+from server.cases import readings
+from server.cases.pictures import CURVE_LEFT, CURVE_PX, CURVE_RIGHT, span_s
+from server.cases.warnings import warnings_of
+from server.routes.qa import NO_STORE, ReaderDep
+from server.services import Services, ServicesDep
+
+router = APIRouter(prefix="/cases/api/v1/images", tags=["Cases"])
+
+RoiQuery = Annotated[str, Query(max_length=80, description="box of the lesion: left,top,right,bottom in pixels")]
+FrameQuery = Annotated[int, Query(ge=0, le=1_000_000, description="for models that look at one frame")]
+SecondsQuery = Annotated[float, Query(ge=0, le=60, description="from frame to frame, where the cine does not say")]
+
+
+class Reading(BaseModel):
+    """What a reader says of an image."""
+
+    seen: int = Field(ge=0, description="version of the reading that was seen, 0 for none")
+    classes: dict[str, str] = Field({}, description="class by note; an empty text takes one back")
+    boxes: list[tuple[float, float, float, float]] | None = Field(
+        None, description="of all lesions: left, top, right, bottom in pixels; left out to keep what is drawn"
+    )
+    frame: int = Field(0, ge=0, le=1_000_000, description="on which the boxes were drawn")
+
+
+@router.get("", summary="The ultrasound images")
+def images(
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
+) -> dict[str, Any]:
+    """In the order of their files, with the classes that are noted and whether a reader has said something."""
+    found = services.cases.images()
+    page = found[offset : offset + limit]
+    notes = _notes(services)
+    read = {label.image_id: label for label in services.cases.store.labels.heads(tag="final")}
+    return {
+        "count": len(found),
+        "images": [
+            {
+                **_about(one),
+                "classes": {note: str(one.info[note]) for note in notes if one.info.get(note)},
+                "read_by": read[one.id].author if one.id in read else None,
+            }
+            for one in page
+        ],
+    }
+
+
+@router.get("/{image}", summary="One image, and what was said of it", response_model=None)
+async def case(services: ServicesDep, image: str) -> Response:
+    """Its size and times, the models that fit it, the reading that counts, and who said what before."""
+    cases = services.cases
+    found = await run_in_threadpool(cases.image, image)
+    opened = await cases.opened(found.id)
+    told = await run_in_threadpool(_case, services, found, opened.about["frames"])
+    head = await run_in_threadpool(readings.latest, cases.store, found.id)
+    drawn = [] if head is None else await cases.boxes(head, opened)
+    told["reading"] |= {"boxes": [box for _, box in drawn], "frame": drawn[0][0] if drawn else None}
+    about = {name: value for name, value in opened.about.items() if name != "affine"}
+    return JSONResponse({**told, "picture": about}, headers=NO_STORE)
+
+
+@router.get("/{image}/models/{model}", summary="What a model says of an image", response_model=None)
+async def answer(
+    services: ServicesDep,
+    image: str,
+    model: str,
+    roi: RoiQuery = "",
+    frame: FrameQuery = 0,
+    frame_seconds: SecondsQuery = 0.0,
+) -> Response:
+    """Probabilities and the class that follows, what it looked at, warnings; not the heat map and curve themselves."""
+    found = await run_in_threadpool(services.cases.image, image)
+    params = await services.cases.answer(found.id, model, options_of(roi, frame, frame_seconds))
+    curves = params.get("time_intensity")
+    about = services.cases.models(frames=2)[model]
+    told = {key: value for key, value in params.items() if key not in ("attention", "time_intensity", "label_names")}
+    axis = curves and dict(zip(("from_s", "to_s"), span_s(curves), strict=True))
+    return JSONResponse(
+        {
+            **told,
+            "model": model,
+            "has_attention": "attention" in params,
+            "curve": axis and {"width": CURVE_PX[0], "left": CURVE_LEFT, "right": CURVE_RIGHT, **axis},
+            "warnings": warnings_of(params, absent=about.get("absent")),
+        },
+        headers=NO_STORE,
+    )
+
+
+@router.put(
+    "/{image}/reading",
+    summary="Say what you see",
+    responses={409: {"description": "Somebody has said something since; look again"}},
+)
+async def save(services: ServicesDep, reader: ReaderDep, image: str, body: Reading) -> dict[str, Any]:
+    """Classes and boxes become the next version of the image's final label, under your name, and train models."""
+    cases = services.cases
+    found = await run_in_threadpool(cases.image, image)
+    opened = await cases.opened(found.id)
+
+    def keep() -> int:
+        return readings.save(
+            cases.store,
+            found.id,
+            known=_notes(services),
+            by=reader,
+            seen=body.seen,
+            folder=services.scratch.dir,
+            classes=body.classes,
+            boxes=None if body.boxes is None else [list(box) for box in body.boxes],
+            frame=body.frame,
+            grid=opened.grid,
+        ).version
+
+    return {"version": await run_in_threadpool(keep)}
+
+
+@router.delete(
+    "/{image}/reading",
+    summary="Take back what you said last",
+    responses={409: {"description": "There is nothing of yours to take back"}},
+)
+def undo(
+    services: ServicesDep, reader: ReaderDep, image: str, seen: Annotated[int, Query(ge=0, le=1_000_000_000)]
+) -> dict[str, Any]:
+    """What was said before counts again, as a new version; ``restored`` says which, 0 for nothing."""
+    found = services.cases.image(image)
+    known = _notes(services)
+    return {"restored": readings.undo(services.cases.store, found.id, known=known, by=reader, seen=seen)}
+
+
+def options_of(roi: str, frame: int, frame_seconds: float) -> dict[str, Any]:
+    """Return options as ``POST /infer/{model}`` takes them; those left alone are left out."""
+    given = {"roi": roi, "frame": frame, "frame_seconds": frame_seconds}
+    return {name: value for name, value in given.items() if value}
+
+
+def _case(services: Services, found: Image, frames: int) -> dict[str, Any]:
+    ids = [one.id for one in services.cases.images()]
+    place = ids.index(found.id)
+    history = readings.history_of(services.cases.store, found.id)
+    return {
+        **_about(found),
+        "place": place + 1,
+        "count": len(ids),
+        "previous": ids[place - 1] if place else None,
+        "next": ids[place + 1] if place + 1 < len(ids) else None,
+        "models": [_model(name, about) for name, about in services.cases.models(frames=frames).items()],
+        "reading": {
+            "version": history[0]["version"] if history else 0,
+            "classes": readings.classes_of(services.cases.store, found.id, _notes(services)),
+        },
+        "history": history,
+    }
+
+
+def _model(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("description", "version", "notes", "note", "classes", "absent")
+    return {"name": name, **{key: about.get(key) for key in kept}, "options": sorted(about.get("options", {}))}
+
+
+def _about(image: Image) -> dict[str, Any]:
+    return {
+        "image": image.id,
+        "patient": image.patient_id,
+        "study": image.study_uid,
+        "description": image.description,
+        "frames": image.size[2] if len(image.size) > 2 else 1,
+    }
+
+
+def _notes(services: Services) -> dict[str, tuple[str, ...]]:
+    """Return the classes of all classifiers for ultrasound, by the note that keeps them."""
+    models = services.cases.models(frames=2).values()
+    return {str(about["note"]): tuple(about["classes"]) for about in models if about.get("note")}

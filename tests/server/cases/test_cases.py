@@ -1,0 +1,146 @@
+"""Ultrasound cases over HTTP: what is shown of a picture and a cine, and what a model says of them."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hepatic.io.read import read
+
+
+def picture(answer):
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "no-store"
+    return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def roi_of(box):
+    return ",".join(map(str, box))
+
+
+def test_the_list_has_every_ultrasound_image(anna, ultrasound):
+    told = anna.get("").json()
+    assert told["count"] == len(told["images"]) == len(ultrasound["truth"])
+    frames = {one["image"]: one["frames"] for one in told["images"]}
+    assert frames[ultrasound["still"]] == 1
+    assert frames[ultrasound["cine"]] == len(ultrasound["truth"][ultrasound["cine"]]["frame_times_s"])
+
+
+def test_a_still_has_models_for_stills_and_a_cine_those_for_cines_first(anna, ultrasound):
+    still, cine = anna.case(ultrasound["still"]), anna.case(ultrasound["cine"])
+    assert [model["name"] for model in still["models"]] == ["us_fll", "us_bmode"]
+    assert cine["models"][0]["name"] == "us_ceus"
+    assert still["models"][0]["absent"] == "homogeneous"
+    assert cine["picture"]["times_s"] == pytest.approx(
+        ultrasound["truth"][ultrasound["cine"]]["frame_times_s"], abs=2e-3
+    )
+    assert still["reading"]["version"] == 0
+
+
+def test_a_frame_is_shown_as_the_file_has_it(anna, ultrasound, cases_app):
+    cine = ultrasound["cine"]
+    frames = read(cases_app.state.services.host.image_path(cine)).frames
+    for number in (0, len(frames) - 1):
+        assert np.array_equal(picture(anna.get(f"/{cine}/frames/{number}.png")), frames[number])
+    beyond = anna.get(f"/{cine}/frames/{len(frames)}.png")
+    assert (beyond.status_code, f"0 to {len(frames) - 1}" in beyond.json()["detail"]) == (404, True)
+
+
+def test_a_classifier_says_what_infer_says(anna, ultrasound):
+    still = ultrasound["still"]
+    said = anna.get(f"/{still}/models/us_fll").json()
+    inferred = anna.ask("POST", "/infer/us_fll", params={"image": still, "output": "json"}).json()
+    assert said["probabilities"] == pytest.approx(inferred["probabilities"], abs=1e-4)
+    assert (said["result"], said["model_version"]) == (inferred["result"], inferred["model_version"])
+    assert said["has_attention"]
+    assert "attention" not in said
+
+
+def test_the_heat_map_lies_where_the_attention_is(anna, ultrasound):
+    still = ultrasound["still"]
+    heat = picture(anna.get(f"/{still}/models/us_fll/attention.png"))
+    inferred = anna.ask("POST", "/infer/us_fll", params={"image": still, "output": "json"}).json()
+    cells, (top, left, bottom, right) = np.array(inferred["attention"]), inferred["region"]
+    shown = anna.case(still)["picture"]
+    assert heat.shape == (shown["height"], shown["width"], 4)
+    outside = np.ones(heat.shape[:2], bool)
+    outside[top:bottom, left:right] = False
+    assert not heat[outside, 3].any(), "nothing lies beside what was looked at"
+    row, column = np.unravel_index(cells.argmax(), cells.shape)
+    highest = np.argwhere(heat[..., 3] == heat[..., 3].max()).mean(axis=0)
+    cell = (bottom - top) / cells.shape[0], (right - left) / cells.shape[1]
+    assert highest == pytest.approx([top + (row + 0.5) * cell[0], left + (column + 0.5) * cell[1]], abs=max(cell))
+    assert anna.get(f"/{still}/models/us_bmode/attention.png").status_code == 404
+
+
+def test_the_curve_is_drawn_with_the_onset_and_without_a_box_there_is_a_warning(anna, ultrasound):
+    cine, about = ultrasound["cine"], ultrasound["truth"][ultrasound["cine"]]
+    whole = anna.get(f"/{cine}/models/us_ceus").json()
+    assert any("No box is drawn" in told for told in whole["warnings"])
+    shown = anna.case(cine)["picture"]["contrast"]
+    middle = [round(shown[0] + share * (shown[2] - shown[0])) for share in (0.4, 0.6)]
+    box = (
+        middle[0],
+        round(shown[1] + 0.4 * (shown[3] - shown[1])),
+        middle[1],
+        round(shown[1] + 0.6 * (shown[3] - shown[1])),
+    )
+    boxed = anna.get(f"/{cine}/models/us_ceus", roi=roi_of(box)).json()
+    assert not any("No box is drawn" in told for told in boxed["warnings"])
+    assert boxed["roi"] == list(map(float, box))
+    assert boxed["onset_s"] == about["frame_times_s"][boxed["frame"]]
+    assert boxed["curve"]["from_s"] == pytest.approx(-boxed["onset_s"], abs=0.01)
+    curve = picture(anna.get(f"/{cine}/models/us_ceus/curve.png", roi=roi_of(box)))
+    assert curve.shape[1] == boxed["curve"]["width"]
+    onset = boxed["curve"]["left"] + (boxed["curve"]["right"] - boxed["curve"]["left"]) * (
+        -boxed["curve"]["from_s"] / (boxed["curve"]["to_s"] - boxed["curve"]["from_s"])
+    )
+    teal = (abs(curve[..., :3].astype(int) - (0x5C, 0xC9, 0xBD)).sum(axis=-1) < 60).sum(axis=0)
+    assert teal.argmax() == pytest.approx(onset * curve.shape[1], abs=2), "the page marks frames on the same axis"
+    assert not np.array_equal(curve, picture(anna.get(f"/{cine}/models/us_ceus/curve.png")))
+
+
+def test_a_still_shown_to_a_model_of_cines_and_a_box_beside_the_picture_are_refused_with_what_to_do(anna, ultrasound):
+    still = anna.get(f"/{ultrasound['still']}/models/us_ceus")
+    assert (still.status_code, "a model for stills" in still.json()["detail"]) == (422, True)
+    beside = anna.get(f"/{ultrasound['still']}/models/us_bmode", roi="9000,9000,9100,9100")
+    assert (beside.status_code, "Draw the lesion's box" in beside.json()["detail"]) == (422, True)
+    assert anna.get(f"/{ultrasound['still']}/models/dsa_ltdnet").status_code == 404
+    assert anna.get("/nobody").status_code == 404
+
+
+def test_what_was_asked_once_is_not_asked_of_the_model_again(anna, ultrasound, cases_app):
+    executor, still = cases_app.state.services.executor, ultrasound["still"]
+    first = anna.get(f"/{still}/models/us_fll").json()
+    submitted = []
+    before = executor.submit
+    executor.submit = lambda *args, **options: submitted.append(args) or before(*args, **options)
+    try:
+        assert anna.get(f"/{still}/models/us_fll").json() == first
+        assert anna.get(f"/{still}/models/us_fll/attention.png").status_code == 200
+        assert submitted == []
+        anna.get(f"/{still}/models/us_bmode", roi="60,60,90,90")
+        assert len(submitted) == 1
+    finally:
+        executor.submit = before
+
+
+def test_pages_need_a_login_and_are_documented(people, address):
+    import requests
+
+    assert requests.get(f"{address}/cases", timeout=10, allow_redirects=False).status_code == 401
+    rita = people["Rita"]
+    page = rita.ask("GET", "/cases/1.2.3")
+    assert page.status_code == 200
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    for part in ("case.js", "list.js", "cases.css"):
+        assert rita.ask("GET", f"/cases/web/{part}").status_code == 200
+    assert rita.ask("GET", "/cases/web/case.html").status_code == 404
+    paths = rita.ask("GET", "/openapi.json").json()["paths"]
+    told = {path: about["get"] for path, about in paths.items() if path.startswith("/cases/api") and "get" in about}
+    assert {path.rpartition("/")[2] for path in told} >= {"{frame}.png", "attention.png", "curve.png"}
+    assert all(about["x-role"] == "reader" for about in told.values())
+    assert json.dumps(told).count("image/png") >= 3

@@ -1,0 +1,167 @@
+"""A reader corrects class and box: versions with an author, undo, and what is trained afterwards."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import infer_tasks
+from hepatic.adapters.train import HepaticTrainTask
+from hepatic.adapters.training_cases import cases_for
+from hepatic.engine.plan import Plan
+from hepatic.engine.weights import Registry
+from hepatic.io.grid import grid_of
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import write_labelmap
+from hepatic.tasks.discover import discover_tasks
+from train_tasks.us_bmode import RECIPE
+
+TASKS = discover_tasks(infer_tasks)
+
+
+@pytest.fixture
+def still(ultrasound, cases_app):
+    """The still, without what earlier tests said of it."""
+    yield ultrasound["still"]
+    store = cases_app.state.services.cases.store
+    if store.labels.tags(ultrasound["still"]):
+        store.labels.remove(ultrasound["still"], "final", author="test")
+    store.images.update_info(ultrasound["still"], {"lesion_type": "", "diagnosis": ""})
+
+
+def seen(person, image):
+    return person.case(image)["reading"]["version"]
+
+
+def trained_on(cases_app, image, model):
+    """Class and boxes that a training of this model would take from the image."""
+    task = TASKS[model]
+    for case in cases_for(task, cases_app.state.services.host.datastore):
+        if case.image_id == image:
+            sample = case.sample(task)
+            return sample["truth"], [[round(edge, 3) for edge in box] for box in sample["boxes"]]
+    return None
+
+
+def test_a_class_and_a_box_are_kept_with_their_author_and_train(anna, still, cases_app):
+    start = seen(anna, still)
+    assert trained_on(cases_app, still, "us_fll") is None
+    assert anna.say(still, start, classes={"lesion_type": "fnh"}).status_code == 200
+    assert trained_on(cases_app, still, "us_fll") == ("fnh", [])
+    said = anna.say(still, start + 1, boxes=[[40, 50, 70, 90]])
+    assert said.json() == {"version": start + 2}
+    assert trained_on(cases_app, still, "us_fll") == ("fnh", [[50, 40, 90, 70]]), "top, left, bottom, right"
+    told = anna.case(still)
+    assert told["reading"]["boxes"] == [[40, 50, 70, 90]]
+    assert told["reading"]["classes"] == {"lesion_type": "fnh"}
+    assert [(one["version"], one["by"]) for one in told["history"][:2]] == [(start + 2, "Anna"), (start + 1, "Anna")]
+    assert (
+        anna.get("").json()["images"][[one["image"] for one in anna.get("").json()["images"]].index(still)]["read_by"]
+        == "Anna"
+    )
+
+
+def test_undo_goes_back_step_by_step_and_further_than_what_was_undone(anna, still, cases_app):
+    version = seen(anna, still)
+    for reading in ({"classes": {"lesion_type": "cyst"}}, {"boxes": [[40, 50, 70, 90]]}, {"boxes": [[10, 20, 30, 40]]}):
+        version = anna.say(still, version, **reading).json()["version"]
+    expected = [("cyst", [[50, 40, 90, 70]]), ("cyst", []), None]
+    for left in expected:
+        assert anna.take_back(still, version).status_code == 200
+        version = seen(anna, still)
+        assert trained_on(cases_app, still, "us_fll") == left
+    nothing = anna.take_back(still, version)
+    assert (nothing.status_code, "Nothing to take back" in nothing.json()["detail"]) == (409, True)
+    assert len(anna.case(still)["history"]) >= 6, "nothing was overwritten"
+
+
+def test_what_was_noted_before_the_first_reading_comes_back(anna, still, cases_app):
+    cases_app.state.services.cases.store.images.update_info(still, {"diagnosis": "hcc"})
+    version = anna.say(still, seen(anna, still), classes={"diagnosis": "non_hcc"}).json()["version"]
+    assert trained_on(cases_app, still, "us_bmode") == ("non_hcc", [])
+    anna.take_back(still, version)
+    assert trained_on(cases_app, still, "us_bmode") == ("hcc", [])
+
+
+def test_of_two_readers_at_once_one_is_told_to_look_again(people, still):
+    version = seen(people["Anna"], still)
+    answers = []
+    readers = [
+        threading.Thread(
+            target=lambda who=who: answers.append(people[who].say(still, version, classes={"lesion_type": "hcc"}))
+        )
+        for who in ("Anna", "Otto")
+    ]
+    [reader.start() for reader in readers], [reader.join() for reader in readers]
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    refused = next(answer for answer in answers if answer.status_code == 409)
+    assert "say again what you see" in refused.json()["detail"]
+
+
+def test_nobody_takes_back_what_another_said_and_a_reader_cannot_save(people, still):
+    version = people["Anna"].say(still, seen(people["Anna"], still), classes={"lesion_type": "hcc"}).json()["version"]
+    other = people["Otto"].take_back(still, version)
+    assert (other.status_code, "what Anna said" in other.json()["detail"]) == (409, True)
+    assert people["Rita"].say(still, version, classes={"lesion_type": "cyst"}).status_code == 403
+    assert people["Anna"].case(still)["reading"]["classes"] == {"lesion_type": "hcc"}
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        ({"classes": {"lesion_type": "abscess"}}, "one of homogeneous"),
+        ({"classes": {"mood": "good"}}, "notes of diagnosis, lesion_type"),
+        ({"boxes": [[-5, 0, 40, 40]]}, "within"),
+        ({"boxes": [[10, 10, 11, 40]]}, "2 pixels wide"),
+        ({"boxes": [[10, 10, 20, 20]], "frame": 1}, "frame from 0 to 0"),
+        ({"boxes": [[10, 10, 20, 20]] * 51}, "50 at most"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_changed(anna, still, reading, told):
+    before = anna.case(still)
+    refused = anna.say(still, before["reading"]["version"], **reading)
+    assert refused.status_code == 422
+    assert told in refused.json()["detail"]
+    assert anna.case(still) == before
+
+
+def test_a_class_said_on_a_segmentation_leaves_its_outline_as_it_is(anna, still, cases_app, tmp_path):
+    services = cases_app.state.services
+    grid = grid_of(services.host.image_path(still))
+    array = np.zeros(grid.shape, np.uint8)
+    array[0, 50:90, 40:70] = 1
+    write_labelmap(tmp_path / "outline.seg.nrrd", Labelmap(array, grid, {"lesion": 1}))
+    services.host.datastore.save_label(still, str(tmp_path / "outline.seg.nrrd"), "final", {"user": "Otto"})
+    anna.say(still, seen(anna, still), classes={"lesion_type": "angioma"})
+    label = services.cases.store.labels.latest(still, "final")
+    assert label.file.endswith(".seg.nrrd")
+    assert label.author == "Anna"
+    assert anna.case(still)["reading"]["boxes"] == [[40, 50, 70, 90]]
+    assert trained_on(cases_app, still, "us_fll") == ("angioma", [[50, 40, 90, 70]])
+    assert trained_on(cases_app, still, "us_fll") is not None
+
+
+def test_a_picture_without_a_lesion_trains_without_what_is_drawn(anna, still, cases_app):
+    version = anna.say(still, seen(anna, still), boxes=[[40, 50, 70, 90]]).json()["version"]
+    anna.say(still, version, classes={"lesion_type": "homogeneous"})
+    assert trained_on(cases_app, still, "us_fll") == ("homogeneous", [])
+
+
+def test_a_training_takes_what_readers_corrected(anna, still, ultrasound, cases_app, tmp_path):
+    others = ultrasound["others"]
+    for image, name in zip((still, *others), ("hcc", "non_hcc", "hcc"), strict=True):
+        reading = {"classes": {"diagnosis": name}, "boxes": [[40, 50, 70, 90]]}
+        assert anna.say(image, seen(anna, image), **reading).status_code == 200
+    version = seen(anna, still)
+    corrected = anna.say(still, version, classes={"diagnosis": "non_hcc"}, boxes=[[44, 52, 74, 94]])
+    assert corrected.status_code == 200
+
+    datastore = cases_app.state.services.host.datastore
+    trainer = HepaticTrainTask(RECIPE, Registry(tmp_path / "models"), tmp_path / "runs")
+    trained = trainer({"max_epochs": 1, "start": "scratch", "job_dir": str(tmp_path)}, datastore)
+    assert trained["version"]
+    case = next(one for one in Plan.read(tmp_path / "plan.json").cases if one.image_id == still)
+    sample = TASKS["us_bmode"].prepare(case.sample(TASKS["us_bmode"]))
+    assert sample["truth"] == "non_hcc"
+    assert sample["facts"]["roi"] == pytest.approx([44, 52, 74, 94])
+    assert sample["facts"]["roi_from"] == "label"
