@@ -21,6 +21,7 @@ from server.executor import Executor
 from server.harvest import Harvest, rules_of
 from server.harvest_jobs import HarvestJobs
 from server.harvest_watch import HarvestWatch
+from server.held_pictures import HeldPictures
 from server.hiding import HIDING
 from server.host import AppSpec, Host, is_shared
 from server.intake.inspector import Inspector
@@ -100,6 +101,7 @@ class Services:
             self.log.close()
             raise
         self.cases = Cases(self.host, self.executor, self.scratch.dir)
+        self.held = HeldPictures(self.host, self.executor)
         self.sessions = Sessions(spec.data_dir / "sessions")
         self.jobs = Jobs(spec.data_dir / "jobs.sqlite")
         self.scoring = BackgroundScoring(self.host, self.executor, self.jobs, apart=self._worker_apart)

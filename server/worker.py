@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import tempfile
@@ -248,6 +249,38 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
         **boxes,
         "affine": ultrasound.cine.grid.affine.tolist(),
     }
+
+
+def propose_mask(image_id: str) -> dict[str, Any]:
+    """Return what would be blacked out of an image before it leaves.
+
+    Returns:
+        ``share`` of its pixels; ``png``, the brightest of all frames with these pixels in red; ``width``, ``height``.
+
+    Raises:
+        BadInputError: it cannot be read, or is a volume.
+    """
+    from server.cases.pictures import mask_png
+
+    proposal = _quarantine().propose(image_id)
+    height, width = proposal.mask.shape
+    png = mask_png(proposal.picture, proposal.mask)
+    return {"share": float(proposal.mask.mean()), "png": png, "width": width, "height": height}
+
+
+def approve_release(image_id: str, by: str, boxes: list[tuple[int, int, int, int]], as_is: bool) -> dict[str, Any]:
+    """Let an image leave with text blacked out; see ``Quarantine.approve``.
+
+    Returns:
+        The approval, fit for JSON.
+    """
+    return dataclasses.asdict(_quarantine().approve(image_id, by=by, boxes=boxes, as_is=as_is))
+
+
+def _quarantine() -> Any:
+    from hepatic.release.quarantine import Quarantine
+
+    return Quarantine(_loaded().datastore().store)
 
 
 def run_inference(app: Any, request: dict[str, Any]) -> dict[str, Any]:

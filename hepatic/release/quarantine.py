@@ -26,6 +26,7 @@ from hepatic.io.read import read
 from hepatic.io.ultrasound import to_grey
 from hepatic.store.disk import TEMPORARY, make_folder, sha256_of, storage, sync_folder
 from hepatic.store.folder import Store
+from hepatic.store.images import Image
 from hepatic.store.names import folder_key
 
 State = Literal["free", "held", "approved"]
@@ -109,16 +110,15 @@ class Quarantine:
 
     def held(self) -> list[Held]:
         """Return all pictures that were put into quarantine, those that are approved by now too."""
-        found = []
-        for image in self._store.images.all():
-            said = self.said(image.id)
-            if said != "no":
-                approval = None
-                with suppress(HeldError):
-                    approval = self._approval(image.id)
-                state: State = "held" if approval is None else "approved"
-                found.append(Held(image.id, image.description, image.modality, said, state, approval and approval[0]))
-        return found
+        return [self.state(image, said) for image in self._store.images.all() if (said := self.said(image.id)) != "no"]
+
+    def state(self, image: Image, said: BurntIn) -> Held:
+        """Return whether an image may leave that says this of text in its pixels."""
+        approval = None
+        with suppress(HeldError):
+            approval = self._approval(image.id)
+        state: State = "held" if approval is None else "approved"
+        return Held(image.id, image.description, image.modality, said, state, approval and approval[0])
 
     def said(self, image_id: str) -> BurntIn:
         """Return what an image says of text in its pixels, all its files considered.

@@ -43,6 +43,13 @@ def heat_png(attention: NDArray[np.floating[Any]], region: Sequence[int], size: 
     return _png(Image.fromarray(np.stack(colours, axis=-1).astype(np.uint8), "RGBA"))
 
 
+def mask_png(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:
+    """Return a grey picture (H, W) with a mask (H, W) over it in red; what is under the mask stays readable."""
+    colours = np.repeat(picture[..., None], 3, axis=-1)
+    colours[mask, 0] = np.maximum(colours[mask, 0], 110)
+    return _png(Image.fromarray(colours))
+
+
 def span_s(curves: Mapping[str, Sequence[float]]) -> tuple[float, float]:
     """Return the ends of the curve's time axis, seconds from the onset."""
     seconds = curves["seconds"]

@@ -65,14 +65,11 @@ def show(
 
     hepatic quarantine show 1.2.840.113619.2.1 --studies demo/studies --out proposal.png
     """
-    import numpy as np
-    from PIL import Image
+    from server.cases.pictures import mask_png
 
     with _quarantine(studies) as quarantine:
         proposal = quarantine.propose(image)
-    colours = np.repeat(proposal.picture[..., None], 3, axis=-1)
-    colours[proposal.mask, 0] = np.maximum(colours[proposal.mask, 0], 110)
-    Image.fromarray(colours).save(out, format="PNG")
+    out.write_bytes(mask_png(proposal.picture, proposal.mask))
     Console().print(f"{out} is written: {proposal.mask.mean():.0%} would be black. It shows what is burnt in: keep it.")
 
 

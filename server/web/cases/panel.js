@@ -34,7 +34,7 @@ function sentence(said) {
   const classes = Object.entries(said.classes).filter(([, name]) => name).map(([note, name]) => `${noteWord(note)} ${classWord(name)}`);
   const what = said.removed ? "took everything back"
     : said.restored_from ? `put version ${said.restored_from} back`
-      : classes.join(", ") || (said.model ? `kept what ${said.model} drew` : "drew boxes");
+      : classes.join(", ") || (said.model ? `kept what ${said.model} drew` : Object.keys(said.classes).length ? "took the class back" : "drew boxes");
   return `${new Date(said.at).toLocaleString()}: ${said.by || "somebody"}: ${what}`;
 }
 
