@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     training_devices: str = Field(
         "auto", description="Devices for trainings, one at a time on each: cuda:0,cuda:1 or cpu; auto takes every GPU."
     )
+    imagenet: str = Field(
+        "",
+        description="File or folder of torchvision's ImageNet weights (`resnet50*.pth`, `densenet121*.pth`), with "
+        "which trainings from scratch of these networks begin; nothing is downloaded.",
+    )
     score_in_background: bool = Field(True, description="Score unlabelled images after start-up and each new model.")
     propose_in_background: bool = Field(
         True, description="Let a detector look at CT studies that arrive, so that they wait in `/qa`."

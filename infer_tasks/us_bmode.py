@@ -54,7 +54,10 @@ TASK = ClassificationTask(
             ),
             **_WHOLE,
         },
-        "resnet": {"network": partial(_RESNET, "bottleneck", [3, 4, 6, 3], [64, 128, 256, 512]), **_WHOLE},
+        "resnet": {
+            "network": partial(_RESNET, "bottleneck", [3, 4, 6, 3], [64, 128, 256, 512], bias_downsample=False),
+            **_WHOLE,
+        },
         "densenet": {"network": partial(DenseNet121, 2, 1, 2), **_WHOLE},
     },
 )

@@ -14,6 +14,7 @@ from hepatic.networks.supervised_attention import (
     densenet121_features,
     finding_probabilities,
     resnet50_features,
+    small_densenet_features,
     small_features,
     supervised_attention,
 )
@@ -33,6 +34,11 @@ _UNKNOWN = float("nan")
 def _preset(features: Any, channels: int, *, scales: tuple[float, ...], size: tuple[int, int]) -> dict[str, Any]:
     network = partial(supervised_attention, features, channels=channels, outputs=len(LABELS), scales=scales)
     return {"network": network, "pre": (UltrasoundFrame(), UltrasoundPicture(*size))}
+
+
+def _ensemble(features: Any, channels: int, **members: tuple[int, int]) -> dict[str, Any]:
+    """The mean of presets; the picture is made in the largest size of theirs."""
+    return {**_preset(features, channels, scales=(1.0,), size=max(members.values())), "members": members}
 
 
 _SMALL = partial(_preset, small_features, 96, size=(120, 172))
@@ -57,10 +63,20 @@ TASK = ClassificationTask(
     **_SMALL(scales=(1.0,)),
     presets={
         "small_mean": _SMALL(scales=(0.0,)),
+        "small_diffuse": _SMALL(scales=(0.25,)),
         "small_scales": _SMALL(scales=(0.25, 1.0)),
+        "small_densenet": _preset(small_densenet_features, 56, scales=(0.25, 1.0), size=(120, 172)),
         "paper": _RESNET50(scales=(1.0,)),
         "resnet50_mean": _RESNET50(scales=(0.0,)),
         "resnet50_480": _RESNET50(scales=(1.0,), size=(480, 690)),
         "densenet121": _preset(densenet121_features, 1024, scales=(0.25, 1.0), size=(240, 345)),
+        "small_copies": _ensemble(small_features, 96, small=(120, 172)),
+        "small_copies_mean": _ensemble(small_features, 96, small=(120, 172)),
+        "small_ensemble": _ensemble(
+            small_features, 96, small=(120, 172), small_scales=(120, 172), small_densenet=(120, 172)
+        ),
+        "paper_ensemble": _ensemble(
+            resnet50_features, 2048, paper=(240, 345), resnet50_480=(480, 690), densenet121=(240, 345)
+        ),
     },
 )

@@ -36,5 +36,9 @@ RECIPE = Recipe(
     scheduler=one_cycle,
     batch_size=16,
     key_metric="true_class_probability",  # an AUC needs both classes among those who judge
-    presets=dict.fromkeys(("paper", "resnet", "densenet"), PAPER),
+    presets={
+        "paper": PAPER,
+        "resnet": {**PAPER, "imagenet": "resnet50"},
+        "densenet": {**PAPER, "imagenet": "densenet121"},
+    },
 )

@@ -9,6 +9,28 @@ from pydantic import BaseModel, ConfigDict, Field
 State = Literal["served", "candidate", "retired"]
 
 
+class CardMember(BaseModel):
+    """One of the networks that answer together.
+
+    Attributes:
+        file: of its weights, in the version's folder.
+        sha256: of that file.
+        preset: which of the task's presets it is.
+        answers: labels that it answers; the others are not asked of it.
+        epoch: from which its weights are.
+        chosen: how that epoch was chosen.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = ""
+    sha256: str = ""
+    preset: str
+    answers: tuple[str, ...]
+    epoch: int = 0
+    chosen: str = ""
+
+
 class ModelCard(BaseModel):
     """A model card: enough to know where a model came from and to make it again.
 
@@ -18,7 +40,8 @@ class ModelCard(BaseModel):
         preset: which of the task's presets the network is.
         pre_fingerprint: of the pre-processing it was trained with.
         created: UTC, ISO 8601.
-        sha256: of the weights file.
+        sha256: of the weights file; of several, of their hashes.
+        members: the networks, where several answer together; empty where there is one.
         parent: version it was trained on from, if any.
         seed: of the training run.
         data: what it was trained, tuned and validated on: counts, hash, images that were left out, the epoch that was
@@ -37,6 +60,7 @@ class ModelCard(BaseModel):
     pre_fingerprint: str = ""
     created: str = ""
     sha256: str = ""
+    members: tuple[CardMember, ...] = ()
     parent: str | None = None
     seed: int
     data: dict[str, Any] = Field(default_factory=dict)

@@ -205,7 +205,7 @@ def prepare_cases(
         livers: finds livers for a detector whose case brings none.
         needed: whether there must be some.
         balanced: expand classified images until the classes are about equal, as far as they can be; otherwise each
-            stands for itself. The paper that does so (002) expands before it splits; here those who train are expanded.
+            stands for itself. The paper that does so (002) expands before it splits; here only the training side is.
 
     Raises:
         BadInputError: none can be used, and some are needed.

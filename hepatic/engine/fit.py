@@ -10,29 +10,32 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-import torch
 from filelock import FileLock, Timeout
 
 from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import PreparedCases, TrainingCase, data_hash, prepare_cases
-from hepatic.engine.curves import draw_curves
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate, nothing_to_judge
-from hepatic.engine.kind import MEASURES, can_tune
-from hepatic.engine.model import LoadedModel, load_model
+from hepatic.engine.kind import can_tune
+from hepatic.engine.members import train_members
+from hepatic.engine.model import LoadedModel, assemble, load_model
 from hepatic.engine.predict import Predictor
 from hepatic.engine.split import FrozenSplit, Part
-from hepatic.engine.train_network import Progress, drop_checkpoints, train_network
-from hepatic.engine.tuning import epoch_chosen, tunes, with_shown_from
+from hepatic.engine.start import begin_with_imagenet
+from hepatic.engine.train_network import Progress, drop_checkpoints
+from hepatic.engine.tuning import epoch_chosen, with_shown_from
 from hepatic.engine.weights import ModelVersion, Registry, software
 from hepatic.errors import ConflictError
+from hepatic.settings import settings as library_settings
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import DetectionTask
 
 logger = logging.getLogger(__name__)
 
 SPLIT, RESULT, PUBLISHED = "split.json", "result.json", "published.json"
+PARTS: tuple[Part, ...] = ("train", "tuning", "validation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,7 @@ class FitSettings:
         preset: of the task; that of the served version where empty.
         device: as in the settings.
         notes: written on the model card.
+        imagenet: file or folder of ImageNet weights to begin with, from scratch; the setting's where empty.
         snapshot: SHA-256 of the snapshot of verdicts among the cases, written on the card; empty where there is none.
     """
 
@@ -59,6 +63,7 @@ class FitSettings:
     preset: str = ""
     device: str = "auto"
     notes: str = ""
+    imagenet: str = ""
     snapshot: str = ""
 
 
@@ -139,23 +144,32 @@ def _fit(
     progress: Callable[[Progress], None] | None,
     resume: bool,
 ) -> FitResult:
+    base = recipe
     served = registry.version(recipe.name, settings.start) if settings.start else registry.served(recipe.name)
-    recipe = recipe.preset(settings.preset or (served.card.preset if served else recipe.task.preset_name))
+    recipe = base.preset(settings.preset or (served.card.preset if served else recipe.task.preset_name))
     parent = (
         None if settings.from_scratch or served is None or served.card.preset != recipe.task.preset_name else served
     )
-    recipe = _staged(recipe, settings, fine_tune=parent is not None)
+    own = getattr(recipe.task, "members", ()) or (recipe.task.preset_name,)
+    recipes = [
+        _staged(
+            dataclasses.replace(base.preset(name), answered_by=recipe.answered_by),
+            settings,
+            fine_tune=parent is not None,
+        )
+        for name in own
+    ]
     parts = FrozenSplit(registry.models / recipe.name / SPLIT).extend(
         (case.patient_id for case in cases),
         wished={case.patient_id: case.part for case in cases if case.part is not None},
     )
     livers = Predictor(registry, device=settings.device).liver
 
-    def prepared(part: Part) -> PreparedCases:
+    def prepared(recipe: Recipe, part: Part) -> PreparedCases:
         own = [case for case in cases if parts[case.patient_id] == part]
-        return prepare_cases(recipe, own, livers=livers, needed=part != "tuning", balanced=part == "train")
+        return prepare_cases(recipe, own, livers=livers, needed=part != "tuning", balanced=part != "validation")
 
-    training, tuning, judging = prepared("train"), prepared("tuning"), prepared("validation")
+    training, tuning, judging = (prepared(recipes[0], part) for part in PARTS)
     if isinstance(recipe.task, DetectionTask) and not can_tune(recipe.task, judging.samples):
         raise nothing_to_judge(recipe.name, len({case.study for case in judging.cases}))
     device = choose_device(settings.device)
@@ -179,32 +193,32 @@ def _fit(
         parent.version if parent else "new weights",
         run.name,
     )
-    torch.manual_seed(settings.seed)
-    network = recipe.task.network()
-    if parent is not None:
-        network.load_state_dict(parent.load())
-    trained = train_network(
-        recipe,
-        network,
-        training.samples,
-        tuning.samples if tunes(recipe, tuning) else (),
+    ready = {recipes[0].task.pre_fingerprint: (training, tuning)}
+
+    def as_prepared_by(recipe: Recipe) -> tuple[PreparedCases, PreparedCases]:
+        fingerprint = recipe.task.pre_fingerprint
+        if fingerprint not in ready:
+            ready.clear()
+            ready[fingerprint] = prepared(recipe, "train"), prepared(recipe, "tuning")
+        return ready[fingerprint]
+
+    trained = train_members(
+        recipes,
+        as_prepared_by,
+        parent=parent,
+        begin=lambda recipe, network: begin_with_imagenet(
+            recipe, network, settings.imagenet or library_settings().imagenet
+        ),
         device=device,
         seed=settings.seed,
         run=run,
         progress=progress,
     )
-    draw_curves(
-        trained.history,
-        run / "curves.png",
-        metric=MEASURES[recipe.task.type],
-        title=f"{recipe.name} ({recipe.task.preset_name})",
-    )
-
-    network.eval().requires_grad_(False)
     card = ModelCard(
         task=recipe.name,
         preset=recipe.task.preset_name,
         pre_fingerprint=recipe.task.pre_fingerprint,
+        members=trained.told,
         parent=None if parent is None else parent.version,
         seed=settings.seed,
         key_metric=recipe.key_metric,
@@ -216,18 +230,22 @@ def _fit(
             "best_epoch": trained.best_epoch,
             "epoch_chosen": epoch_chosen(recipe, tuning),
             "left_out": {**training.left_out, **tuning.left_out, **judging.left_out},
+            **({"begins_with": trained.begins_with} if trained.begins_with else {}),
             **({"snapshot": settings.snapshot} if settings.snapshot else {}),
         },
         software=software(),
         notes=settings.notes or _inherited(parent),
     )
+    model = assemble(recipe.task, card, trained.networks, device)
     if isinstance(recipe.task, DetectionTask):
-        card = with_shown_from(recipe, LoadedModel(recipe.task, card, network), tuning, device=device, livers=livers)
-    metrics = evaluate(recipe, LoadedModel(recipe.task, card, network), judging.cases, device=device, livers=livers)
+        detector = cast(LoadedModel[DetectionTask], model)
+        card = with_shown_from(recipe, detector, tuning, device=device, livers=livers)
+        model = dataclasses.replace(model, card=card)
+    metrics = evaluate(recipe, model, judging.cases, device=device, livers=livers)
     if (run / PUBLISHED).is_file():  # it was cut off after that
         version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])
     else:
-        version = registry.publish(network.state_dict(), card.model_copy(update={"metrics": metrics}))
+        version = registry.publish(trained.states(), card.model_copy(update={"metrics": metrics}))
         _write(run / PUBLISHED, {"version": version.version})
     served = registry.served(recipe.name)  # it may have changed meanwhile
     before = {}
@@ -245,7 +263,7 @@ def _fit(
         reason=reason,
         metrics=metrics,
         served_metrics=before,
-        epochs=len(trained.history),
+        epochs=trained.epochs,
         run=run,
     )
     _write(run / RESULT, {**summary(result), "epochs": result.epochs})

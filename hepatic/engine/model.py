@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +14,7 @@ from torch import nn
 from hepatic.engine.card import ModelCard
 from hepatic.engine.device import LAYOUTS, place
 from hepatic.engine.weights import ModelVersion
+from hepatic.networks.ensemble import Ensemble, Member, told_attention, told_probabilities
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask, Task
 
 logger = logging.getLogger(__name__)
@@ -31,13 +34,41 @@ class LoadedModel(Generic[OfTask]):
 
 def load_model(task: AnyTask, version: ModelVersion, device: torch.device) -> LoadedModel[AnyTask]:
     """Build the network of a version's preset and put its weights in."""
-    task = task.preset(version.card.preset)
-    if version.card.pre_fingerprint not in ("", task.pre_fingerprint):
+    card, chosen = version.card, task.preset(version.card.preset)
+    if card.pre_fingerprint not in ("", chosen.pre_fingerprint):
         logger.warning("%s %s was trained with another pre-processing; train it again", task.name, version.version)
-    network = task.network()
-    network.load_state_dict(version.load())
+    networks = [task.preset(preset).network() for preset in [m.preset for m in card.members] or [card.preset]]
+    for number, network in enumerate(networks):
+        network.load_state_dict(version.load(number))
+    return assemble(chosen, card, networks, device)
+
+
+def assemble(
+    task: AnyTask, card: ModelCard, networks: Sequence[nn.Module], device: torch.device
+) -> LoadedModel[AnyTask]:
+    """Make a model of its network, or of those that answer together.
+
+    Args:
+        task: in the preset of the card.
+        card: says which network answers which labels, where there are several.
+        networks: as many as the card has members, or one.
+        device: where they run.
+    """
+    network = networks[0]
+    if card.members and isinstance(task, ClassificationTask):
+        network = Ensemble(
+            [
+                Member(one, tuple(task.labels.index(label) for label in told.answers), task.members.get(told.preset))
+                for one, told in zip(networks, card.members, strict=True)
+            ],
+            labels=len(task.labels),
+            probabilities=task.probabilities,
+            attention=task.attention,
+        )
+        attention = None if task.attention is None else told_attention
+        task = dataclasses.replace(task, probabilities=told_probabilities, attention=attention)
     place(network, device).eval().requires_grad_(False)
-    return LoadedModel(task, version.card, network)
+    return LoadedModel(task, card, network)
 
 
 def run_network(model: LoadedModel[SegmentationTask], image: torch.Tensor, device: torch.device) -> torch.Tensor:

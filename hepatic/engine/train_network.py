@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import torch
 from ignite.engine import Engine, Events
+from ignite.handlers import EpochOutputStore
 from ignite.metrics import Average
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import (
@@ -24,12 +25,14 @@ from monai.handlers import (
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
+from hepatic.engine.checkpoints import Checkpoints
 from hepatic.engine.device import place
 from hepatic.engine.kind import MEASURES, judge, judged_samples
 from hepatic.tasks.recipe import Recipe, Stage, Tensors
-from hepatic.tasks.spec import Sample
+from hepatic.tasks.spec import ClassificationTask, Sample
 
 CHECKPOINT, FINISHED = "checkpoint.pt", "finished_stages.pt"
+ANSWERS = "answers"
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,20 @@ class Progress:
 
 @dataclass
 class Trained:
-    """A trained network: its best state by the tuning samples, or its last where there were none."""
+    """A trained network: its best state by the tuning samples, or its last where there were none.
+
+    Attributes:
+        network: in that state.
+        best_epoch: from which it is.
+        history: a row per epoch.
+        checkpoints: by question of the recipe, the epoch that answers it best and the state it had; a question that
+            the tuning samples cannot decide is missing.
+    """
 
     network: nn.Module
     best_epoch: int
     history: list[dict[str, Any]]
+    checkpoints: dict[str, tuple[int, dict[str, torch.Tensor]]]
 
 
 def train_network(
@@ -99,7 +111,8 @@ def train_network(
         record.finish_stage(number, network, run)
     if record.best is not None:
         network.load_state_dict(record.best)
-    return Trained(network, record.best_epoch or len(record.history), record.history)
+    checkpoints = {name: (kept["epoch"], kept["state"]) for name, kept in record.checkpoints.best.items()}
+    return Trained(network, record.best_epoch or len(record.history), record.history, checkpoints)
 
 
 def _run_stage(
@@ -163,9 +176,10 @@ def _run_stage(
 
 def drop_checkpoints(run: Path) -> None:
     """Remove what only an interrupted run needs; curves, history and TensorBoard events stay."""
-    for folder in run.glob("stage*"):
-        shutil.rmtree(folder)
-    (run / FINISHED).unlink(missing_ok=True)
+    for finished in list(run.rglob(FINISHED)):  # an ensemble's networks have folders of their own
+        for folder in finished.parent.glob("stage*"):
+            shutil.rmtree(folder)
+        finished.unlink()
 
 
 def _save(parts: Mapping[str, Any], file: Path) -> None:
@@ -192,6 +206,10 @@ def _evaluator(
         key_val_metric={MEASURES[recipe.task.type]: Average(output_transform=step)[0]},
     )
     evaluator.logger.setLevel("WARNING")
+    if recipe.checkpoints:
+        task = cast(ClassificationTask, recipe.task)
+        answers = EpochOutputStore(lambda output: (task.probabilities(output["pred"]), output["label"]["target"]))
+        answers.attach(evaluator, ANSWERS)
     return evaluator
 
 
@@ -283,6 +301,7 @@ class _Record:
         self._epochs = sum(stage.epochs for stage in recipe.stages)
         self._run, self._progress, self.metric = run, progress, MEASURES[recipe.task.type]
         self.history: list[dict[str, Any]] = []
+        self.checkpoints = Checkpoints(recipe.checkpoints, recipe.task.labels)
         self.best: dict[str, torch.Tensor] | None = None
         self.best_value, self.best_epoch, self.finished_stages = -math.inf, 0, 0
         self._started, self._already = time.monotonic(), 0
@@ -298,7 +317,9 @@ class _Record:
     def handler(self, stage: Stage, evaluator: SupervisedEvaluator | None, network: nn.Module) -> _RecordHandler:
         return _RecordHandler(self, stage, evaluator, network)
 
-    def epoch(self, stage: Stage, loss: float, value: float | None, network: nn.Module) -> None:
+    def epoch(
+        self, stage: Stage, loss: float, value: float | None, network: nn.Module, answers: Sequence[Any] = ()
+    ) -> None:
         done = len(self.history) + 1
         rate = (time.monotonic() - self._started) / max(1, done - self._already)
         now = Progress(stage.name, done, self._epochs, loss, self.metric, value, round(rate * (self._epochs - done), 1))
@@ -308,6 +329,11 @@ class _Record:
         if value is not None and value > self.best_value:
             self.best_value, self.best_epoch = value, done
             self.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        if answers and value is not None:
+            probabilities, target = (
+                torch.cat([part.float().cpu() for part in parts]).numpy() for parts in zip(*answers, strict=True)
+            )
+            self.checkpoints.judge(done, network, probabilities, target, mean=value)
         if self._run is not None:
             (self._run / "history.json").write_text(json.dumps(self.history, indent=1))
         if self._progress is not None:
@@ -326,6 +352,7 @@ class _Record:
             "best": self.best,
             "best_value": self.best_value,
             "best_epoch": self.best_epoch,
+            "checkpoints": self.checkpoints.state_dict(),
             "finished_stages": self.finished_stages,
         }
 
@@ -333,6 +360,7 @@ class _Record:
         self.history, self.best = list(state["history"]), state["best"]
         self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
         self.finished_stages = state["finished_stages"]
+        self.checkpoints.load_state_dict(state.get("checkpoints", {}))
         self._started, self._already = time.monotonic(), len(self.history)
 
 
@@ -352,5 +380,8 @@ class _RecordHandler:
 
     def _epoch(self, trainer: Engine) -> None:
         loss, self._losses = sum(self._losses) / max(1, len(self._losses)), []
-        value = None if self._evaluator is None else float(self._evaluator.state.metrics[self._record.metric])
-        self._record.epoch(self._stage, loss, value, self._network)
+        if self._evaluator is None:
+            return self._record.epoch(self._stage, loss, None, self._network)
+        judged = self._evaluator.state
+        value = float(judged.metrics[self._record.metric])
+        self._record.epoch(self._stage, loss, value, self._network, getattr(judged, ANSWERS, ()))

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,20 +65,27 @@ class ModelVersion:
 
     @property
     def weights_file(self) -> Path:
-        """The safetensors file."""
+        """The safetensors file; of several networks that of the first."""
         return self.folder / WEIGHTS
 
-    def load(self) -> dict[str, torch.Tensor]:
-        """Read the weights; BadInputError when the file is not the one the card describes."""
-        found = _sha256(self.weights_file)
-        if found != self.card.sha256:
+    def load(self, member: int = 0) -> dict[str, torch.Tensor]:
+        """Read the weights of its network, or of one of several.
+
+        Raises:
+            BadInputError: the file is not the one the card describes.
+        """
+        own = self.card.members[member] if self.card.members else None
+        name, expected = (WEIGHTS, self.card.sha256) if own is None else (own.file, own.sha256)
+        file = self.folder / Path(name).name
+        found = _sha256(file) if file.is_file() else "no file"
+        if found != expected:
             raise BadInputError(
                 f"weights of {self.task} {self.version}",
-                expected=f"a file with sha256 {self.card.sha256[:12]}...",
+                expected=f"{file.name} with sha256 {expected[:12]}...",
                 came=f"{found[:12]}...",
                 fix="The file was changed or damaged; restore it or serve another version.",
             )
-        state: dict[str, torch.Tensor] = load_file(self.weights_file)
+        state: dict[str, torch.Tensor] = load_file(file)
         return state
 
 
@@ -137,17 +144,30 @@ class Registry:
             return None
         return ModelVersion(folder, _read_card(folder), "served")
 
-    def publish(self, state: Mapping[str, torch.Tensor], card: ModelCard) -> ModelVersion:
-        """Write a new version, a candidate; number, time and hash of the card are filled in here."""
+    def publish(
+        self, state: Mapping[str, torch.Tensor] | Sequence[Mapping[str, torch.Tensor]], card: ModelCard
+    ) -> ModelVersion:
+        """Write a new version, a candidate; number, time, hashes and files of the card are filled in here.
+
+        Args:
+            state: weights of the network, or of each of ``card.members``.
+            card: describes them.
+        """
+        states = [state] if isinstance(state, Mapping) else list(state)
+        if len(states) != max(1, len(card.members)):
+            raise ValueError(f"{len(states)} networks, {len(card.members)} members on the card")
         folder = self._task_folder(card.task)
         make_folder(folder)
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
         try:
-            weights = temporary / WEIGHTS
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, weights)
-            weights.chmod(0o644)
-            _sync(weights)
-            digest = _sha256(weights)
+            files = [WEIGHTS, *(f"model-{number}.safetensors" for number in range(2, len(states) + 1))]
+            digests = [_save(one, temporary / file) for one, file in zip(states, files, strict=True)]
+            digest = digests[0]
+            if card.members:
+                digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+                told = zip(card.members, files, digests, strict=True)
+                members = tuple(m.model_copy(update={"file": file, "sha256": sha}) for m, file, sha in told)
+                card = card.model_copy(update={"members": members})
             number = 1 + max((_number(c.version) for c, _ in self._cards(card.task)), default=0)
             while True:
                 version = f"v{number:04d}-{digest[:8]}"
@@ -258,6 +278,14 @@ def _read_card(folder: Path) -> ModelCard:
 def _number(version: str) -> int:
     match = re.match(r"v(\d+)", version)
     return int(match[1]) if match else 0
+
+
+def _save(state: Mapping[str, torch.Tensor], file: Path) -> str:
+    """Write weights, wait until they are on disk, and return their hash."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, file)
+    file.chmod(0o644)
+    _sync(file)
+    return _sha256(file)
 
 
 def _sha256(file: Path) -> str:

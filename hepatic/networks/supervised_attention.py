@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from monai.networks.nets import DenseNet121, ResNet
+from monai.networks.nets import DenseNet, DenseNet121, ResNet
 from torch import nn
 from torch.nn import functional
 
@@ -121,6 +121,13 @@ def resnet50_features() -> nn.Module:
 def densenet121_features() -> nn.Module:
     """DenseNet-121 without its classifier, (B, 3, H, W) to (B, 1024, H / 32, W / 32)."""
     built: nn.Module = nn.Sequential(DenseNet121(2, 3, 1).features, nn.ReLU(inplace=True))
+    return built
+
+
+def small_densenet_features() -> nn.Module:
+    """A small DenseNet without its classifier: (B, 3, H, W) to (B, 56, H / 16, W / 16)."""
+    network = DenseNet(2, 3, 1, init_features=16, growth_rate=8, block_config=(2, 4, 4), bn_size=2)
+    built: nn.Module = nn.Sequential(network.features, nn.ReLU(inplace=True))
     return built
 
 

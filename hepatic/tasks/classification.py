@@ -52,6 +52,8 @@ class ClassificationTask(Task):
         attention: network output for a batch -> (B, 1, h, w) logits of where it looks; None where it does not say.
         uses_boxes: whether ``pre`` wants ``boxes`` of lesions, (N, 4) in pixels of an ultrasound picture (top, left,
             bottom, right), where a reader has drawn some.
+        members: of an ensemble, the presets that answer together, each with the size (H, W) to which it brings the
+            image that ``pre`` makes; ``network`` is then that of none.
     """
 
     type: ClassVar[Kind] = "classification"
@@ -62,6 +64,7 @@ class ClassificationTask(Task):
     conclude: Callable[[Mapping[str, float]], str] = most_probable
     attention: Callable[[Any], torch.Tensor] | None = None
     uses_boxes: bool = False
+    members: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what a type cannot say."""

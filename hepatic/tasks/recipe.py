@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -72,6 +72,13 @@ class Recipe:
         key_metric: name in the validation metrics by which versions are compared, larger is better. Within a run the
             epoch is kept that judges best on the network's grid: by mean Dice of the first label, by mean average
             precision of the boxes, or by accuracy.
+        checkpoints: of a task with findings, by name of a question the findings it asks for. In training a copy of the
+            weights is kept for each, from the epoch with their best mean AUC on the tuning patients.
+        answered_by: what becomes of them: ``best``, nothing, the epoch that is best otherwise answers everything;
+            ``copies``, each copy answers its own question (paper 004); ``mean``, each answers everything, and the mean
+            is taken.
+        imagenet: name of the network in torchvision, such as ``resnet50``, where its ImageNet weights, if the user has
+            them, are a start; empty where they are none.
         bf16: forward in bfloat16.
         presets: by name, the fields that differ (``task`` follows by the same name).
     """
@@ -88,6 +95,9 @@ class Recipe:
     augment: tuple[Callable[[Sample, torch.Generator], Sample], ...] = ()
     mix: Callable[[Tensors, torch.Generator], Tensors] | None = None
     encode: Callable[[Sample], Tensors] | None = None
+    checkpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    answered_by: Literal["best", "copies", "mean"] = "best"
+    imagenet: str = ""
     bf16: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -106,6 +116,15 @@ class Recipe:
                 expected="encode, which makes targets of one size out of boxes",
                 came="none",
                 fix="Add it.",
+            )
+
+        asked = {label for labels in self.checkpoints.values() for label in labels}
+        if asked and asked != set(self.task.labels):
+            raise BadInputError(
+                f"recipe of task '{self.task.name}'",
+                expected="checkpoints that ask for every label of the task, and for nothing else",
+                came=", ".join(sorted(asked)),
+                fix="Correct the recipe.",
             )
 
     @property
