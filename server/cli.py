@@ -12,6 +12,7 @@ from hepatic.errors import HepaticError
 from server.commands import (
     audit,
     demo_weights,
+    evaluate,
     import_data,
     import_dir,
     infer,
@@ -39,6 +40,7 @@ app.command("start_server", hidden=True, context_settings=start_server.CONTEXT)(
 app.command("start-server", hidden=True, context_settings=start_server.CONTEXT)(start_server.start_server)
 app.command("infer")(infer.infer)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("import")(import_data.import_data)
 app.command("import-dir")(import_dir.import_dir)
 app.command("sample-data")(sample_data.sample_data)

@@ -16,7 +16,7 @@ from server.cli import app, main
 from .conftest import FOREIGN_APP, write_image
 
 COMMANDS = [
-    ["serve"], ["infer"], ["train"], ["import"], ["import-dir"], ["sample-data"],
+    ["serve"], ["infer"], ["train"], ["evaluate"], ["import"], ["import-dir"], ["sample-data"],
     ["models", "list"], ["models", "promote"], ["models", "rollback"],
     ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"], ["audit", "export"], ["audit", "verify"],
 ]  # fmt: skip

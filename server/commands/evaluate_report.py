@@ -1,0 +1,185 @@
+"""What ``hepatic evaluate`` prints and draws: the tables of papers 002 and 004, ROC curves, confusion matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from hepatic.engine.trial_results import Measure, Results, Row
+    from hepatic.tasks.recipe import Recipe
+    from hepatic.tasks.spec import ClassificationTask
+
+SIX = ("accuracy", "ppv", "sensitivity", "specificity", "dsc", "auc", "auc_hard")
+SCORES = ("auc_lesion", "auc_malignant", "auc_type", "score")
+PAPER_002 = {
+    "us_bmode": {"small": "70.0 / 70.0", "small_resnet": "67.5 / 67.5", "small_densenet": "62.5 / 62.5"},
+    "us_ceus": {"small": "85.0 / 85.0", "small_res3d": "85.0 / 85.0", "small_dense3d": "82.5 / 82.5"},
+}
+"""Accuracy and AUC (as printed, the mean of sensitivity and specificity) of table 1, per cent, on patients."""
+PAPER_004 = {
+    "small": "0.913 0.930 0.895",
+    "small_densenet": "0.912 0.917 0.900",
+    "small_ensemble": "0.935 0.942 0.916",
+}
+"""AUC of lesion, malignancy and type of table 2, on patients, of the rows that come nearest."""
+WHOSE, COPIES = "best", "checkpoints"
+"""Whose probabilities are compared from preset to preset (``hepatic.engine.trial``)."""
+PAPERS_WAY = (
+    "As the papers did it: views of one patient leak from training to judging (002), or weights were chosen on the "
+    "images that judge (004). Such figures are too good."
+)
+PAIRED = {"us_bmode": "us_ceus", "us_ceus": "us_bmode"}
+
+
+def report(recipe: Recipe, results: Results, out: Path, *, measure: Measure) -> None:
+    """Print the tables, and write pictures and a CSV file beside the results."""
+    from hepatic.engine.trial_results import write_csv
+
+    task = cast("ClassificationTask", recipe.task)
+    rows = results.rows(ensembles_of(task), measure=measure)
+    write_csv(out / f"{recipe.name}.csv", rows)
+    console = Console()
+    if results.settings["phantoms"]:
+        console.print(
+            "On simulated patients (phantoms): this tests mechanisms, not clinical performance.", style="yellow"
+        )
+    if any(row.whose == "paper" for row in rows) or any("/paper/" in cell for cell in results.cells):
+        console.print(PAPERS_WAY, style="yellow")
+    if task.findings:
+        _findings(console, rows, task)
+    else:
+        _classes(console, recipe.name, rows, out, results)
+    _draw(task, rows, out)
+    console.print(f"Results, ROC curves and confusion matrices: {out}", highlight=False)
+
+
+def ensembles_of(task: ClassificationTask) -> dict[str, Sequence[str]]:
+    """The presets that are ensembles of others, and their members."""
+    found = {name: tuple(changes.get("members", ())) for name, changes in task.presets.items()}
+    return {name: members for name, members in found.items() if len(members) > 1}
+
+
+def _classes(console: Console, name: str, rows: Sequence[Row], out: Path, results: Results) -> None:
+    from hepatic.engine.trial_results import Results as Kept
+
+    tables = {name: rows}
+    beside = out / f"{PAIRED.get(name, name)}.json"
+    if name in PAIRED and beside.is_file():
+        other = Kept.read(beside)
+        if (other.patients, other.truth) == (results.patients, results.truth):
+            tables[PAIRED[name]] = other.rows({}, measure=lambda *_: {})
+    table = Table(title="Paper 002: HCC or another tumour. Per cent, mean (SD) over splits")
+    for column in (
+        "model",
+        "preset",
+        "expansion",
+        *(measure.replace("_", " ") for measure in SIX),
+        "splits",
+        "paper: ACC / AUC",
+    ):
+        table.add_column(column)
+    for model, lines in sorted(tables.items()):
+        for row in lines:
+            told = PAPER_002.get(model, {}).get(row.name, "") if row.whose != "off" else ""
+            figures = [_figure(row.values(measure), per_cent=True) for measure in SIX]
+            table.add_row(model, row.name, row.whose, *figures, str(len(row.splits)), told)
+    console.print(table)
+    flat, deep = (_find(tables.get(model, ()), "small", "training") for model in ("us_bmode", "us_ceus"))
+    if flat and deep:
+        _say(console, "3D on contrast cines over 2D on B-mode, AUC", deep.gain(flat, "auc"))
+    for model, lines in sorted(tables.items()):
+        on, off = _find(lines, "small", "training"), _find(lines, "small", "off")
+        if on and off:
+            for measure in ("specificity", "sensitivity", "auc"):
+                _say(console, f"{model}, expansion over none, {measure}", on.gain(off, measure))
+
+
+def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
+    table = Table(title="Paper 004: lesion, malignancy and type. AUC and score (equation 4), mean (SD) over folds")
+    for column in ("preset", "weights", *(measure.replace("_", " ") for measure in SCORES), "folds", "paper"):
+        table.add_column(column)
+    for row in rows:
+        told = PAPER_004.get(row.name, "") if row.whose == COPIES else ""
+        figures = [_figure(row.values(measure)) for measure in SCORES]
+        table.add_row(row.name, row.whose, *figures, str(len(row.splits)), told)
+    console.print(table)
+    types = Table(title="Types: AUC, mean (SD) over folds")
+    singles = [label for label in task.labels if f"auc_{label}" not in SCORES]
+    for column in ("preset", *singles):
+        types.add_column(column)
+    for row in rows:
+        if row.whose == WHOSE:
+            types.add_row(row.name, *(_figure(row.values(f"auc_{label}")) for label in singles))
+    console.print(types)
+    _compare(console, rows, task)
+
+
+def _compare(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
+    attended, pooled = _find(rows, task.preset_name, WHOSE), _find(rows, "small_mean", WHOSE)
+    if attended and pooled:
+        for measure in SCORES:
+            _say(console, f"attention over mean pooling, {measure}", attended.gain(pooled, measure))
+    for name, members in ensembles_of(task).items():
+        together = _find(rows, name, WHOSE)
+        alone = [row for member in members if (row := _find(rows, member, WHOSE))]
+        if together and alone:
+            best = max(alone, key=lambda row: float(np.mean(row.values("score") or [0])))
+            _say(console, f"{name} over its best member ({best.name}), score", together.gain(best, "score"))
+    for row in rows:
+        one = _find(rows, row.name, WHOSE)
+        if one and row.whose != WHOSE:
+            _say(console, f"{row.name}: {row.whose} over one epoch for all, score", row.gain(one, "score"))
+
+
+def _draw(task: ClassificationTask, rows: Sequence[Row], out: Path) -> None:
+    from hepatic.engine.trial_pictures import draw_confusion, draw_roc
+
+    if task.findings:
+        shown = {row.name: row for row in rows if row.whose == WHOSE}
+        questions = {label: (place, _applies(task, place)) for place, label in enumerate(task.labels)}
+    else:
+        shown = {f"{row.name}, {row.whose}": row for row in rows}
+        questions = {task.labels[0].upper(): (0, lambda name: name == task.labels[0])}
+    title = f"{task.name}: mean over splits"
+    draw_roc(shown, questions, out / f"{task.name}-roc.png", title=title)
+
+    def conclude(probabilities: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+        return task.conclude(dict(zip(task.labels, probabilities.tolist(), strict=True)))
+
+    draw_confusion(shown, task.classes, conclude, out / f"{task.name}-confusion.png", title=f"{task.name}: all splits")
+
+
+def _applies(task: ClassificationTask, place: int) -> Callable[[str], bool | None]:
+    def is_true(name: str) -> bool | None:
+        told = task.findings[name][place]
+        return None if math.isnan(told) else told == 1
+
+    return is_true
+
+
+def _find(rows: Sequence[Row], name: str, whose: str) -> Row | None:
+    return next((row for row in rows if (row.name, row.whose) == (name, whose)), None)
+
+
+def _figure(values: Sequence[float], *, per_cent: bool = False) -> str:
+    from hepatic.engine.trial_results import mean_sd
+
+    mean, sd = mean_sd(values)
+    if math.isnan(mean):
+        return "-"
+    shown = [f"{100 * value:.1f}" if per_cent else f"{value:.3f}" for value in (mean, sd)]
+    return shown[0] if math.isnan(sd) else f"{shown[0]} ({shown[1]})"
+
+
+def _say(console: Console, what: str, gains: Sequence[float]) -> None:
+    if gains:
+        mean = float(np.mean(gains))
+        told = f"{what}: {mean:+.3f}, by split " + " ".join(f"{gain:+.3f}" for gain in gains)
+        console.print(told, highlight=False)
