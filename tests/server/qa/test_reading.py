@@ -144,3 +144,21 @@ def test_a_half_character_is_refused_and_breaks_nothing(people):
     raw = b'{"events": [{"id": "\\ud800", "type": "\\ud800"}]}'
     answer = people["Rita"].ask("POST", "/events", data=raw, headers={"Content-Type": "application/json"})
     assert answer.json()["results"][0]["status"] == "refused"
+
+
+def test_what_is_decided_while_a_study_is_told_is_not_in_its_tag(people, new_study, store, monkeypatch):
+    rita = people["Rita"]
+    rita.lease(new_study)
+    told = store.review
+
+    def meanwhile(uid):
+        before = told(uid)
+        store.reviews.take([decide("2.25.1", "true", uid)], "Rita")
+        return before
+
+    for ask in (lambda: rita.ask("GET", f"/studies/{new_study}"), lambda: rita.lease(new_study)):
+        monkeypatch.setattr(store, "review", meanwhile)
+        answer = ask()
+        monkeypatch.setattr(store, "review", told)
+        late = rita.send(decide("2.25.2", "true", new_study), headers={"If-Match": answer.headers["etag"]})
+        assert late.status_code == 409, "a decision that the answer did not tell would go unseen"
