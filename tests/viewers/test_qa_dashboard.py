@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from hepatic.harvest.leases import Wish, open_reading
+from hepatic.harvest.primary import primary_of
 from hepatic.harvest.progress import wilson
 from server.app import create_app
 from server.running import running
@@ -124,6 +126,25 @@ def test_a_reviewer_settles_what_a_reader_was_unsure_of_by_its_picture(reviewed,
     browser.until("document.querySelector('#said').innerText.includes('Settled')")
     [settled] = reviewed.review(uid).adjudicated
     assert (settled.candidate, str(settled.verdict)) == (unsure, "true")
+
+
+def test_a_reviewer_chooses_the_primary_tumour_where_readers_named_different_ones(app, address, browser):
+    store = app.state.services.harvest.store
+    put(app, study(2, candidates=2))
+    [uid] = store.proposals.studies()
+    both = [one.uid for one in store.review(uid).study.candidates]
+    for reader, primary in zip(("anna", "otto"), both, strict=True):
+        with store.database.write() as connection:
+            open_reading(connection, reader, Wish(uid), store.clock())
+        said = [*(decide(one, "true", uid) for one in both), event("primary", uid, primary), event("finish", uid)]
+        store.reviews.take(said, reader)
+    browser.open(f"{address}/qa/dashboard")
+    articles = "[...document.querySelectorAll('#disputed article')]"
+    button = f"{articles}.find(one => one.innerText.includes('for otto'))?.querySelector('button')"
+    assert browser.until(f"{button}?.innerText") == "This is the primary tumour"
+    browser.run(f"{button}.click()")
+    browser.until("document.querySelector('#said').innerText.includes('Settled')")
+    assert primary_of(store.review(uid)).candidate.uid == both[1]
 
 
 def test_many_are_rejected_at_once_only_where_known_cases_say_that_it_is_safe(reviewed, address, browser):

@@ -20,7 +20,9 @@ function minutes(value) {
 }
 
 function spentOn(spent) {
-  const parts = Object.entries(spent).filter(([, value]) => value > 0).map(([what, value]) => `${minutes(value)} ${what === "repeats" ? "hidden repeats" : what}`);
+  const names = { repeats: "hidden repeats" };
+  const parts = Object.entries(spent).filter(([, value]) => value > 0)
+    .map(([what, value]) => `${value < 0.5 ? "under 1 min" : minutes(value)} ${names[what] || what}`);
   return parts.length ? `spent: ${parts.join(", ")}` : "";
 }
 

@@ -125,7 +125,7 @@ export function showWindow(preset, place, count) {
 export function showSitting({ studies, seconds }) {
   const sorted = seconds.slice().sort((a, b) => a - b);
   const median = sorted.length ? `, ${sorted[Math.floor(sorted.length / 2)].toFixed(1)} s each (median)` : "";
-  byId("sitting").textContent = `${studies} ${studies === 1 ? "study" : "studies"}, ${seconds.length} decisions${median}`;
+  byId("sitting").textContent = `${studies} ${studies === 1 ? "study" : "studies"}, ${seconds.length} ${seconds.length === 1 ? "decision" : "decisions"}${median}`;
 }
 
 /** A message in place of pictures. @param {?{title: string, lines: string[], actions?: [string, string][], links?: [string, string][]}} note */
