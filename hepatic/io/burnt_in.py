@@ -18,7 +18,7 @@ from hepatic.io.dicom import DicomHeader, decode, read_header, whole_dataset
 from hepatic.io.dicom_element import text
 from hepatic.io.dicom_pixels import put_pixels
 from hepatic.io.refusal import refusing
-from hepatic.io.us_fans import find_fans, some_frames
+from hepatic.io.us_fans import dilated, find_fans, some_frames
 from hepatic.io.us_region import Region
 
 BurntIn = Literal["yes", "no", "unknown"]
@@ -49,7 +49,9 @@ def burnt_in(header: DicomHeader) -> BurntIn:
     return "unknown" if is_screen or is_capture or header.samples == 3 else "no"
 
 
-def propose_mask(grey: NDArray[np.uint8], regions: Sequence[Region] = ()) -> Mask:
+def propose_mask(
+    grey: NDArray[np.uint8], regions: Sequence[Region] = (), *, fans: Sequence[Mask] | None = None
+) -> Mask:
     """Propose what to black out of an ultrasound picture, for a person to look at.
 
     All that is outside of the images (``find_fans``), and in them what looks like text. Where no image is found,
@@ -58,11 +60,12 @@ def propose_mask(grey: NDArray[np.uint8], regions: Sequence[Region] = ()) -> Mas
     Args:
         grey: (F, H, W).
         regions: those the file declares; what is outside of them goes, too, unless they are stale.
+        fans: the images, where they were found before.
 
     Returns:
         (H, W), true where pixels should go.
     """
-    fans = find_fans(grey)
+    fans = find_fans(grey) if fans is None else fans
     if not fans:
         return np.ones(grey.shape[1:], dtype=bool)
     kept = ndimage.binary_dilation(np.any(fans, axis=0), iterations=_AROUND)
@@ -178,9 +181,7 @@ def _around(strokes: Mask, kept: Mask, *, least: int) -> Mask:
     dense = (
         ndimage.uniform_filter(strokes.astype(np.float32), _WINDOW, mode="constant") * np.prod(_WINDOW) >= least - 0.5
     )
-    texts, _ = ndimage.label(
-        ndimage.binary_dilation(strokes & ndimage.binary_dilation(dense, np.ones(_WINDOW)), np.ones((5, 9)))
-    )
+    texts, _ = ndimage.label(dilated(strokes & dilated(dense, _WINDOW), (5, 9)))
     found = np.zeros_like(kept)
     for where in ndimage.find_objects(texts):
         found[where] = True

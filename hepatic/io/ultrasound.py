@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepatic.errors import BadInputError
 from hepatic.io.burnt_in import propose_mask
 from hepatic.io.image import Cine, Volume
-from hepatic.io.us_fans import box_of, find_fans, some_frames
+from hepatic.io.us_fans import Mask, box_of, find_fans, some_frames
 from hepatic.io.us_region import Region
 
 Timing = Literal["frame times", "playback rate", "unknown"]
@@ -72,7 +72,7 @@ class Ultrasound:
         declared = [one for one in self.cine.regions if not one.is_stale and one.content != "other"]
         if len(declared) > 1:
             return tuple(declared)
-        fans = find_fans(self.grey)
+        fans = self._fans
         if len(fans) == 2 and min(fan.sum() for fan in fans) >= _SIMILAR * max(fan.sum() for fan in fans):
             spacing = declared[0].spacing_mm if declared else None
             return tuple(Region(box_of(fan), spacing) for fan in fans)
@@ -111,11 +111,15 @@ class Ultrasound:
     @cached_property
     def cleaned(self) -> NDArray[np.uint8]:
         """(F, H, W): grey values with banner, scales and texts blacked out (``propose_mask``)."""
-        return np.where(propose_mask(self.grey, self.cine.regions), np.uint8(0), self.grey)
+        return np.where(propose_mask(self.grey, self.cine.regions, fans=self._fans), np.uint8(0), self.grey)
 
     def picture(self, region: Region) -> NDArray[np.uint8]:
         """(F, h, w), the grey values of one image, texts blacked out."""
         return self.cleaned[:, *region.window]
+
+    @cached_property
+    def _fans(self) -> list[Mask]:
+        return find_fans(self.grey)
 
     @cached_property
     def _sides(self) -> tuple[Region | None, Region | None]:

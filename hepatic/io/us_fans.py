@@ -44,7 +44,7 @@ def find_fans(grey: NDArray[np.uint8]) -> list[Mask]:
     thick = max(5, round(_TEXT * lit.shape[0]))
     solid = ndimage.binary_closing(np.pad(lit, thick), iterations=2)[thick:-thick, thick:-thick]
     dense = ndimage.uniform_filter(lit.astype(np.float32), thick) > _FILLED  # blocks of text are not
-    bodies = ndimage.binary_opening(solid & dense, np.ones((thick, thick)))
+    bodies = opened(solid & dense, thick)
     parts, count = ndimage.label(bodies)
     found = []
     for number in range(1, count + 1):
@@ -59,6 +59,18 @@ def find_fans(grey: NDArray[np.uint8]) -> list[Mask]:
     largest = max((int(fan.sum()) for fan in found), default=0)
     found = [fan for fan in found if fan.sum() >= _COMPARABLE * largest]
     return sorted(found, key=lambda fan: float(np.nonzero(fan.any(0))[0].mean()))
+
+
+def opened(mask: Mask, edge: int) -> Mask:
+    """Binary opening by a square, as ``ndimage.binary_opening`` does, by rows and columns: the same in less time."""
+    kept = ndimage.minimum_filter(mask.astype(np.uint8), edge, mode="constant")
+    origin = 0 if edge % 2 else -1  # the square's other half
+    return np.asarray(ndimage.maximum_filter(kept, edge, mode="constant", origin=origin) > 0)
+
+
+def dilated(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Binary dilation by a rectangle of odd edges, as ``ndimage.binary_dilation`` does, by rows and columns."""
+    return np.asarray(ndimage.maximum_filter(mask.astype(np.uint8), size, mode="constant") > 0)
 
 
 def _is_flat(values: NDArray[np.generic]) -> bool:

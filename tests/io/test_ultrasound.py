@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from scipy import ndimage
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
+from hepatic.io import burnt_in, ultrasound
 from hepatic.io.image import Cine, Volume
 from hepatic.io.read import read
 from hepatic.io.ultrasound import Ultrasound
+from hepatic.io.us_fans import dilated, find_fans, opened
 from hepatic.io.us_region import Region
 from sample_data import ceus, us
 from sample_data.ceus.show import screen_of
@@ -189,3 +192,24 @@ def test_other_images_are_refused() -> None:
         Ultrasound.of(replace(cine_of(RUN), modality="XA"))
     with pytest.raises(BadInputError, match="16 x 16"):
         Ultrasound.of(cine_of(RUN[:, :10]))
+
+
+@pytest.mark.parametrize("edge", [2, 5, 16, 17])
+def test_masks_are_opened_and_dilated_as_scipy_does(edge):
+    draw = np.random.default_rng(edge)
+    mask = ndimage.gaussian_filter(draw.normal(size=(90, 120)), edge / 2) > 0
+    mask[:20] = True  # to the border, too
+    np.testing.assert_array_equal(opened(mask, edge), ndimage.binary_opening(mask, np.ones((edge, edge))))
+    size = (2 * edge + 1, 5)
+    np.testing.assert_array_equal(dilated(mask, size), ndimage.binary_dilation(mask, np.ones(size)))
+
+
+def test_the_images_of_a_picture_are_looked_for_once(monkeypatch):
+    asked = []
+    for module in (ultrasound, burnt_in):
+        monkeypatch.setattr(module, "find_fans", lambda grey: asked.append(1) or find_fans(grey))
+    still = us.simulate(7, kind="cyst", size="tiny")
+    seen = Ultrasound.of(cine_of(np.pad(still.grey[None], ((0, 0), (20, 10), (30, 30)))))
+    assert seen.picture(seen.regions[0]).any()
+    assert seen.tissue is not None
+    assert len(asked) == 1
