@@ -66,8 +66,8 @@ def run_cell(
         progress: called after each epoch.
 
     Returns:
-        JSON: ``test``, the images that judged (their places); ``probabilities`` by whose they are (``BEST`` and so on),
-        a row per image; ``metrics`` likewise (``measures``); ``epochs`` that were kept; ``seconds``.
+        JSON: ``test``, the images that judged (their places); ``probabilities`` by whose they are (``BEST``,
+        ``CHECKPOINTS``), a row per image; ``metrics`` likewise, and of the ``MEAN`` (``measures``); ``epochs`` that were kept; ``seconds``.
     """
     started = time.monotonic()
     if epochs:
@@ -91,7 +91,7 @@ def run_cell(
     truth = [images[n].truth for n, _ in split.test]
     return {
         "test": [n for n, _ in split.test],
-        "probabilities": {whose: rows.round(4).tolist() for whose, rows in told.items()},
+        "probabilities": {whose: rows.round(4).tolist() for whose, rows in told.items() if whose != MEAN},
         "metrics": {whose: measures(recipe, truth, rows) for whose, rows in told.items()},
         "epochs": {BEST: trained.best_epoch, **{name: epoch for name, (epoch, _) in trained.checkpoints.items()}},
         "seconds": round(time.monotonic() - started, 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,12 @@ class Row:
     def values(self, measure: str) -> list[float]:
         """One measure, of the splits that have it."""
         return [measures[measure] for measures in self.splits.values() if measure in measures]
+
+    def only(self, splits: Iterable[str]) -> Row:
+        """The same row, of some splits alone."""
+        chosen = set(splits)
+        judged = {split: measures for split, measures in self.splits.items() if split in chosen}
+        return Row(self.name, self.whose, judged, {split: told for split, told in self.told.items() if split in chosen})
 
     def gain(self, other: Row, measure: str) -> list[float]:
         """What this row has more than another, split by split, of those both have."""
@@ -90,7 +96,9 @@ class Results:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._file.with_suffix(".new")
-        cells = ",\n".join(f" {json.dumps(name)}: {json.dumps(cell)}" for name, cell in self.cells.items())
+        cells = ",\n".join(
+            f" {json.dumps(name)}: {json.dumps(cell, separators=(',', ':'))}" for name, cell in self.cells.items()
+        )
         head = json.dumps(self.head, indent=None)[1:-1]
         temporary.write_text(f'{{{head},\n"cells": {{\n{cells}\n}}}}\n')
         temporary.replace(self._file)
@@ -106,11 +114,12 @@ class Results:
         for name, cell in self.cells.items():
             preset, expansion, split = name.split("/")
             truth = [self.truth[n] for n in cell["test"]]
-            for who, probabilities in cell["probabilities"].items():
-                told = who if len(cell["probabilities"]) > 1 else expansion
+            for who, measures in cell["metrics"].items():
+                told = who if len(cell["metrics"]) > 1 else expansion
                 row = rows.setdefault((preset, told), Row(preset, told))
-                row.splits[split] = cell["metrics"][who]
-                row.told[split] = truth, np.array(probabilities)
+                row.splits[split] = measures
+                if who in cell["probabilities"]:
+                    row.told[split] = truth, np.array(cell["probabilities"][who])
         for name, members in ensembles.items():
             for whose in dict.fromkeys(whose for _, whose in list(rows)):
                 taken = [rows[member, whose] for member in members if (member, whose) in rows]

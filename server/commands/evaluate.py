@@ -54,7 +54,8 @@ def evaluate(
         str, typer.Option(help="File or folder of torchvision's ImageNet weights to begin with (larger presets).")
     ] = "",
     cache: Annotated[
-        Path | None, typer.Option(help="Folder of prepared images.", show_default="prepared below the results")
+        Path | None,
+        typer.Option(help="Folder for prepared images.", show_default="simulated ones: prepared/ below the results"),
     ] = None,
     app: App = Path("apps/hepatic"),
     conf: Conf = None,
@@ -109,7 +110,7 @@ def evaluate(
                 images[own.task.pre_fingerprint] = prepare_images(
                     own,
                     sources,
-                    cache=cache or out / "prepared",
+                    cache=cache or (None if studies else out / "prepared"),
                     progress=lambda: bar.advance(preparing),  # noqa: B023
                 )
         first, *others = images.values()

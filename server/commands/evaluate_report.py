@@ -130,8 +130,11 @@ def _compare(console: Console, rows: Sequence[Row], task: ClassificationTask) ->
         together = _find(rows, name, WHOSE)
         alone = [row for member in members if (row := _find(rows, member, WHOSE))]
         if together and alone:
+            alone = [row.only(together.splits) for row in alone]
             best = max(alone, key=lambda row: float(np.mean(row.values("score") or [0])))
             _say(console, f"{name} over its best member ({best.name}), score", together.gain(best, "score"))
+            gains = np.mean([together.gain(row, "score") for row in alone], axis=0)
+            _say(console, f"{name} over the mean of its members, score", gains.tolist())
     for row in rows:
         one = _find(rows, row.name, WHOSE)
         if one and row.whose != WHOSE:
