@@ -67,7 +67,8 @@ def run_cell(
 
     Returns:
         JSON: ``test``, the images that judged (their places); ``probabilities`` by whose they are (``BEST``,
-        ``CHECKPOINTS``), a row per image; ``metrics`` likewise, and of the ``MEAN`` (``measures``); ``epochs`` that were kept; ``seconds``.
+        ``CHECKPOINTS``), a row per image; ``metrics`` likewise, and of the ``MEAN`` (``measures``); ``epochs`` that
+        were kept; ``seconds``.
     """
     started = time.monotonic()
     if epochs:
