@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Accelerator = Literal["none", "openvino", "openvino-bf16"]
 
 
 def _also(name: str, stock: str, default: Any, description: str, *, gt: float | None = None) -> Any:
@@ -23,6 +25,10 @@ class Settings(BaseSettings):
 
     device: str = Field("auto", description="Where networks run: auto, cpu, cuda, cuda:1 ...")
     threads: int = Field(0, ge=0, description="CPU threads of one inference worker; 0 lets torch choose.")
+    accelerator: Accelerator = Field(
+        "none",
+        description="Runs networks on a CPU: none (torch), openvino (the same numbers), openvino-bf16 (rounded ones).",
+    )
     cache_mib: int = Field(
         1024, ge=0, description="Memory for decoded images and prepared tensors together, in each worker."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hepatic.engine.accelerate import AcceleratedNetwork, check_accelerator
 from hepatic.engine.answer import Answer, Classification, Detections, Prediction
 from hepatic.engine.cache import BoundedCache, Budget
 from hepatic.engine.candidates import choose
@@ -24,10 +26,12 @@ from hepatic.io.content import content_hash
 from hepatic.io.image import Cine, Volume
 from hepatic.io.read import read
 from hepatic.metrics import foreground_entropy
-from hepatic.settings import settings
+from hepatic.settings import Accelerator, settings
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
 
 MIB = 1 << 20
+EXPORTS = ".openvino"
+"""Folder of exported networks beside the models."""
 
 Options = dict[str, int | float | str | bool]
 Timings = dict[str, float]
@@ -43,11 +47,20 @@ class Predictor:
         registry: where the models are.
         device: ``auto``, ``cpu``, ``cuda``...; the setting unless given.
         cache_mib: memory for decoded images and prepared tensors together; the setting unless given.
+        accelerator: what runs networks on a CPU; the setting unless given.
     """
 
-    def __init__(self, registry: Registry, *, device: str | None = None, cache_mib: int | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        device: str | None = None,
+        cache_mib: int | None = None,
+        accelerator: Accelerator | None = None,
+    ) -> None:
         self.registry = registry
         self.device = choose_device(settings().device if device is None else device)
+        self._accelerator = check_accelerator(accelerator or settings().accelerator, self.device)
         budget = Budget((settings().cache_mib if cache_mib is None else cache_mib) * MIB)
         self._sources: BoundedCache[Volume | Cine] = BoundedCache(budget, _source_bytes)
         self._prepared: BoundedCache[Sample] = BoundedCache(budget, lambda sample: int(sample["image"].nbytes))
@@ -83,8 +96,15 @@ class Predictor:
                 if loaded is None or loaded.card.version != served.version:
                     loaded = load_model(task, served, self.device)
                     fold_batch_norms(loaded.network)
-                    self._models[task.name] = loaded
+                    self._models[task.name] = loaded = self._accelerated(loaded)
         return loaded
+
+    def _accelerated(self, model: LoadedModel[AnyTask]) -> LoadedModel[AnyTask]:
+        if self._accelerator == "none":
+            return model
+        name = model.task.name
+        folder = self.registry.models / EXPORTS / name / model.card.sha256
+        return replace(model, network=AcceleratedNetwork(model.network, self._accelerator, name=name, folder=folder))
 
     @overload
     def predict(
