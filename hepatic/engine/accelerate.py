@@ -30,7 +30,8 @@ TOLERANCE = 1e-3
 MOST_SHAPES = 8
 """Shapes of one network that are exported; images of others run in torch."""
 
-_PRECISION: dict[Accelerator, str] = {"openvino": "f32", "openvino-bf16": "bf16"}
+_EXACT = "f32"
+_PRECISION: dict[Accelerator, str] = {"openvino": _EXACT, "openvino-bf16": "bf16"}
 _MODEL = "model.xml"
 
 Run = Callable[[torch.Tensor], list[torch.Tensor]]
@@ -57,9 +58,9 @@ def check_accelerator(accelerator: Accelerator, device: torch.device) -> Acceler
 class AcceleratedNetwork(nn.Module):
     """A network that answers as the torch network it is made of, faster on a CPU; safe from several threads.
 
-    Of each new shape the first image runs in both. Where logits differ by more than ``TOLERANCE``, in bfloat16 where
-    they are no numbers, or where the network cannot be exported, images of that shape stay with torch, and the log says
-    so. Exports are kept on disk, and judged by the first image again in every process.
+    Of each new shape the first image runs in both. Where logits in float32 differ by more than ``TOLERANCE``, or where
+    the network cannot be exported, images of that shape stay with torch, and the log says so; it also says what
+    bfloat16 costs. Exports are kept on disk, and judged by the first image again in every process.
 
     Args:
         network: on the CPU, in evaluation mode, without gradients.
@@ -92,37 +93,39 @@ class AcceleratedNetwork(nn.Module):
     def _made(self, image: torch.Tensor) -> tuple[Run, TreeSpec] | None:
         expected, structure = tree_flatten(self.network(image))
         name, shape = self._name, "x".join(map(str, image.shape))
-        target = self._folder / shape / _MODEL
+        file = self._folder / shape / _MODEL
         try:
-            difference, run = float("inf"), None
-            if target.is_file():
-                run, difference = self._tried(target, image, expected)
-            if run is None or not self._agrees(difference):
-                self._export(image, target)
-                run, difference = self._tried(target, image, expected)
+            run, difference = self._exported(file, image, expected)
+            is_same = difference <= TOLERANCE
+            if is_same and self._precision != _EXACT:
+                run = _compiled(file, self._precision)
+                difference = _difference(expected, run(image))
         except Exception as failure:  # whatever OpenVINO raises, torch answers
             logger.warning("%s stays in torch on %s: OpenVINO cannot run it: %s", name, shape, _first_line(failure))
             return None
         self.differences[tuple(image.shape)] = difference
-        if run is None or not self._agrees(difference):
+        if not is_same or not np.isfinite(difference):
             logger.warning("%s stays in torch on %s: logits of OpenVINO differ by %.2g", name, shape, difference)
             return None
         told = (name, shape, self._precision, difference)
         logger.info("%s runs in OpenVINO on %s (%s): logits differ from torch's by %.2g at most", *told)
         return run, structure
 
-    def _agrees(self, difference: float) -> bool:
-        return difference <= TOLERANCE if self._precision == "f32" else bool(np.isfinite(difference))
-
-    def _tried(self, file: Path, image: torch.Tensor, expected: Sequence[Any]) -> tuple[Run | None, float]:
-        """Return what runs an export, and its largest difference; a damaged export is none."""
-        try:
-            run = _compiled(file, self._precision)
-            found = run(image)
-            return run, max(float((a - b).abs().max()) for a, b in zip(expected, found, strict=True))
-        except (RuntimeError, ValueError, TypeError) as damaged:
-            logger.warning("the export %s of %s is of no use: %s", file.parent.name, self._name, _first_line(damaged))
-            return None, float("inf")
+    def _exported(self, file: Path, image: torch.Tensor, expected: Sequence[Any]) -> tuple[Run, float]:
+        """Return what runs the network in float32, and how much its logits differ; exported now where it was not."""
+        if file.is_file():
+            try:
+                run = _compiled(file, _EXACT)
+                difference = _difference(expected, run(image))
+                if difference <= TOLERANCE:
+                    return run, difference
+                why = f"its logits differ by {difference:.2g}"
+            except Exception as damaged:  # OpenVINO raises many kinds
+                why = _first_line(damaged)
+            logger.warning("%s is exported again for %s: %s", self._name, file.parent.name, why)
+        self._export(image, file)
+        run = _compiled(file, _EXACT)
+        return run, _difference(expected, run(image))
 
     def _export(self, image: torch.Tensor, target: Path) -> None:
         """Write the network for this shape, whole or not at all."""
@@ -131,10 +134,7 @@ class AcceleratedNetwork(nn.Module):
         for other in self._folder.parent.iterdir():
             if other != self._folder:
                 shutil.rmtree(other, ignore_errors=True)
-        with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tracing: the first image judges the result
-            example = torch.zeros(image.shape)  # not the image: what tracing freezes must not agree with it
-            model = openvino.convert_model(self.network, example_input=example, input=[list(image.shape)])
+        model = _converted(self.network, image.shape)
         scratch = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             openvino.save_model(model, scratch / _MODEL, compress_to_fp16=False)
@@ -159,6 +159,25 @@ def _openvino() -> Any:
     return openvino
 
 
+def _converted(network: nn.Module, shape: Sequence[int]) -> Any:
+    """Return a network as OpenVINO has it, for images of one shape.
+
+    Not by ``openvino.convert_model``, which sets the level of the process's root logger, and leaves it so if it fails.
+    """
+    _openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing: the first image judges the result
+        example = torch.zeros(*shape)  # not the image: what tracing freezes must not agree with it
+        traced = TorchScriptPythonDecoder(network, example_input=example)
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        model = frontend.convert(frontend.load(traced))
+    model.reshape(list(shape))
+    return model
+
+
 def _compiled(file: Path, precision: str) -> Run:
     threads = torch.get_num_threads()
     hints = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
@@ -175,6 +194,11 @@ def _compiled(file: Path, precision: str) -> Run:
 @cache
 def _core() -> Any:
     return _openvino().Core()
+
+
+def _difference(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
+    """Return the largest difference of two networks' outputs; nan where one is."""
+    return float(torch.stack([(a - b).abs().max() for a, b in zip(expected, found, strict=True)]).max())
 
 
 def _first_line(failure: Exception) -> str:

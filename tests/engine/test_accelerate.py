@@ -110,17 +110,17 @@ def test_new_weights_are_exported_anew_and_the_old_export_goes(tmp_path, exports
     assert [folder.name for folder in tmp_path.iterdir()] == ["others"]
 
 
+@pytest.mark.parametrize("accelerator", ["openvino", "openvino-bf16"])
 @pytest.mark.parametrize("damage", ["another network", "no file at all", "half a file"])
-def test_an_export_that_is_not_this_network_is_made_again(tmp_path, exports, damage):
+def test_an_export_that_is_not_this_network_is_made_again(tmp_path, exports, damage, accelerator):
     run(accelerated(tmp_path, network(1)), IMAGE)
     (file,) = tmp_path.glob("weights/*/model.xml")
     if damage != "another network":
         file.write_text("" if damage == "no file at all" else file.read_text()[:300])
     net = network()
-    fast = accelerated(tmp_path, net)
-    torch.testing.assert_close(run(fast, IMAGE), run(net, IMAGE), atol=TOLERANCE, rtol=0)
+    fast = accelerated(tmp_path, net, accelerator)
+    torch.testing.assert_close(run(fast, IMAGE), run(net, IMAGE), atol=0.05, rtol=0)
     assert len(exports) == 2
-    assert fast.differences[tuple(IMAGE.shape)] < TOLERANCE
 
 
 class Frozen(nn.Module):
@@ -153,6 +153,7 @@ def test_a_network_that_cannot_be_exported_stays_in_torch_with_a_warning(tmp_pat
     for _ in range(2):
         assert torch.equal(run(fast, IMAGE), run(net, IMAGE))
     assert caplog.text.count("toy stays in torch on 1x1x16x24: OpenVINO cannot run it") == 1
+    assert logging.getLogger().level == logging.WARNING, "other messages are not lost"
 
 
 def test_more_shapes_than_may_be_run_in_torch(tmp_path, exports, monkeypatch):
