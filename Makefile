@@ -1,7 +1,7 @@
 # make demo    data, server and what to click, from nothing
 # make test    checks and tests, from nothing (TEST_PROCESSES=2 files of them side by side)
 # make check   style, types, layers
-# make bench   measurements: beside the stock server, the review page, the CT pipeline
+# make bench   measurements: beside the stock server, the review page, the CT pipeline, OpenVINO, ultrasound
 # make install the virtual environment alone
 # make slicer  3D Slicer's own code, in an environment of its own, for the tests that open our files with it (1 GB)
 

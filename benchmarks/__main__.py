@@ -19,6 +19,8 @@ RUNS = {
     "side_by_side": (),
     "qa_page": ("--studies", "3", "--candidates", "6"),
     "ct_pipeline": ("--studies", "2", "--passes", "20"),
+    "acceleration": (),
+    "ultrasound": (),
 }
 NAMES = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_"))
 

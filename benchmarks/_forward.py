@@ -12,15 +12,15 @@ from hepatic.engine.device import LAYOUTS, choose_device, place
 from hepatic.engine.model import load_model
 from hepatic.engine.weights import Registry
 from hepatic.io.read import read
-from hepatic.tasks.spec import SegmentationTask
+from hepatic.tasks.spec import Task
 
 _network: nn.Module
-_task: SegmentationTask
+_task: Task
 _image: torch.Tensor
 _device: torch.device
 
 
-def load_served(task: SegmentationTask, registry: Registry, source: Path) -> None:
+def load_served(task: Task, registry: Registry, source: Path) -> None:
     """Load the served version of a task, and an image, prepared for it."""
     global _network, _task, _image, _device
     served = registry.served(task.name)
@@ -33,7 +33,7 @@ def load_served(task: SegmentationTask, registry: Registry, source: Path) -> Non
     _image = _task.prepare({"source": image, "options": _task.parse_options({})})["image"].to(_device)
 
 
-def load_random(task: SegmentationTask, shape: tuple[int, ...]) -> str:
+def load_random(task: Task, shape: tuple[int, ...]) -> str:
     """Build the untrained network of a task, and an image of noise; return the device."""
     global _network, _task, _image, _device
     _device = choose_device("auto")

@@ -63,8 +63,10 @@ def stock(
 
 
 @contextmanager
-def ours(app: Path, studies: Path, log: Path) -> Iterator[Contestant]:
-    """Our server over an app, ready when its worker is."""
+def ours(
+    app: Path, studies: Path, log: Path, *, name: str = "ours", environment: Mapping[str, str] | None = None
+) -> Iterator[Contestant]:
+    """Our server over an app, with more settings, ready when its worker is."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -72,7 +74,7 @@ def ours(app: Path, studies: Path, log: Path) -> Iterator[Contestant]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "server.cli", "serve", *where],
-            env={**os.environ, **_ALONE, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **_ALONE, **(environment or {}), "PYTHONPATH": str(ROOT)},
             cwd=log.parent,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -80,7 +82,7 @@ def ours(app: Path, studies: Path, log: Path) -> Iterator[Contestant]:
     try:
         address = f"http://127.0.0.1:{port}"
         _wait(address, process, log)
-        yield Contestant("ours", address, psutil.Process(process.pid))
+        yield Contestant(name, address, psutil.Process(process.pid))
     finally:
         process.terminate()
         try:

@@ -44,7 +44,7 @@ from benchmarks._slicer import PARAMS, slicer_client
 from benchmarks.our_ct.task import TASK as CT
 from hepatic.engine.weights import Registry
 from hepatic.metrics import dice
-from hepatic.tasks.spec import SegmentationTask
+from hepatic.tasks.spec import SegmentationTask, Task
 from server.slot import LocalSlot
 
 INFO_PER_S = 20
@@ -122,7 +122,7 @@ def percentiles(times: Sequence[float]) -> dict[str, float]:
 
 
 @contextmanager
-def bare_forward(task: SegmentationTask, registry: Registry, image: Path) -> Iterator[Callable[[], float]]:
+def bare_forward(task: Task, registry: Registry, image: Path) -> Iterator[Callable[[], float]]:
     """Give what times one forward pass of the served network on this image, prepared; milliseconds."""
     slot = LocalSlot(_forward.load_served, (task, registry, image))
     slot.open()

@@ -180,7 +180,12 @@ def _converted(network: nn.Module, shape: Sequence[int]) -> Any:
 
 def _compiled(file: Path, precision: str) -> Run:
     threads = torch.get_num_threads()
-    hints = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    hints = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,  # or every worker process would take the same cores
+    }
     model = _core().compile_model(str(file), "CPU", hints)
 
     def run(image: torch.Tensor) -> list[torch.Tensor]:

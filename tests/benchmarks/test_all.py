@@ -1,4 +1,4 @@
-"""What ``make bench`` runs, and that each of its CT measurements runs."""
+"""What ``make bench`` runs, and that its measurements run."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import ct_pipeline, ct_registration
+from benchmarks import acceleration, ct_pipeline, ct_registration, ultrasound
 
 
 @pytest.fixture(autouse=True)
@@ -35,19 +35,19 @@ def started(monkeypatch):
 
 def test_without_a_name_all_that_a_release_is_judged_by_run_and_one_that_fails_does_not_stop_the_next(started):
     assert command.main([]) == 1
-    assert [name for name, *_ in started] == ["side_by_side", "qa_page", "ct_pipeline"]
+    assert [name for name, *_ in started] == ["side_by_side", "qa_page", "ct_pipeline", "acceleration", "ultrasound"]
     assert started[1][1:] == ["--studies", "3", "--candidates", "6"]
 
 
 def test_quickly_they_are_only_shown_to_run(started):
     command.main(["--quick"])
-    assert [options for _, *options in started] == 3 * [["--quick"]]
+    assert [options for _, *options in started] == 5 * [["--quick"]]
 
 
 def test_help_names_what_runs_and_each_measurement(capsys):
     assert command.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert "side_by_side, qa_page, ct_pipeline" in said
+    assert "side_by_side, qa_page, ct_pipeline, acceleration, ultrasound" in said
     assert all(f"\n{name} " in said for name in ("side_by_side", "qa_page", "ct_pipeline", "ct_registration"))
     assert command.main(["qa-page"]) == 2
     assert "no measurement" in capsys.readouterr().err
@@ -71,3 +71,24 @@ def test_registration_brings_tissue_closer_to_its_true_place(tmp_path, capsys):
     assert len(rows) == 3
     assert sum(row["after_mm"] for row in rows) < sum(row["before_mm"] for row in rows)
     assert "convexadam" in capsys.readouterr().out
+
+
+def test_openvino_is_measured_beside_torch(tmp_path, capsys):
+    arguments = ["--quick", "--tasks", "us_fll,dsa_unet", "--out", str(tmp_path / "results.json")]
+    acceleration.main(arguments)
+    tasks = json.loads((tmp_path / "results.json").read_text())["tasks"]
+    for row in tasks.values():
+        torchs, f32, bf16 = (row["sides"][side] for side in acceleration.SIDES)
+        assert torchs["logit_difference"] == 0
+        assert 0 < f32["logit_difference"] < 1e-3 < bf16["logit_difference"]
+        assert not f32["is_torch"]
+        assert f32["answers_kept"] > 0.999
+    assert "expected: <= 0.001: met" in capsys.readouterr().out
+
+
+def test_ultrasound_is_measured_through_rest(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "results.json")]
+    ultrasound.main(["--quick", "--tasks", "us_fll", "--servers", "ours", *out])
+    row = json.loads((tmp_path / "results.json").read_text())["tasks"]["us_fll"]
+    assert 0 < row["forward"]["p50"] < row["servers"]["ours"]["p50"]
+    assert "bare forward p50" in capsys.readouterr().out
