@@ -116,8 +116,12 @@ def measure(task: Task, registry: Registry, files: Sequence[Path], passes: int) 
     for side in SIDES:
         differences, probabilities, same = [0.0], [0.0], []
         for ours, torchs in zip(outputs[side], outputs["none"], strict=True):
-            differences += [float((a - b).abs().max()) for a, b in zip(*map(tree_leaves, (ours, torchs)), strict=True)]
-            (p, concluded), (expected, meant) = answer(task, ours), answer(task, torchs)
+            differences += [
+                float((a - b).abs().max())
+                for a, b in zip(*map(tree_leaves, (ours, torchs)), strict=True)
+                if a is not None
+            ]
+            (p, concluded), (expected, meant) = answer(models[side].task, ours), answer(models[side].task, torchs)
             probabilities.append(float(np.abs(p - expected).max()))
             same.append(kept(task, concluded, meant))
         row["sides"][side] = {

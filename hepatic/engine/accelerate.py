@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from hepatic.errors import BadInputError
 from hepatic.settings import Accelerator
@@ -74,7 +74,7 @@ class AcceleratedNetwork(nn.Module):
         self.network = network
         self.differences: dict[tuple[int, ...], float] = {}
         self._precision, self._name, self._folder = _PRECISION[accelerator], name, folder
-        self._runs: dict[tuple[int, ...], tuple[Run, TreeSpec] | None] = {}
+        self._runs: dict[tuple[int, ...], Callable[[torch.Tensor], Any] | None] = {}
         self._making = threading.Lock()
 
     def forward(self, image: torch.Tensor) -> Any:
@@ -84,14 +84,11 @@ class AcceleratedNetwork(nn.Module):
             with self._making:
                 if shape not in self._runs:
                     self._runs[shape] = self._made(image) if len(self._runs) < MOST_SHAPES else None
-        made = self._runs[shape]
-        if made is None:
-            return self.network(image)
-        run, structure = made
-        return tree_unflatten(run(image), structure)
+        return (self._runs[shape] or self.network)(image)
 
-    def _made(self, image: torch.Tensor) -> tuple[Run, TreeSpec] | None:
-        expected, structure = tree_flatten(self.network(image))
+    def _made(self, image: torch.Tensor) -> Callable[[torch.Tensor], Any] | None:
+        leaves, structure = tree_flatten(self.network(image))
+        expected = [leaf for leaf in leaves if leaf is not None]
         name, shape = self._name, "x".join(map(str, image.shape))
         file = self._folder / shape / _MODEL
         try:
@@ -109,7 +106,13 @@ class AcceleratedNetwork(nn.Module):
             return None
         told = (name, shape, self._precision, difference)
         logger.info("%s runs in OpenVINO on %s (%s): logits differ from torch's by %.2g at most", *told)
-        return run, structure
+
+        def network(image: torch.Tensor) -> Any:
+            found = iter(run(image))
+            return tree_unflatten([None if leaf is None else next(found) for leaf in given], structure)
+
+        given = [None if leaf is None else True for leaf in leaves]  # not the tensors: they would be kept
+        return network
 
     def _exported(self, file: Path, image: torch.Tensor, expected: Sequence[Any]) -> tuple[Run, float]:
         """Return what runs the network in float32, and how much its logits differ; exported now where it was not."""
@@ -147,6 +150,17 @@ class AcceleratedNetwork(nn.Module):
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+class _Tensors(nn.Module):
+    """What a network returns, as a flat tuple of tensors."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(leaf for leaf in tree_leaves(self.network(image)) if leaf is not None)
+
+
 @cache
 def _openvino() -> Any:
     """Import OpenVINO without the package by which it would report every import and export to its maker.
@@ -171,7 +185,7 @@ def _converted(network: nn.Module, shape: Sequence[int]) -> Any:
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: the first image judges the result
         example = torch.zeros(*shape)  # not the image: what tracing freezes must not agree with it
-        traced = TorchScriptPythonDecoder(network, example_input=example)
+        traced = TorchScriptPythonDecoder(_Tensors(network).eval(), example_input=example)
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(traced))
     model.reshape(list(shape))

@@ -123,6 +123,23 @@ def test_an_export_that_is_not_this_network_is_made_again(tmp_path, exports, dam
     assert len(exports) == 2
 
 
+class Silent(TwoHeads):
+    """Does not say where it looks."""
+
+    def forward(self, image):
+        return super().forward(image)._replace(attention=None)
+
+
+def test_an_output_that_is_none_stays_none(tmp_path):
+    net = network(kind=Silent)
+    fast = accelerated(tmp_path, net)
+    run(fast, IMAGE)
+    found = run(fast, 2 * IMAGE)
+    assert found.attention is None
+    torch.testing.assert_close(found.logits, run(net, 2 * IMAGE).logits, atol=TOLERANCE, rtol=0)
+    assert fast.differences[tuple(IMAGE.shape)] < TOLERANCE
+
+
 class Frozen(nn.Module):
     """Works with a number that an export would keep for ever."""
 
