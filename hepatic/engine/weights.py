@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from hepatic.engine.card import ModelCard, State
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.store.disk import make_folder
+from hepatic.store.disk import make_folder, sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class ModelVersion:
         own = self.card.members[member] if self.card.members else None
         name, expected = (WEIGHTS, self.card.sha256) if own is None else (own.file, own.sha256)
         file = self.folder / Path(name).name
-        found = _sha256(file) if file.is_file() else "no file"
+        found = sha256_of(file) if file.is_file() else "no file"
         if found != expected:
             raise BadInputError(
                 f"weights of {self.task} {self.version}",
@@ -285,12 +285,7 @@ def _save(state: Mapping[str, torch.Tensor], file: Path) -> str:
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, file)
     file.chmod(0o644)
     _sync(file)
-    return _sha256(file)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(file)
 
 
 def _write(file: Path, text: str) -> None:
