@@ -8,7 +8,6 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +17,9 @@ from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import PreparedCases, TrainingCase, data_hash, prepare_cases
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate, nothing_to_judge
+from hepatic.engine.fit_result import FitResult as FitResult
+from hepatic.engine.fit_result import FitSettings as FitSettings
+from hepatic.engine.fit_result import summary as summary
 from hepatic.engine.kind import can_tune
 from hepatic.engine.members import train_members
 from hepatic.engine.model import LoadedModel, assemble, load_model
@@ -36,58 +38,6 @@ logger = logging.getLogger(__name__)
 
 SPLIT, RESULT, PUBLISHED = "split.json", "result.json", "published.json"
 PARTS: tuple[Part, ...] = ("train", "tuning", "validation")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """What a person may choose about a training run.
-
-    Attributes:
-        seed: of initial weights, order and augmentation.
-        epochs: of the last stage; the recipe's own where 0.
-        warm_up_epochs: of the stages before it, when training starts from scratch; the recipe's own where negative.
-        from_scratch: begin with new weights instead of those of the served version.
-        start: version to go on from; the served one where empty.
-        preset: of the task; that of the served version where empty.
-        device: as in the settings.
-        notes: written on the model card.
-        imagenet: file or folder of ImageNet weights to begin with, from scratch; the setting's where empty.
-        snapshot: SHA-256 of the snapshot of verdicts among the cases, written on the card; empty where there is none.
-    """
-
-    seed: int = 0
-    epochs: int = 0
-    warm_up_epochs: int = -1
-    from_scratch: bool = False
-    start: str = ""
-    preset: str = ""
-    device: str = "auto"
-    notes: str = ""
-    imagenet: str = ""
-    snapshot: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitResult:
-    """What came of a training run.
-
-    Attributes:
-        version: the new model.
-        promoted: whether it is served now.
-        reason: why, or why not.
-        metrics: of the new model on the frozen validation patients.
-        served_metrics: of the model served until now, on the same; empty when there was none.
-        epochs: trained, over all stages.
-        run: folder of curves, TensorBoard events and checkpoints.
-    """
-
-    version: ModelVersion
-    promoted: bool
-    reason: str
-    metrics: dict[str, float]
-    served_metrics: dict[str, float]
-    epochs: int
-    run: Path
 
 
 def fit(
@@ -300,18 +250,6 @@ def _inherited(parent: ModelVersion | None) -> str:
 
 def _counts(prepared: PreparedCases) -> dict[str, int]:
     return {"images": len(prepared.cases), "patients": len({case.patient_id for case in prepared.cases})}
-
-
-def summary(result: FitResult) -> dict[str, object]:
-    """The result as JSON, without paths."""
-    return {
-        "version": result.version.version,
-        "promoted": result.promoted,
-        "reason": result.reason,
-        "metrics": result.metrics,
-        "served_metrics": result.served_metrics,
-        "run": result.run.name,
-    }
 
 
 def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe:
