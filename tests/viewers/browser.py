@@ -86,6 +86,11 @@ class Browser:
             for type_ in ("mousePressed", "mouseReleased"):
                 self._ask("Input.dispatchMouseEvent", type=type_, x=x, y=y, button="left", clickCount=count)
 
+    def drag(self, start, end):
+        """Drag from one place of the page to another, in its pixels."""
+        for type_, (x, y) in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
+            self._ask("Input.dispatchMouseEvent", type=type_, x=x, y=y, button="left", buttons=1, clickCount=1)
+
     def offline(self, is_offline):
         """Cut the page off from the network, or give it back."""
         self._ask("Network.enable")

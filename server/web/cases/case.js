@@ -26,7 +26,7 @@ class Page {
     this.saving = Promise.resolve();
     listen({ isDrawing: () => this.draft !== null, act: (what, how) => this.act(what, how), choose: (place) => this._choose(this.model?.classes[place]) });
     byId("frame").addEventListener("input", () => this.show(Number(byId("frame").value)));
-    byId("model").addEventListener("change", () => this._use(byId("model").value));
+    byId("model").addEventListener("change", () => this._prefer(byId("model").value));
     byId("strength").value = String(this.strength);
     byId("strength").addEventListener("input", () => this._strengthen(Number(byId("strength").value)));
     byId("frame-seconds").addEventListener("change", () => this.ask());
@@ -47,7 +47,7 @@ class Page {
       byId("cine").hidden = picture.frames < 2;
       byId("frame").max = String(picture.frames - 1);
       await this.show(this.told.reading.frame || 0);
-      const before = models.find((model) => model.name === kept("model", "")) || models[0];
+      const before = models.find((model) => model.name === kept(this._kind, "")) || models[0];
       if (before) await this._use(before.name);
       else panel.tell("No classifier for ultrasound is served.", true);
     } catch (failure) {
@@ -87,10 +87,19 @@ class Page {
 
   async _use(name) {
     byId("model").value = name;
-    keep("model", name);
     this.asked = this.model.options.includes("frame") && this.told.picture.frames > 1 ? this.frame : 0;
     panel.showReading(this.told, this.model, (one) => this._choose(one));
     await this.ask();
+  }
+
+  /** Use a model from now on, for stills or for cines. */
+  _prefer(name) {
+    keep(this._kind, name);
+    return this._use(name);
+  }
+
+  get _kind() {
+    return this.told.picture.frames > 1 ? "cine-model" : "still-model";
   }
 
   /** Ask the model, and show what it says. */
@@ -299,7 +308,7 @@ class Page {
   _nextModel() {
     const { models } = this.told;
     const place = models.findIndex((model) => model.name === byId("model").value);
-    if (models.length) this._use(models[(place + 1) % models.length].name);
+    if (models.length) this._prefer(models[(place + 1) % models.length].name);
   }
 
   _toggle() {

@@ -1,0 +1,212 @@
+"""Ultrasound cases in a real browser: seen, believed or refused, corrected with keys and mouse, let go to an export."""
+
+import pytest
+import requests
+
+from .browser import browsing
+from .ultrasound import served_ultrasound
+
+pytestmark = pytest.mark.viewer
+
+SAVED = "document.querySelector('#badge').innerText == 'Saved'"
+ANSWERED = "/%/.test(document.querySelector('#result').innerText)"
+PIXELS = """(() => {
+    const one = document.querySelector('#picture');
+    const { data } = one.getContext('2d').getImageData(0, 0, one.width, one.height);
+    return data.reduce((sum, value, n) => (sum * 31 + value * (n % 97)) % 1000003, 0);
+})()"""
+NAMELESS = """[...document.querySelectorAll('button, a, input, select, canvas, img')]
+    .filter(one => one.checkVisibility() && !(one.innerText || one.ariaLabel || one.alt || one.labels?.[0]?.innerText))
+    .map(one => one.outerHTML)"""
+
+
+class Page:
+    """A page and what a reader sees of it."""
+
+    def __init__(self, browser, served, reader="anna"):
+        self.browser, (self.app, self.address, self.ids), self.reader = browser, served, reader
+
+    def open(self, path):
+        self.browser.open(f"{self.address}{path}?reader={self.reader}")
+        self.until("document.body.dataset.ready")
+
+    def case(self, which):
+        self.open(f"/cases/{self.ids[which]}")
+        self.until(f"{ANSWERED} && document.querySelector('#stage').ariaBusy == 'false'")
+
+    def until(self, script):
+        return self.browser.until(script, limit_s=30)
+
+    def text(self, selector):
+        return self.browser.run(f"document.querySelector({selector!r})?.innerText || ''")
+
+    def press(self, *keys):
+        for key in keys:
+            self.browser.press(key)
+
+    def says(self, key):
+        """Press a key that saves something, and wait until it is saved."""
+        self.browser.run("document.querySelector('#badge').textContent = ''")
+        self.press(key)
+        self.until(SAVED)
+
+    def told(self, which):
+        return requests.get(f"{self.address}/cases/api/v1/images/{self.ids[which]}", timeout=60).json()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with served_ultrasound(tmp_path_factory.mktemp("us")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(served, tool, tmp_path_factory):
+    with browsing(tool("chromium", "chromium"), tmp_path_factory.mktemp("browser"), size="1400,950") as browser:
+        yield Page(browser, served)
+
+
+def test_the_list_is_gone_through_with_keys_and_a_case_with_the_next(page):
+    page.open("/cases")
+    assert "4 images, 4 not read yet" in page.text("#count")
+    first = page.browser.run("document.activeElement.innerText")
+    page.press("ArrowDown", "ArrowUp", "Enter")
+    page.until("document.querySelector('#patient')?.innerText")
+    assert page.text("#patient").startswith(first)
+    assert page.text("#place") == "Image 1 of 4"
+    page.press("PageDown")
+    page.until("document.querySelector('#place')?.innerText == 'Image 2 of 4'")
+    page.press("l")
+    page.until("document.querySelector('#count')?.innerText")
+
+
+def test_a_still_has_classes_in_words_and_bars_and_where_the_model_looked(page):
+    page.case("still")
+    said = requests.get(f"{page.address}/cases/api/v1/images/{page.ids['still']}/models/us_fll", timeout=60).json()
+    bars = page.text("#bars").split("\n")
+    assert [name for name in bars if "%" not in name] == [
+        "lesion", "malignant", "angioma", "metastasis", "HCC", "FNH", "cyst",
+    ]  # fmt: skip
+    assert f"{round(100 * said['probabilities']['lesion'])} %" in bars[1]
+    assert "phantoms" in page.browser.run("document.querySelector('#notes').textContent")
+    page.until("!document.querySelector('#opacity').hidden")
+    with_map = page.browser.run(PIXELS)
+    page.press("a")
+    assert page.browser.run(PIXELS) != with_map
+    page.press("a", "]")
+    assert page.browser.run("document.querySelector('#strength').value") == "60"
+    page.press("[")
+    assert page.browser.run(PIXELS) == with_map
+    assert "where the model looked" in page.browser.run("document.querySelector('#picture').ariaLabel")
+
+
+def test_a_key_says_the_class_and_another_takes_it_back(page):
+    page.case("still")
+    page.says("5")
+    assert page.told("still")["reading"]["classes"] == {"lesion_type": "fnh"}
+    assert page.told("still")["history"][0]["by"] == "anna"
+    assert page.text("#classes [aria-pressed='true']") == "5 FNH"
+    page.says("4")
+    assert page.told("still")["reading"]["classes"] == {"lesion_type": "hcc"}
+    page.says("z")
+    assert page.told("still")["reading"]["classes"] == {"lesion_type": "fnh"}
+    page.says("z")
+    assert page.told("still")["reading"]["classes"] == {}
+    page.press("z")
+    page.until("document.querySelector('#badge').innerText == 'Not saved'")
+    assert "Nothing to take back" in page.text("#told")
+
+
+def test_a_cine_is_scrubbed_with_its_curve_beside_it(page):
+    page.case("cine")
+    assert page.text("#result").startswith(("HCC", "not HCC"))
+    page.until("!document.querySelector('#curve').hidden")
+    onset = page.browser.run("Number(document.querySelector('#frame').value)")
+    assert onset > 0, "it opens where the echo begins"
+    marked = "parseFloat(document.querySelector('#now').style.left)"
+    at_onset = page.browser.run(marked)
+    page.press("ArrowRight", "ArrowRight")
+    assert page.text("#time").startswith(f"frame {onset + 3} of")
+    assert page.browser.run(marked) > at_onset
+    page.press("Home")
+    assert page.text("#time").startswith("frame 1 of")
+    first = page.until(f"document.querySelector('#stage').ariaBusy == 'false' && {PIXELS}")
+    page.press("End")
+    page.until(f"{PIXELS} != {first}")
+    page.press("o")
+    assert page.text("#time").startswith(f"frame {onset + 1} of")
+
+
+def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
+    page.case("cine")
+    assert "No box is drawn" in page.text("#warnings")
+    frame = page.browser.run("Number(document.querySelector('#frame').value)")
+    page.press("b", "ArrowUp", "ArrowLeft")
+    page.says("Enter")
+    (box,) = page.told("cine")["reading"]["boxes"]
+    assert page.told("cine")["reading"]["frame"] == frame
+    page.until(f"{ANSWERED} && document.querySelector('#warnings').hidden")
+
+    edge = page.browser.run("JSON.parse(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()))")
+    scale = edge["width"] / page.told("cine")["picture"]["width"]
+    moves = ((box[0] + 5, box[1] + 5), (box[2] + 8, box[3] + 8))
+    corners = [(edge["left"] + scale * x, edge["top"] + scale * y) for x, y in moves]
+    page.browser.run("document.querySelector('#badge').textContent = ''")
+    page.browser.drag(*corners)
+    page.until(SAVED)
+    (moved,) = page.told("cine")["reading"]["boxes"]
+    assert moved == pytest.approx([box[0] + 5, box[1] + 5, box[2] + 8, box[3] + 8], abs=1)
+    page.says("z")
+    assert page.told("cine")["reading"]["boxes"] == [box]
+    page.says("x")
+    assert page.told("cine")["reading"]["boxes"] == []
+
+
+def test_who_has_not_seen_what_another_said_is_shown_it_and_loses_nothing(page):
+    page.case("still")
+    version = page.told("still")["reading"]["version"]
+    answer = requests.put(
+        f"{page.address}/cases/api/v1/images/{page.ids['still']}/reading",
+        json={"seen": version, "classes": {"lesion_type": "cyst"}}, headers={"X-Hepatic-Reader": "otto"}, timeout=60,
+    )  # fmt: skip
+    assert answer.status_code == 200
+    page.press("2")
+    page.until("document.querySelector('#badge').innerText == 'Not saved'")
+    assert "by otto" in page.text("#told")
+    page.until("document.querySelector('#classes [aria-pressed=\"true\"]')?.innerText == '6 cyst'")
+    page.says("2")
+    assert page.told("still")["reading"]["classes"] == {"lesion_type": "angioma"}
+
+
+@pytest.mark.parametrize("which", ["still", "cine"])
+def test_everything_on_the_page_has_a_name_and_comes_from_this_server(page, which):
+    page.case(which)
+    assert page.browser.run(NAMELESS) == []
+    loaded = page.browser.run("performance.getEntriesByType('resource').map(one => one.name)")
+    assert loaded
+    assert all(one.startswith((page.address, "blob:")) for one in loaded)
+
+
+def test_burnt_in_text_is_looked_at_and_let_go_and_held_again(page):
+    page.open("/quarantine")
+    page.until("document.querySelector('#stage').ariaBusy == 'false'")
+    assert page.text("#place") == "Picture 1 of 4"
+    assert "proposed to be blacked out" in page.text("#share")
+    page.press("b", "ArrowDown", "Enter")
+    assert page.text("#added") == "1 box more."
+    page.says("a")
+    page.until("document.querySelector('#place').innerText == 'Picture 1 of 3'")
+    page.until("document.querySelector('#stage').ariaBusy == 'false'")
+    page.press("i")
+    page.until("document.querySelector('#sure').open")
+    page.press("Escape")
+    listed = requests.get(f"{page.address}/quarantine/api/v1/images?all=true", timeout=60).json()["images"]
+    (approved,) = [one for one in listed if one["state"] == "approved"]
+    assert approved["approval"]["by"] == "anna"
+    assert len(approved["approval"]["boxes"]) == 1
+    page.browser.run("document.querySelector('#all').click()")
+    page.until("document.querySelectorAll('#pictures .approved').length")
+    page.browser.run("document.querySelector('#pictures .approved').click()")
+    page.until("document.querySelector('#approval').innerText.includes('anna let it leave')")
+    page.says("w")
+    page.until("document.querySelector('#approval').innerText == 'It is held.'")
