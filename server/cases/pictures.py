@@ -87,7 +87,7 @@ def curve_png(curves: Mapping[str, Sequence[float]], *, box_is_drawn: bool) -> b
             color=_ONSET, va="top", fontsize=9,
         )  # fmt: skip
         axes.set_xlim(*span_s(curves))
-        axes.set_ylim(bottom=0.0)
+        axes.set_ylim(0.0, 1.18 * max(*curves["lesion"], *curves.get("outside", ()), 1.0))  # room for a word on top
         axes.set_xlabel("seconds from the onset of echo", color=_TEXT, fontsize=9)
         axes.set_title("Mean grey value", color=_TEXT, fontsize=9, loc="left", pad=5)
         axes.tick_params(colors=_TEXT, labelsize=9)

@@ -94,7 +94,7 @@ def test_a_still_has_classes_in_words_and_bars_and_where_the_model_looked(page):
     page.press("a")
     assert page.browser.run(PIXELS) != with_map
     page.press("a", "]")
-    assert page.browser.run("document.querySelector('#strength').value") == "60"
+    assert page.browser.run("document.querySelector('#strength').value") == "45"
     page.press("[")
     assert page.browser.run(PIXELS) == with_map
     assert "where the model looked" in page.browser.run("document.querySelector('#picture').ariaLabel")

@@ -20,7 +20,7 @@ class Page {
     this.isFresh = true;
     this.attention = null;
     this.shown = kept("attention", "true") === "true";
-    this.strength = Number(kept("strength", "50"));
+    this.strength = Number(kept("strength", "35"));
     this.draft = null;
     this.playing = 0;
     this.saving = Promise.resolve();
