@@ -19,16 +19,18 @@ def region_mask(answer: Classification) -> NDArray[np.uint8]:
     """Return where a classifier looked: (K, J, I) on the source's grid, 1 on the frame it was shown.
 
     Args:
-        answer: with ``frame``, and ``region`` (of its attention) or else ``roi``, in pixels, among its facts.
+        answer: with ``frame``, and ``region`` (of its attention, or all it looked at) or ``roi``, in pixels, among its
+            facts.
     """
     array = np.zeros(answer.grid.shape, np.uint8)
     frame = array[int(answer.facts.get("frame", 0))]
-    if answer.attention is not None:
-        top, left, bottom, right = answer.facts["region"]
-        frame[top:bottom, left:right] = attention_on(answer.attention, (bottom - top, right - left)) >= LOOKED_AT
-    else:
+    if answer.attention is None and "roi" in answer.facts:
         left, top, right, bottom = (round(edge) for edge in answer.facts["roi"])
         frame[top:bottom, left:right] = 1
+        return array
+    top, left, bottom, right = answer.facts["region"]
+    whole = np.ones((1, 1)) if answer.attention is None else answer.attention
+    frame[top:bottom, left:right] = attention_on(whole, (bottom - top, right - left)) >= LOOKED_AT
     return array
 
 

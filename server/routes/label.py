@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse
 
-from hepatic.errors import ConflictError
+from hepatic.errors import BadInputError, ConflictError
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
@@ -61,6 +61,8 @@ def save(
     )
     try:
         added = host.app.on_save_label(image_id, label_id)
+    except BadInputError:  # classes that there are not: the label is saved, and who sent it can mend them
+        raise
     except Exception:
         logger.exception("the app's on_save_label failed; the label is saved")
         added = None

@@ -1,5 +1,6 @@
 """A reader corrects class and box: versions with an author, undo, and what is trained afterwards."""
 
+import json
 import threading
 
 import numpy as np
@@ -139,6 +140,18 @@ def test_a_class_said_on_a_segmentation_leaves_its_outline_as_it_is(anna, still,
     assert anna.case(still)["reading"]["boxes"] == [[40, 50, 70, 90]]
     assert trained_on(cases_app, still, "us_fll") == ("angioma", [[50, 40, 90, 70]])
     assert trained_on(cases_app, still, "us_fll") is not None
+
+
+def test_a_label_says_a_class_by_rest_and_one_that_there_is_not_is_told(anna, still, cases_app, tmp_path):
+    def put(classes):
+        boxes = {"label": ("boxes.json", b'{"markups": []}'), "params": (None, json.dumps({"classes": classes}))}
+        return anna.ask("PUT", "/datastore/label", params={"image": still}, files=boxes)
+
+    assert put({"lesion_type": "cyst"}).json()["classes"] == {"lesion_type": "cyst"}
+    assert trained_on(cases_app, still, "us_fll") == ("cyst", [])
+    refused = put({"lesion_type": "abscess"})
+    assert (refused.status_code, "one of homogeneous" in refused.json()["detail"]) == (422, True)
+    assert trained_on(cases_app, still, "us_fll") == ("cyst", [])
 
 
 def test_a_picture_without_a_lesion_trains_without_what_is_drawn(anna, still, cases_app):
