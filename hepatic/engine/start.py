@@ -17,22 +17,18 @@ logger = logging.getLogger(__name__)
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-def begin_with_imagenet(recipe: Recipe, network: nn.Module, place: str) -> str:
-    """Put a user's ImageNet weights into a new network.
+def imagenet_file(recipe: Recipe, place: str) -> Path | None:
+    """Find a user's ImageNet weights for a recipe, in its preset.
 
     Args:
-        recipe: in its preset; ``Recipe.imagenet`` names the network.
-        network: is changed in place.
-        place: a file, or a folder in which the file's name begins with the network's; empty changes nothing.
-
-    Returns:
-        For the model card: the file's name and hash; empty where nothing was put in.
+        recipe: ``Recipe.imagenet`` names the network.
+        place: a file, or a folder in which the file's name begins with the network's; empty for none.
 
     Raises:
-        BadInputError: there is no such place, or the file does not fit the network.
+        BadInputError: there is no such place.
     """
     if not place:
-        return ""
+        return None
     file = Path(place)
     if not file.exists():
         raise BadInputError(
@@ -43,13 +39,27 @@ def begin_with_imagenet(recipe: Recipe, network: nn.Module, place: str) -> str:
         )
     if not recipe.imagenet:
         logger.info("%s (%s) does not begin with ImageNet weights", recipe.name, recipe.task.preset_name)
+        return None
+    if not file.is_dir():
+        return file
+    found = sorted(one for one in file.glob(f"{recipe.imagenet}*") if one.suffix in _SUFFIXES)
+    if not found:
+        logger.warning("No file %s*.pth for %s: it begins with new weights", recipe.imagenet, recipe.name)
+    return found[-1] if found else None
+
+
+def begin_with_imagenet(recipe: Recipe, network: nn.Module, place: str) -> str:
+    """Put a user's ImageNet weights into a new network; arguments as ``imagenet_file``.
+
+    Returns:
+        For the model card: the file's name and hash; empty where nothing was put in.
+
+    Raises:
+        BadInputError: there is no such place, or the file does not fit the network.
+    """
+    file = imagenet_file(recipe, place)
+    if file is None:
         return ""
-    if file.is_dir():
-        found = sorted(one for one in file.glob(f"{recipe.imagenet}*") if one.suffix in _SUFFIXES)
-        if not found:
-            logger.warning("No file %s*.pth for %s: it begins with new weights", recipe.imagenet, recipe.name)
-            return ""
-        file = found[-1]
     count = load_imagenet(network, file)
     logger.info("%s (%s) begins with %s: %d tensors", recipe.name, recipe.task.preset_name, file.name, count)
     return f"ImageNet, {file.name}, sha256 {content_hash(file)}"

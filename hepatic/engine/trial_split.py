@@ -94,12 +94,12 @@ def seven_one_two(
 
 
 def _folds(truth: Sequence[str], patients: Sequence[str], count: int, seed: int) -> list[tuple[list[int], list[int]]]:
-    classes = len(set(truth))
-    if classes < 2 or len(set(patients)) < count:
+    counts = Counter(truth)
+    if len(counts) < 2 or len(set(patients)) < count or max(counts.values()) < count:
         raise BadInputError(
             "the evaluation",
-            expected=f"{count} or more patients, of two classes or more",
-            came=f"{len(set(patients))} patients, of {classes}",
+            expected=f"two classes or more, and {count} or more patients with the commonest, to split by {count}",
+            came=", ".join(f"{number} {name}" for name, number in counts.most_common()) or "none",
             fix="Label more studies.",
         )
     folds = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)

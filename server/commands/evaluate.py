@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="us_bmode, us_ceus, us_fll, or another classifier.")],
+    model: Annotated[str, typer.Argument(help="us_bmode, us_ceus or us_fll.")],
     studies: Annotated[
         str, typer.Option("--studies", "-s", help="Folder of labelled studies. Without it patients are simulated.")
     ] = "",
@@ -74,7 +74,7 @@ def evaluate(
     """
     import train_tasks
     from hepatic.engine.device import choose_device
-    from hepatic.engine.start import begin_with_imagenet
+    from hepatic.engine.start import begin_with_imagenet, imagenet_file
     from hepatic.engine.trial import measures, run_cell
     from hepatic.engine.trial_images import prepare_images
     from hepatic.engine.trial_plan import cells, default_presets
@@ -97,6 +97,16 @@ def evaluate(
     task = cast("ClassificationTask", recipe.task)
     chosen = [name.strip() for name in presets.split(",")] if presets else default_presets(task)
     expansions = expansions_of(expansion)
+    for preset in chosen:
+        imagenet_file(recipe.preset(preset), imagenet)  # before anything takes long
+    several = [preset for preset in chosen if cast("ClassificationTask", recipe.preset(preset).task).members]
+    if several:
+        raise BadInputError(
+            "--presets",
+            expected="presets of one network; their copies and ensembles are rows of the table anyway",
+            came=several[0],
+            fix="Name the members.",
+        )
     sources = _labelled(task, studies, app, conf) if studies else simulated(task, phantoms, rare=rare)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -8,6 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.engine import trial_images
 from hepatic.engine.trial import Seen
 from hepatic.engine.trial_images import prepare_images
@@ -15,6 +16,8 @@ from infer_tasks.us_bmode import TASK as BMODE
 from infer_tasks.us_ceus import TASK as CEUS
 from infer_tasks.us_fll import TASK as FLL
 from sample_data.ceus import draw_patient
+from sample_data.truth import read_truth
+from sample_data.us import write_us
 from server.cli import app
 from server.commands.evaluate_phantoms import phantoms
 from train_tasks.us_bmode import RECIPE
@@ -122,8 +125,31 @@ def test_the_papers_ways_warn_wherever_they_are_used(drawn, tmp_path, caplog):
     assert "too good" in run("us_fll", tmp_path, *options, "--paper") + caplog.text
 
 
-def test_what_does_not_suit_is_said(tmp_path):
-    for words, said in {("us_liver",): "us_bmode", ("us_bmode", "--expansion", "all"): "off, training, paper"}.items():
+def test_studies_that_people_labelled_are_evaluated_too(tmp_path):
+    for seed, kind in ((3, "cyst"), (20, "homogeneous")):
+        write_us(tmp_path, 8, seed=seed, kind=kind, size="tiny")
+    datastore = HepaticDatastore(tmp_path / "studies", auto_rescan_seconds=None)
+    truths = read_truth(tmp_path)["images"]
+    for image in datastore.list_images():
+        datastore.update_image_info(image, {"lesion_type": truths[image]["kind"]})
+    options = ("--studies", str(tmp_path / "studies"), "--presets", "small", "--repeats", "1")
+    assert "phantoms" not in run("us_fll", tmp_path / "out", *options)
+    results = json.loads((tmp_path / "out/us_fll.json").read_text())
+    patients = {truth["patient"]: truth["kind"] for truth in truths.values()}
+    assert dict(zip(results["patients"], results["truth"], strict=True)) == patients
+    assert len(results["cells"]) == 3
+    assert not (tmp_path / "out/prepared").exists(), "pictures of patients stay where they are"
+
+
+def test_what_does_not_suit_is_said_before_anything_takes_long(tmp_path):
+    refused = {
+        ("us_liver",): "us_bmode",
+        ("us_bmode", "--expansion", "all"): "off, training, paper",
+        ("us_bmode", "--presets", "huge"): "huge",
+        ("us_fll", "--presets", "small_ensemble"): "one network",
+        ("us_fll", "--imagenet", "gone.pth"): "gone.pth",
+    }
+    for words, said in refused.items():
         shown = CliRunner().invoke(app, ["evaluate", *words, "--out", str(tmp_path)])
         assert shown.exit_code
         assert said in str(shown.exception)
