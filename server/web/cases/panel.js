@@ -61,8 +61,8 @@ export function showAnswer(model, answer, refused = "") {
   result.classList.toggle("refused", Boolean(refused));
   result.textContent = refused || (answer ? conclusion(model, answer) : "\u2026");
   byId("bars").replaceChildren(...(answer ? bars(model, answer) : []));
-  byId("model-about").textContent = model.description;
-  byId("notes").textContent = `${model.name}, version ${answer?.model_version || model.version}. ${model.notes || "Its card does not say what it was trained on."}`;
+  byId("model-about").textContent = `${model.description}; version ${answer?.model_version || model.version}`;
+  byId("notes").textContent = model.notes || "Its card does not say what it was trained on.";
   const warnings = answer?.warnings || [];
   byId("warnings").hidden = !warnings.length;
   byId("warnings").querySelector("ul").replaceChildren(...warnings.map((text) => made("li", "", text)));
