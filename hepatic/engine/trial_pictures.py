@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,11 @@ MOST_SPREADS = 2
 
 Question = Callable[[str], bool | None]
 """Whether what is asked for is there in an image of a class; None where it does not apply."""
+
+
+def written(label: str) -> str:
+    """A label as it is written: HCC and FNH are abbreviations."""
+    return re.sub(r"hcc|fnh", lambda found: found[0].upper(), label.replace("_", "-"))
 
 
 def draw_roc(rows: Mapping[str, Row], questions: Mapping[str, tuple[int, Question]], file: Path, *, title: str) -> None:
@@ -96,7 +102,7 @@ def draw_confusion(
     lines = -(-len(rows) // columns)
     figure = Figure(figsize=(edge * columns, 0.5 + edge * lines), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    names = [name.replace("_", "-") for name in classes]
+    names = [written(name) for name in classes]
     for axis, (shown, row) in zip(axes, rows.items(), strict=False):
         truth = [name for told, _ in row.told.values() for name in told]
         says = [conclude(one) for _, probabilities in row.told.values() for one in probabilities]

@@ -56,7 +56,7 @@ def report(recipe: Recipe, results: Results, out: Path, *, measure: Measure) -> 
         _findings(console, rows, task)
     else:
         _classes(console, recipe.name, rows, out, results)
-    _draw(task, rows, out)
+    _draw(task, rows, out, patients="phantoms" if results.settings["phantoms"] else "patients")
     console.print(f"Results, ROC curves and confusion matrices: {out}", highlight=False)
 
 
@@ -141,7 +141,7 @@ def _compare(console: Console, rows: Sequence[Row], task: ClassificationTask) ->
             _say(console, f"{row.name}: {row.whose} over one epoch for all, score", row.gain(one, "score"))
 
 
-def _draw(task: ClassificationTask, rows: Sequence[Row], out: Path) -> None:
+def _draw(task: ClassificationTask, rows: Sequence[Row], out: Path, *, patients: str) -> None:
     from hepatic.engine.trial_pictures import draw_confusion, draw_roc
 
     if task.findings:
@@ -149,14 +149,14 @@ def _draw(task: ClassificationTask, rows: Sequence[Row], out: Path) -> None:
         questions = {label: (place, _applies(task, place)) for place, label in enumerate(task.labels)}
     else:
         shown = {f"{row.name}, {row.whose}": row for row in rows}
-        questions = {task.labels[0].upper(): (0, lambda name: name == task.labels[0])}
-    title = f"{task.name}: mean over splits"
-    draw_roc(shown, questions, out / f"{task.name}-roc.png", title=title)
+        questions = {task.labels[0]: (0, lambda name: name == task.labels[0])}
+    roc_file, confusion_file = (out / f"{task.name}-{picture}.png" for picture in ("roc", "confusion"))
+    draw_roc(shown, questions, roc_file, title=f"{task.name} on {patients}: mean over splits")
 
     def conclude(probabilities: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
         return task.conclude(dict(zip(task.labels, probabilities.tolist(), strict=True)))
 
-    draw_confusion(shown, task.classes, conclude, out / f"{task.name}-confusion.png", title=f"{task.name}: all splits")
+    draw_confusion(shown, task.classes, conclude, confusion_file, title=f"{task.name} on {patients}: all splits")
 
 
 def _applies(task: ClassificationTask, place: int) -> Callable[[str], bool | None]:
