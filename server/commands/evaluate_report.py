@@ -122,19 +122,19 @@ def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -
 
 
 def _compare(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
-    attended, pooled = _find(rows, task.preset_name, WHOSE), _find(rows, "small_mean", WHOSE)
-    if attended and pooled:
-        for measure in SCORES:
-            _say(console, f"attention over mean pooling, {measure}", attended.gain(pooled, measure))
-    for name, members in ensembles_of(task).items():
-        together = _find(rows, name, WHOSE)
-        alone = [row for member in members if (row := _find(rows, member, WHOSE))]
-        if together and alone:
-            alone = [row.only(together.splits) for row in alone]
-            best = max(alone, key=lambda row: float(np.mean(row.values("score") or [0])))
-            _say(console, f"{name} over its best member ({best.name}), score", together.gain(best, "score"))
-            gains = np.mean([together.gain(row, "score") for row in alone], axis=0)
-            _say(console, f"{name} over the mean of its members, score", gains.tolist())
+    for whose in (WHOSE, COPIES):
+        attended, pooled = _find(rows, task.preset_name, whose), _find(rows, "small_mean", whose)
+        if attended and pooled:
+            for measure in SCORES:
+                _say(console, f"attention over mean pooling ({whose}), {measure}", attended.gain(pooled, measure))
+        for name, members in ensembles_of(task).items():
+            together = _find(rows, name, whose)
+            alone = [row.only(together.splits) for m in members if together and (row := _find(rows, m, whose))]
+            if together and alone:
+                best = max(alone, key=lambda row: float(np.mean(row.values("score") or [0])))
+                _say(console, f"{name} ({whose}) over its best, {best.name}, score", together.gain(best, "score"))
+                gains = np.mean([together.gain(row, "score") for row in alone], axis=0)
+                _say(console, f"{name} ({whose}) over the mean of its members, score", gains.tolist())
     for row in rows:
         one = _find(rows, row.name, WHOSE)
         if one and row.whose != WHOSE:
