@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import ROI
 from hepatic.io.read import read
+
+logging.getLogger("highdicom").setLevel(logging.WARNING)  # it tells the log every image it refers to
 
 _MAKER = "hepatic"
 _SERIES_NUMBER = 300

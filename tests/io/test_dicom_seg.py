@@ -1,5 +1,6 @@
 """Labels as DICOM segmentations: valid, read back by another library to the same voxels, tied to their source."""
 
+import logging
 from pathlib import Path
 
 import highdicom as hd
@@ -127,6 +128,14 @@ def test_it_says_what_it_is_of_whom_and_by_what(tmp_path, source, request):
         MODEL.name,
         MODEL.version,
     )
+
+
+def test_the_log_says_nothing_of_the_images(tmp_path, ct, caplog):
+    caplog.set_level(logging.INFO)
+    written(tmp_path, ct, few)
+    uid = pydicom.dcmread(next(ct.glob("*.dcm")), stop_before_pixels=True).SOPInstanceUID
+    assert caplog.records == []
+    assert uid not in caplog.text
 
 
 def test_two_segmentations_of_one_image_have_uids_of_their_own(tmp_path, run):
