@@ -100,4 +100,5 @@ def _resized(image: torch.Tensor, size: tuple[int, ...] | None) -> torch.Tensor:
 def _mean_logits(maps: Sequence[torch.Tensor]) -> torch.Tensor:
     finest = max((tuple(one.shape[2:]) for one in maps), key=lambda size: size[0] * size[1])
     brought = [functional.interpolate(one, size=finest, mode="bilinear", align_corners=False) for one in maps]
-    return torch.logit(torch.stack(brought).mean(dim=0), eps=1e-6)
+    p = torch.stack(brought).mean(dim=0).clamp(1e-6, 1 - 1e-6)
+    return torch.log(p) - torch.log(1 - p)

@@ -1,11 +1,21 @@
 """Networks that answer together."""
 
+import importlib.util
+
 import pytest
 import torch
 from torch import nn
 
+from hepatic.engine.accelerate import AcceleratedNetwork
 from hepatic.networks.ensemble import Ensemble, Member, Told, told_attention, told_probabilities
-from hepatic.networks.supervised_attention import Attended, attention_logits, finding_probabilities
+from hepatic.networks.supervised_attention import (
+    Attended,
+    SupervisedAttention,
+    attention_logits,
+    finding_probabilities,
+    small_features,
+)
+from tests.conftest import missing
 
 
 class Says(nn.Module):
@@ -57,3 +67,20 @@ def test_weights_of_the_networks_are_those_of_the_ensemble_and_nothing_else():
     assert set(made.state_dict()) == {"networks.0.logits", "networks.0.z"}
     with pytest.raises(TypeError, match="where it looks"):
         told_attention(Told(torch.zeros(1, 2), None))
+
+
+def test_networks_that_answer_together_run_in_openvino_too(tmp_path, caplog):
+    if importlib.util.find_spec("openvino") is None:
+        missing("openvino", "Install it: pip install 'hepatic[openvino]'")
+    torch.manual_seed(0)
+    one, other = (
+        SupervisedAttention(small_features(), channels=96, outputs=2, scales=s) for s in ((1.0,), (0.25, 1.0))
+    )
+    together = ensemble(Member(one, (0,)), Member(other, (0, 1))).eval().requires_grad_(False)
+    accelerated = AcceleratedNetwork(together, "openvino", name="together", folder=tmp_path / "export")
+    picture = torch.randn(1, 3, 48, 64)
+    accelerated(picture)
+    told, expected = accelerated(picture), together(picture)
+    assert "stays in torch" not in caplog.text
+    torch.testing.assert_close(told.probabilities, expected.probabilities, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(told.attention, expected.attention, atol=1e-3, rtol=1e-3)
