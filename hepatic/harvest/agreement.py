@@ -69,8 +69,13 @@ class Agreement:
     cohen: Mapping[tuple[str, str], tuple[float | None, int]]
 
 
-def agreement(reviews: Iterable[Review]) -> Agreement:
-    """Compare what different readers said of the same candidates in finished readings; batches do not count."""
+def agreement(reviews: Iterable[Review], *, categories: int = len(Verdict)) -> Agreement:
+    """Compare what different readers said of the same candidates in finished readings; batches do not count.
+
+    Args:
+        reviews: of one kind.
+        categories: that may be said.
+    """
     said: list[dict[str, str]] = []
     for review in reviews:
         by_candidate: dict[str, dict[str, str]] = {}
@@ -89,7 +94,7 @@ def agreement(reviews: Iterable[Review]) -> Agreement:
         len(said),
         raw_agreement(ratings),
         fleiss_kappa(ratings),
-        gwet_ac1(ratings),
+        gwet_ac1(ratings, categories=categories),
         {names: (cohen_kappa(found), len(found)) for names, found in sorted(pairs.items())},
     )
 
@@ -105,7 +110,7 @@ class Drift:
         known: candidates of known cases that were judged true or false.
         right: share of them that were judged as the truth has it.
         right_before, right_lately: the same over the earlier and the later half of them.
-        accepted_wrongly, rejected_wrongly: how many.
+        accepted_wrongly, rejected_wrongly: how many; of images, a wrong class counts as rejecting the right one.
     """
 
     repeats: int
@@ -128,7 +133,9 @@ def drift(reader: str, reviews: Iterable[Review]) -> Drift:
         for repeat in (one for one in mine if one.kind == "repeat"):
             before = next((one for one in mine if one.kind == "first" and one.proposal == repeat.proposal), None)
             pairs += _both(before, repeat) if before is not None else []
-        if review.known is not None:
+        if review.known_classes is not None:
+            judged += [one for reading in mine for one in _against_classes(review.known_classes, reading)]
+        elif review.known is not None:
             for one in mine:
                 judged += _against_truth(review, one) if one.kind in ("first", "repeat") else []
     judged.sort()
@@ -162,6 +169,15 @@ def _against_truth(review: Review, reading: Reading) -> list[tuple[float, bool, 
         (event.decided_at or event.at, event.verdict is Verdict.TRUE, true[event.candidate])
         for event in reading.decisions
         if event.verdict in (Verdict.TRUE, Verdict.FALSE) and not event.tag and event.candidate in true
+    ]
+
+
+def _against_classes(known: Mapping[str, str], reading: Reading) -> list[tuple[float, bool, bool]]:
+    """Each image that a reader named a class of: when, whether it was the right one, and True."""
+    return [
+        (event.decided_at or event.at, event.verdict == known[event.candidate], True)
+        for event in reading.decisions
+        if event.candidate in known and event.verdict is not Verdict.UNSURE and reading.kind in ("first", "repeat")
     ]
 
 

@@ -113,7 +113,7 @@ class BatchReject:
         Args:
             threshold: those scored below it; by default as far as is safe.
         """
-        reviews = self._book.reviews().values()
+        reviews = [one for one in self._book.reviews().values() if one.study.kind == "detection"]
         newest = max(reviews, key=lambda review: review.latest.number, default=None)
         model_hash = newest.latest.model_hash if newest is not None else ""
         with self._database.read() as connection:

@@ -27,6 +27,7 @@ class Review:
         known: boxes of its true lesions, LPS millimetres, where they are known; None where they are not.
         adjudicated: the events by which reviewers settled what readers disagreed about.
         known_primary: which of ``known`` is the primary tumour.
+        known_classes: class of its images by candidate, where it is known; then ``known`` is empty, not None.
         primary_settled: the event by which a reviewer last said which candidate is the primary tumour.
     """
 
@@ -37,6 +38,7 @@ class Review:
     adjudicated: tuple[Event, ...] = ()
     known_primary: int = 0
     primary_settled: Event | None = None
+    known_classes: Mapping[str, str] | None = None
 
     @property
     def latest(self) -> Proposed:
@@ -122,15 +124,17 @@ def review_of(connection: Connection, uid: str) -> Review | None:
     of_type = "study = ? AND type = ?"
     settled = events_where(connection, of_type, uid, EventType.ADJUDICATE.value)
     primaries = events_where(connection, of_type, uid, EventType.ADJUDICATE_PRIMARY.value)
-    known, primary = _known(connection, uid)
+    known, primary, classes = _known(connection, uid)
     readings = tuple(readings_of(connection, uid))
-    return Review(uid, proposals, readings, known, tuple(settled), primary, next(iter(primaries[-1:]), None))
+    return Review(uid, proposals, readings, known, tuple(settled), primary, next(iter(primaries[-1:]), None), classes)
 
 
-def _known(connection: Connection, uid: str) -> tuple[tuple[Box, ...] | None, int]:
+def _known(connection: Connection, uid: str) -> tuple[tuple[Box, ...] | None, int, Mapping[str, str] | None]:
     row = connection.execute("SELECT boxes FROM known WHERE study = ? ORDER BY number DESC LIMIT 1", (uid,)).fetchone()
     told = None if row is None else json.loads(row[0])
-    return (None, 0) if told is None else (tuple(read_box(box) for box in told["boxes"]), int(told["primary"]))
+    if told is None:
+        return None, 0, None
+    return tuple(read_box(box) for box in told["boxes"]), int(told["primary"]), told.get("classes")
 
 
 def by_reader(reviews: Iterable[Review]) -> dict[str, list[Reading]]:

@@ -50,6 +50,26 @@ class Verdict(StrEnum):
     UNSURE = "unsure"
 
 
+class ClassName(str):
+    """What a reader says of an image: the name of one of the classes that its proposal lists."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> str:
+        """Its text, as ``Verdict`` has it."""
+        return str(self)
+
+
+Said = Verdict | ClassName
+"""Of a candidate that a detector proposed, a verdict; of an image, a class, or ``unsure``."""
+
+
+def read_said(given: str) -> Said:
+    """Return the verdict that a text is, else the class."""
+    return Verdict(given) if given in list(Verdict) else ClassName(given)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One event. Events are only ever added; what holds now is derived from them.
@@ -80,7 +100,7 @@ class Event:
     model_hash: str = ""
     reader: str = ""
     round: int = 0
-    verdict: Verdict | None = None
+    verdict: Said | None = None
     box: Box | None = None
     of: str = ""
     shown_at: float | None = None
@@ -130,7 +150,7 @@ def read_event(given: Any) -> Event:
         type=type_,
         study=plain_text(given.get("study"), "study", needed=True),
         candidate=plain_text(given.get("candidate"), "candidate", needed=type_ is EventType.DECIDE),
-        verdict=_one_of(Verdict, given.get("verdict"), "verdict") if type_ is EventType.DECIDE else None,
+        verdict=_said(given.get("verdict")) if type_ is EventType.DECIDE else None,
         box=_box(given.get("box")) if type_ is EventType.BOX else None,
         of=event_id(given.get("of")) if type_ is EventType.UNDO else "",
         shown_at=_moment(given.get("shown_at"), "shown_at"),
@@ -186,6 +206,10 @@ def _one_of(kind: type[_Kind], given: Any, what: str) -> _Kind:
         return kind(given)
     except ValueError:
         raise _wrong(what, "one of " + ", ".join(kind), given) from None
+
+
+def _said(given: Any) -> Said:
+    return read_said(plain_text(given, "verdict", needed=True, longest=64))
 
 
 def _box(given: Any) -> Box:

@@ -62,7 +62,7 @@ class Proposals:
                 "SELECT number, document, model_hash FROM proposal WHERE study = ? ORDER BY number DESC LIMIT 1",
                 (study.study_uid,),
             ).fetchone()
-            if row is not None and row[1:] == (document, model_hash):
+            if row is not None and row[2] == model_hash and _read(row[1]) == _read(document):
                 return int(row[0])
             row = connection.execute(
                 "INSERT INTO proposal (study, patient, model, model_hash, content, at, document) "

@@ -50,7 +50,10 @@ def queue_of(
         model_hash = review.latest.model_hash
         if model_hash not in calibrations:
             calibrations[model_hash] = calibrate(reviews.values(), model_hash)
-        chance = chance_of_a_hit([one.score for one in review.study.candidates], calibrations[model_hash])
+        is_detection = review.study.kind == "detection"
+        chance = 1.0  # of images that are classified, none is missed
+        if is_detection:
+            chance = chance_of_a_hit([one.score for one in review.study.candidates], calibrations[model_hash])
         state = reader_state(reader, review, held.get(review.uid), rules=rules, may_box=may_box)
         if state == "waiting" and may_box and chance < rules.straight_to_boxing:
             state = "boxing"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
 
-from hepatic.harvest.events import SLICER, Event, EventType, Verdict
+from hepatic.harvest.events import SLICER, Event, EventType, Said
 from hepatic.harvest.review_rows import events_where
 from hepatic.harvest.study import Box
 from hepatic.store.connection import Connection
@@ -82,7 +82,7 @@ class Reading:
         event = self._events.get(id)
         return event is not None and id not in self._undone and event.type not in (EventType.UNDO, EventType.REOPEN)
 
-    def verdict(self, candidate: str) -> Verdict | None:
+    def verdict(self, candidate: str) -> Said | None:
         """Return what was decided of a candidate."""
         event = self.verdicts.get(candidate)
         return None if event is None else event.verdict

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hepatic.harvest.events import Event, EventType, Verdict, read_box
+from hepatic.harvest.events import Event, EventType, read_box, read_said
 from hepatic.store.connection import Connection
 
 _COLUMNS = (
@@ -52,6 +52,6 @@ def write_event(connection: Connection, event: Event) -> int:
 def _event(row: tuple[Any, ...]) -> Event:
     values = dict(zip(_COLUMNS.replace(" ", "").split(","), row, strict=True))
     values["type"] = EventType(values["type"])
-    values["verdict"] = None if values["verdict"] is None else Verdict(values["verdict"])
+    values["verdict"] = None if values["verdict"] is None else read_said(values["verdict"])
     values["box"] = None if values["box"] is None else read_box(json.loads(values["box"]))
     return Event(**values)

@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import cast
 
 import numpy as np
 
 from hepatic.geometry import Grid
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event
+from hepatic.harvest.export import reviewed as export
 from hepatic.harvest.export.reviewed import Decision, Origin, ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.lesions import drawn_boxes
 from hepatic.harvest.lesson import Learnt, Lesson, lesson
@@ -84,8 +86,8 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, grid: Grid) -
         box=box,
         key_slice=key_slice(box, grid),
         origin=origin,
-        state=own.state.value,
-        verdict=None if own.verdict is None else own.verdict.value,
+        state=cast(export.State, own.state.value),
+        verdict=None if own.verdict is None else cast(export.Verdict, own.verdict.value),
         decisions=tuple(_decision(*one) for one in sorted(events, key=lambda one: one[0].seq)),
         score=candidate.score,
         lineage=candidate.lineage,
@@ -114,7 +116,7 @@ def _decision(event: Event, box: Box) -> Decision:
     assert event.verdict is not None  # noqa: S101 - a decision has one
     return Decision(
         reader=event.reader,
-        verdict=event.verdict.value,
+        verdict=cast(export.Verdict, event.verdict.value),
         round=event.round,
         shown_at=_text(event.shown_at),
         decided_at=_text(event.decided_at),

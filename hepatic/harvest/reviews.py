@@ -12,7 +12,7 @@ from hepatic import boxes
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
 from hepatic.harvest.book import review_of
-from hepatic.harvest.events import Event, EventType, plain_text, read_event
+from hepatic.harvest.events import Event, EventType, Verdict, plain_text, read_event
 from hepatic.harvest.proposals import Proposed, numbered
 from hepatic.harvest.reading import Reading, last_reading, readings_of
 from hepatic.harvest.review_rows import events_where, write_event
@@ -241,12 +241,21 @@ def _refusal(event: Event, reading: Reading, study: ProposedStudy, *, may_box: b
         return "" if reading.finished else "You have not finished that study."
     if reading.finished:
         return "You have finished that study: undo that, or reopen it, first."
+    if event.verdict is not None and event.verdict not in verdicts_of(study):
+        return f"{ascii(event.verdict.value)[:40]} cannot be said of that: say " + ", ".join(verdicts_of(study)) + "."
+    if study.kind == "classification" and event.type in (EventType.BOX, EventType.PRIMARY, EventType.MISSED):
+        return "Of images that are classified only classes are said here: draw boxes on the case page."
     if event.type is EventType.BOX:
         if not may_box:
             return "To draw boxes takes the role annotator."
         if event.box is None or not _lies_in(event.box, study):
             return "That box does not lie within the study."
     return ""
+
+
+def verdicts_of(study: ProposedStudy) -> tuple[str, ...]:
+    """Return what may be said of the candidates of a study."""
+    return (*study.classes, Verdict.UNSURE) if study.kind == "classification" else tuple(Verdict)
 
 
 def _lies_in(box: Box, study: ProposedStudy) -> bool:

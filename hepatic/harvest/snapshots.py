@@ -8,7 +8,8 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from hepatic.errors import BadInputError
 from hepatic.harvest.book import Review
+from hepatic.harvest.classes import classes_held
 from hepatic.harvest.lesson import Lesson, lesson
 from hepatic.harvest.parts import Part, draw_parts
 from hepatic.harvest.rules import Rules
@@ -38,7 +40,8 @@ class Snapshot:
         asked_by: who wanted it.
         file: where it lies.
         summary: ``studies``, ``boxes``, ``negatives``, ``ignored``, ``complete``, ``test`` (studies that test),
-            ``patients``, ``clicks``, ``minutes`` that were spent reading and ``manual`` studies that were boxed.
+            ``patients``, ``clicks``, ``minutes`` that were spent reading and ``manual`` studies that were boxed; where
+            images were classified, ``images`` and ``image_minutes``, by note.
     """
 
     sha256: str
@@ -82,9 +85,11 @@ class Snapshots:
         Raises:
             BadInputError: nothing has been finished yet.
         """
-        lessons = {uid: lesson(review, rules) for uid, review in reviews.items()}
+        detected = {uid: review for uid, review in reviews.items() if review.study.kind == "detection"}
+        images = _images((review for review in reviews.values() if review.study.kind == "classification"), rules)
+        lessons = {uid: lesson(review, rules) for uid, review in detected.items()}
         lessons = {uid: one for uid, one in lessons.items() if one.boxes or one.negatives or one.background}
-        if not lessons:
+        if not lessons and not images:
             raise BadInputError(
                 "the snapshot",
                 expected="a study that somebody has finished",
@@ -97,7 +102,7 @@ class Snapshots:
                 patient = reviews[uid].study.patient_id
                 able[patient] = able.get(patient, False) or (one.complete and bool(one.boxes))
             parts = draw_parts(connection, able, rules=rules, now=self._clock(), drawn=drawn)
-        content = _content(reviews, lessons, parts)
+        content = {**_content(detected, lessons, parts), **images}
         sha256 = hashlib.sha256(_canonical(content)).hexdigest()
         known = self.get(sha256)
         if known is not None and known.file.is_file():
@@ -216,6 +221,21 @@ def _content(reviews: Mapping[str, Review], lessons: Mapping[str, Lesson], parts
     }
 
 
+def _images(reviews: Iterable[Review], rules: Rules) -> dict[str, Any]:
+    """What is known of images that were classified, by the note of the classes; nothing where none were."""
+    images: list[dict[str, Any]] = []
+    minutes: dict[str, float] = {}
+    for review in sorted(reviews, key=lambda one: one.uid):
+        study = review.study
+        minutes[study.note] = minutes.get(study.note, 0) + sum(r.seconds for r in review.readings if r.finished) / 60
+        images += [
+            {"image_id": one.image_id, "patient_id": study.patient_id, "note": study.note, "class": name}
+            for one, name in classes_held(review, rules)
+        ]
+    told = {note: round(spent, 3) for note, spent in sorted(minutes.items())}
+    return {"images": images, "image_minutes": told} if images else {}
+
+
 def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
     studies = content["studies"]
     return {
@@ -225,7 +245,15 @@ def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
         "complete": sum(study["complete"] for study in studies),
         **{key: sum(len(study[key]) for study in studies) for key in ("boxes", "negatives", "ignored")},
         **{key: content[key] for key in ("clicks", "minutes", "manual")},
+        **_images_summary(content),
     }
+
+
+def _images_summary(content: Mapping[str, Any]) -> dict[str, Any]:
+    if "images" not in content:
+        return {}
+    images = Counter(one["note"] for one in content["images"])
+    return {"images": dict(sorted(images.items())), "image_minutes": content["image_minutes"]}
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:

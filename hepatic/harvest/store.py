@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.harvest.batch_reject import BatchReject
 from hepatic.harvest.book import Book, Review
-from hepatic.harvest.events import Event, EventType, Verdict
+from hepatic.harvest.events import Event, EventType, Said, Verdict
 from hepatic.harvest.leases import Lease, Leases, Wish
 from hepatic.harvest.parts import Part
 from hepatic.harvest.proposals import Proposals, all_of, unknown_study
@@ -20,10 +21,10 @@ from hepatic.harvest.queue import Place, queue_of, reader_state, waits, wishes
 from hepatic.harvest.reading import Kind, Reading, readings_of
 from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.review_rows import events_where, write_event
-from hepatic.harvest.reviews import Reviews
+from hepatic.harvest.reviews import Reviews, verdicts_of
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshots import HARVEST, Snapshot, Snapshots
-from hepatic.harvest.study import Box
+from hepatic.harvest.study import Box, StudyKind
 from hepatic.harvest.verdicts import judged
 
 FOLDER = HARVEST
@@ -71,24 +72,33 @@ class ReviewStore:
             raise unknown_study(uid)
         return found
 
-    def queue(self, reader: str, *, may_box: bool = False) -> list[Place]:
-        """Return every study for one reader, those that they can be given first."""
-        return queue_of(reader, self.book.reviews(), self.leases.held(), rules=self.rules, may_box=may_box)
+    def reviews_of(self, kind: StudyKind | None) -> dict[str, Review]:
+        """Return the studies under review of one kind, of every kind for None."""
+        reviews = self.book.reviews().items()
+        return {uid: review for uid, review in reviews if kind in (None, review.study.kind)}
 
-    def lease(self, reader: str, study: str | None = None, *, may_box: bool = False) -> Lease | None:
+    def queue(self, reader: str, *, may_box: bool = False, kind: StudyKind | None = None) -> list[Place]:
+        """Return every study for one reader, those that they can be given first; only those of a kind, if it is said."""
+        return queue_of(reader, self.reviews_of(kind), self.leases.held(), rules=self.rules, may_box=may_box)
+
+    def lease(
+        self, reader: str, study: str | None = None, *, may_box: bool = False, kind: StudyKind | None = None
+    ) -> Lease | None:
         """Give a reader a study: the one asked for, or else the one that is best read next; None if none is left.
+
+        With ``kind``, only one of that kind is best read next.
 
         Raises:
             NotFoundError: it was never proposed.
             ConflictError: another is reading it, or it needs no reading of theirs.
         """
-        places = self.queue(reader, may_box=may_box)
+        places = self.queue(reader, may_box=may_box, kind=None if study else kind)
         if study is None:
 
             def still(review: Review, wish: Wish) -> bool:
                 return waits(reader_state(reader, review, None, rules=self.rules, may_box=may_box), wish)
 
-            wanted = wishes(reader, places, self.book.reviews(), rules=self.rules)
+            wanted = wishes(reader, places, self.reviews_of(kind), rules=self.rules)
             return self.leases.claim(reader, wanted, still=still)
         place = next((one for one in places if one.review.uid == study), None)
         if place is None:
@@ -116,10 +126,12 @@ class ReviewStore:
 
         return self.leases.claim_one(reader, wish, still=still)
 
-    def upcoming(self, reader: str, *, may_box: bool = False, most: int = 3) -> list[str]:
+    def upcoming(
+        self, reader: str, *, may_box: bool = False, most: int = 3, kind: StudyKind | None = None
+    ) -> list[str]:
         """Return the studies that a reader would be given next, so that their pictures can be fetched."""
-        places = self.queue(reader, may_box=may_box)
-        found = [wish.study for wish in wishes(reader, places, self.book.reviews(), rules=self.rules)]
+        places = self.queue(reader, may_box=may_box, kind=kind)
+        found = [wish.study for wish in wishes(reader, places, self.reviews_of(kind), rules=self.rules)]
         return list(dict.fromkeys(found))[:most]
 
     def finalise(self, study: str, reader: str) -> None:
@@ -145,21 +157,27 @@ class ReviewStore:
         self._finalise(reviews, lambda reading: reading.last_seq <= upto)
         return taken
 
-    def adjudicate(self, id: str, study: str, candidate: str, verdict: Verdict, reviewer: str) -> Event:
+    def adjudicate(self, id: str, study: str, candidate: str, verdict: Said, reviewer: str) -> Event:
         """Settle what readers disagree about, or are unsure of. It is on disk when this returns.
 
         Args:
             id: UUID of the client's making; the same one twice is stored once.
             study, candidate: which; of any proposal.
-            verdict: true or false.
+            verdict: true or false; of an image, its class.
             reviewer: who.
 
         Raises:
-            BadInputError: the verdict is neither.
+            BadInputError: the verdict is none of these.
             NotFoundError: there is no such candidate.
         """
-        if verdict is Verdict.UNSURE:
-            raise BadInputError("verdict", expected="true or false", came="unsure", fix="Decide, or leave it open.")
+        may_say = [one for one in verdicts_of(self.review(study).study) if one != Verdict.UNSURE]
+        if verdict not in may_say:
+            raise BadInputError(
+                "verdict",
+                expected=" or ".join(may_say),
+                came=ascii(verdict.value)[:40],
+                fix="Decide, or leave it open.",
+            )
         event = Event(id=id, type=EventType.ADJUDICATE, study=study, candidate=candidate, verdict=verdict)
         return self._settle(event, reviewer)
 
@@ -194,7 +212,25 @@ class ReviewStore:
             primary: which of them is the primary tumour.
             source: where it is known from.
         """
-        told = None if boxes is None else {"boxes": [list(box) for box in boxes], "primary": primary}
+        self._know(study, None if boxes is None else {"boxes": [list(b) for b in boxes], "primary": primary}, source)
+
+    def know_classes(self, study: str, classes: Mapping[str, str] | None, *, source: str = "gold") -> None:
+        """Say which class images of a study truly show, by candidate; None says that it is not known.
+
+        Raises:
+            NotFoundError: there is no such study or candidate.
+            BadInputError: a class is not one of the study's.
+        """
+        proposed = self.review(study).study
+        for candidate, name in (classes or {}).items():
+            if candidate not in {one.uid for one in proposed.candidates}:
+                raise _unknown_candidate(candidate)
+            if name not in proposed.classes:
+                expected = " or ".join(proposed.classes) or "no class: this study is not classified"
+                raise BadInputError("a class", expected=expected, came=ascii(name)[:40], fix="Correct it.")
+        self._know(study, None if classes is None else {"boxes": [], "primary": 0, "classes": dict(classes)}, source)
+
+    def _know(self, study: str, told: Mapping[str, Any] | None, source: str) -> None:
         with self.database.write() as connection:
             connection.execute(
                 "INSERT INTO known (study, boxes, source, at) VALUES (?, ?, ?, ?)",
@@ -212,8 +248,7 @@ class ReviewStore:
                 raise unknown_study(event.study)
             found = [p for p in proposals if event.candidate in {one.uid for one in p.study.candidates}]
             if not found:
-                came = ascii(event.candidate)[:80]
-                raise NotFoundError("the candidate", expected="one of the study's", came=came, fix="Reload the page.")
+                raise _unknown_candidate(event.candidate)
             event = replace(event, model_hash=found[-1].model_hash, reader=reviewer, at=self.clock())
             write_event(connection, event)
         self.finalise_all([event.study])
@@ -246,3 +281,7 @@ class ReviewStore:
                         at=self.clock(),
                     ),
                 )
+
+
+def _unknown_candidate(came: str) -> NotFoundError:
+    return NotFoundError("the candidate", expected="one of the study's", came=ascii(came)[:80], fix="Reload the page.")

@@ -1,10 +1,11 @@
-"""A multi-phase CT study, ready for detection and for being looked at: every phase on one grid."""
+"""What is under review: a multi-phase CT study with possible lesions, or ultrasound images with possible classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,10 @@ from hepatic.geometry import Grid
 
 Box = tuple[float, float, float, float, float, float]
 """(x, y, z, x, y, z), LPS millimetres: the lowest corner, then the highest."""
+
+
+StudyKind = Literal["detection", "classification"]
+"""What is asked of the candidates: whether each is a lesion, or which class each image shows."""
 
 
 class Phase(StrEnum):
@@ -85,7 +90,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A possible lesion of a study, merged from what the phases proposed.
+    """A possible lesion of a study, merged from what the phases proposed; or an image, and which class it may show.
 
     Attributes:
         uid: DICOM UID (2.25...), its tracking UID; the same whenever the same model proposes the same box.
@@ -95,6 +100,8 @@ class Candidate:
         model: name of the task.
         model_hash: SHA-256 of the weights.
         key_slice: index k on the study's grid.
+        image_id: of an image that is to be classified, in the datastore; its box is then the whole image.
+        probabilities: of an image, what the model holds each class to be.
     """
 
     uid: str
@@ -104,14 +111,17 @@ class Candidate:
     model: str
     model_hash: str
     key_slice: int
+    image_id: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ProposedStudy:
-    """What is known of a study once a detector has seen it.
+    """What is known of a study once a model has seen it.
 
     Attributes:
-        study_uid, patient_id: DICOM's.
+        study_uid: StudyInstanceUID; of images to be classified, it and the note of their classes (``classified_uid``).
+        patient_id: DICOM's.
         reference: phase whose frame the boxes lie in.
         image_ids: series by phase.
         candidates: up to ten, the best score first.
@@ -119,6 +129,9 @@ class ProposedStudy:
         size: (i, j, k) of the study's grid.
         affine: 4 x 4 of the study's grid, rows.
         content: as ``PreparedStudy``.
+        kind: what is asked of the candidates. Where images are to be classified, there are no phases.
+        classes: that a reader may name; empty for lesions.
+        note: key of the notes of an image in which its class is kept.
     """
 
     study_uid: str
@@ -130,3 +143,6 @@ class ProposedStudy:
     affine: tuple[tuple[float, ...], ...]
     warnings: tuple[str, ...] = ()
     content: str = field(default="")
+    kind: StudyKind = "detection"
+    classes: tuple[str, ...] = ()
+    note: str = ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from weakref import WeakKeyDictionary
 
 from hepatic.boxes import iou
 from hepatic.harvest.book import Review
-from hepatic.harvest.events import Event, Verdict
+from hepatic.harvest.events import Event, Said, Verdict
 from hepatic.harvest.lesions import places_of
 from hepatic.harvest.reading import Kind
 from hepatic.harvest.rules import Rules
@@ -22,6 +22,7 @@ class State(StrEnum):
     UNREVIEWED = "unreviewed"
     TRUE = "true"
     FALSE = "false"
+    CLASSIFIED = "classified"
     UNSURE = "unsure"
     CONFLICT = "conflict"
     ADJUDICATED = "adjudicated"
@@ -36,14 +37,14 @@ class Settled:
         verdict: that holds: of all readers, or of who adjudicated; None while there is none.
         votes: what each reader said.
         inherited: UID of the candidate of an earlier model whose verdict this is, or the id of the event that drew a
-            lesion there; empty for its own.
+            lesion there; empty for its own. An image has one UID for all models and inherits from itself.
         overlap: IoU with that one.
         batch: whether it was rejected with many at once, and by nothing else.
     """
 
     state: State
-    verdict: Verdict | None
-    votes: Mapping[str, Verdict]
+    verdict: Said | None
+    votes: Mapping[str, Said]
     inherited: str = ""
     overlap: float = 0.0
     batch: bool = False
@@ -161,6 +162,8 @@ def waits_for_boxes(review: Review) -> bool:
 
 def _settled(review: Review, rules: Rules) -> dict[str, Settled]:
     now = {candidate.uid: _own(review, candidate.uid) for candidate in review.study.candidates}
+    if review.study.kind == "classification":
+        return {uid: _as_it_was(review, uid, own, rules) for uid, own in now.items()}
     before = [one for one in review.readings if one.proposal < review.latest.number and one.finished]
     before = [one for one in before if one.kind in ("first", "boxing")]
     enough = len({one.reader for one in before}) >= rules.readers or was_boxed(review)
@@ -179,6 +182,19 @@ def _settled(review: Review, rules: Rules) -> dict[str, Settled]:
         candidate.uid: own if own.votes or own.verdict else _inherited(candidate, earlier, rules.min_iou)
         for candidate, own in zip(review.study.candidates, now.values(), strict=True)
     }
+
+
+def _as_it_was(review: Review, uid: str, own: Settled, rules: Rules) -> Settled:
+    """What holds of an image, inherited where all of it was said of an earlier proposal."""
+    last = [r for r in review.readings if r.proposal == review.latest.number and r.kind == "first"]
+    said_now = any(uid in reading.verdicts for reading in last)
+    return own if said_now or not class_of(own, rules) else replace(own, inherited=uid, overlap=1.0)
+
+
+def class_of(own: Settled, rules: Rules) -> str:
+    """Return the class that holds of an image, by enough readers or by who adjudicated; empty while there is none."""
+    enough = len(own.votes) >= rules.readers or own.state is State.ADJUDICATED
+    return str(own.verdict) if enough and own.verdict and not isinstance(own.verdict, Verdict) else ""
 
 
 def _holds(own: Settled, rules: Rules) -> bool:
@@ -229,7 +245,7 @@ def _own(review: Review, uid: str) -> Settled:
             votes[reading.reader] = event
     if not all(event.tag for event in votes.values()):  # what somebody has looked at goes before a batch
         votes = {reader: event for reader, event in votes.items() if not event.tag}
-    said: dict[str, Verdict] = {reader: event.verdict for reader, event in votes.items() if event.verdict}
+    said: dict[str, Said] = {reader: event.verdict for reader, event in votes.items() if event.verdict}
     final = max((e for e in review.adjudicated if e.candidate == uid), key=lambda e: e.seq, default=None)
     if final is not None:
         return Settled(State.ADJUDICATED, final.verdict, said)
@@ -238,4 +254,5 @@ def _own(review: Review, uid: str) -> Settled:
     if len(set(said.values())) > 1:
         return Settled(State.CONFLICT, None, said)
     verdict = next(iter(said.values()))
-    return Settled(State(verdict.value), verdict, said, batch=all(event.tag for event in votes.values()))
+    state = State(verdict.value) if isinstance(verdict, Verdict) else State.CLASSIFIED
+    return Settled(state, verdict, said, batch=all(event.tag for event in votes.values()))

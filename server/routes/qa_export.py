@@ -41,6 +41,7 @@ def export(
     store = services.harvest.store
     uids = None if study is None else [plain_text(uid, "study") for uid in study]
     reviews = list(store.book.reviews().values()) if uids is None else [store.review(uid) for uid in uids]
+    reviews = [one for one in reviews if one.study.kind == "detection"]  # classes are labels of the datastore
     datastore = services.host.datastore
 
     def files_of(image_id: str) -> Sequence[Path]:
