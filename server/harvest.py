@@ -16,7 +16,7 @@ from hepatic.harvest.reviews import state_of
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.slicer_boxes import rois_of
 from hepatic.harvest.store import FOLDER, ReviewStore
-from hepatic.harvest.study import ProposedStudy
+from hepatic.harvest.study import ProposedStudy, StudyKind
 from hepatic.harvest.study_json import to_json
 from hepatic.harvest.verdicts import Settled, cards_of, settled, was_missed
 from hepatic.io.markups import encode_rois
@@ -54,9 +54,11 @@ class Harvest:
         """Close the store."""
         self.store.close()
 
-    def queue(self, reader: str, *, may_box: bool, limit: int = 200, offset: int = 0) -> dict[str, Any]:
+    def queue(
+        self, reader: str, *, may_box: bool, limit: int = 200, offset: int = 0, kind: StudyKind | None = None
+    ) -> dict[str, Any]:
         """Return a reader's queue, as ``GET /qa/api/v1/queue`` tells it."""
-        places = self.store.queue(reader, may_box=may_box)
+        places = self.store.queue(reader, may_box=may_box, kind=kind)
         counts: dict[str, int] = dict.fromkeys(("waiting", "started", "boxing", "leased", "finished", "done"), 0)
         for place in places:
             counts[place.state] += 1
@@ -69,12 +71,12 @@ class Harvest:
             "counts": {**counts, "studies": len(places)},
         }
 
-    def leased(self, lease: Lease, *, may_box: bool) -> dict[str, Any]:
+    def leased(self, lease: Lease, *, may_box: bool, kind: StudyKind | None = None) -> dict[str, Any]:
         """Return what a reader is given with a study; the detector's scores and their order are not in it."""
         reader = lease.reader
         etag = self.store.reviews.etag(lease.study, reader)  # before the state: what comes meanwhile was not seen
         review = self.store.review(lease.study)
-        upcoming = self.store.upcoming(reader, may_box=may_box, most=4)
+        upcoming = self.store.upcoming(reader, may_box=may_box, most=4, kind=kind)
         return {
             "study": self._study(review, lease),
             "lease": lease_json(lease),
@@ -132,6 +134,13 @@ class Harvest:
         """
         review = self.store.review(uid)
         last = review.last_of(reader)
+        if review.study.kind != "detection":
+            raise ConflictError(
+                "the study",
+                expected="one whose lesions are boxed",
+                came="one whose images are classified",
+                fix="Draw boxes on the case page of an image.",
+            )
         if last is None:
             raise ConflictError(
                 "the study",
@@ -149,13 +158,15 @@ class Harvest:
             "patient_label": study.patient_id,
             "date": self._date(study),
             "state": place.state,
+            "asks": study.kind,
             "candidates": len(cards_of(place.review, self.store.rules)),
             "decided": len(last.verdicts) if last else 0,
             "warnings": list(study.warnings),
         }
 
     def _date(self, study: ProposedStudy) -> str:
-        return self._date_of(study.image_ids.get(study.reference, ""))
+        first = study.candidates[0].image_id if study.candidates else ""
+        return self._date_of(study.image_ids.get(study.reference, first))
 
     def _study(self, review: Review, lease: Lease) -> dict[str, Any]:
         reading = next(one for one in review.of(lease.reader) if one.round == lease.round)
@@ -163,6 +174,7 @@ class Harvest:
         order = order_of(review, reading, self.store.rules)
         candidates = {one.uid: one for one in proposed.study.candidates}
         told = to_json(proposed.study)
+        told["asks"] = told.pop("kind")
         told["candidates"] = [
             {"uid": uid, "box": list(candidates[uid].box), "key_slice": candidates[uid].key_slice} for uid in order
         ]

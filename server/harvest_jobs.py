@@ -14,12 +14,16 @@ from hepatic.engine.split import FrozenSplit
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.harvest.events import SLICER, read_box
 from hepatic.harvest.parts import Part
+from hepatic.harvest.propose_classes import classified_uid
 from hepatic.harvest.snapshots import Snapshot
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study_json import from_json
 from hepatic.store.case import LabelledCase
 from hepatic.store.images import Image
 from server import worker
+from server.class_labels import ClassLabels
+from server.class_proposals import CLASSIFICATION, proposed_from, request_for
+from server.class_proposals import MODALITY as ULTRASOUND
 from server.executor import Executor
 from server.harvest_slicer import FINAL
 from server.host import Host, is_shared
@@ -48,45 +52,59 @@ class HarvestJobs:
         executor: where models run.
         jobs: where jobs are kept; this serves its kind ``propose``.
         store: of reviews.
+        labels: where classes that readers settled are written.
         timeout_s: for one study.
     """
 
     def __init__(
-        self, host: Host, executor: Executor, jobs: Jobs, store: ReviewStore, *, timeout_s: float = 3600.0
+        self,
+        host: Host,
+        executor: Executor,
+        jobs: Jobs,
+        store: ReviewStore,
+        labels: ClassLabels,
+        *,
+        timeout_s: float = 3600.0,
     ) -> None:
         self._host, self._executor, self._jobs, self._store = host, executor, jobs, store
+        self._labels = labels
         self._timeout_s = timeout_s
         self._again: dict[str, float] = {}
         jobs.serve(KIND, self._run)
         jobs.serve(KNOW, self._run_know)
 
     def propose(self, studies: Sequence[str] | None = None, *, model: str = "", asked_by: str = "") -> Job:
-        """Ask a detector to look at studies.
+        """Ask a detector or a classifier to look at studies.
 
         Args:
-            studies: StudyInstanceUIDs; all CT studies of the datastore by default.
-            model: the detector; ours by default.
+            studies: StudyInstanceUIDs; all of the datastore by default: CT studies, or ultrasound for a classifier.
+            model: which; our detector by default.
             asked_by: who wants it.
 
         Raises:
-            BadInputError: there are no CT studies, or the datastore is not ours.
-            NotFoundError: there is no such detector or study.
+            BadInputError: there are no such studies, or the datastore is not ours.
+            NotFoundError: there is no such model or study.
         """
-        detector = self.detector(model)
-        there = self.series()
+        is_classifier = model in self.classifiers()
+        chosen = model if is_classifier else self.detector(model)
+        modality = ULTRASOUND if is_classifier else MODALITY
+        there = self.series(modality)
         if studies is not None and (unknown := [uid for uid in studies if uid not in there]):
             raise NotFoundError(
                 "the study",
-                expected="CT studies of the datastore",
+                expected=f"{modality} studies of the datastore",
                 came=f"{len(unknown)} others, first {ascii(unknown[0])[:60]}",
                 fix="GET /datastore/ lists the images; add the study first.",
             )
         items = list(dict.fromkeys(studies)) if studies is not None else list(there)
         if not items:
             raise BadInputError(
-                "the datastore", expected="a CT study", came="none", fix="Put CT series into the studies folder."
+                "the datastore",
+                expected=f"a {modality} study",
+                came="none",
+                fix=f"Put {modality} images into the studies folder.",
             )
-        return self._jobs.submit(KIND, {"model": detector}, items=items, asked_by=asked_by)
+        return self._jobs.submit(KIND, {"model": chosen}, items=items, asked_by=asked_by)
 
     def prepare_again(self, study: str) -> bool:
         """Propose a study anew whose prepared pictures have gone from the cache; return whether they will come.
@@ -127,13 +145,27 @@ class HarvestJobs:
         """Return the name of a detector: the one asked for, else ours, else the first there is."""
         found = [name for name, task in self._host.models.items() if _type(task) == DETECTION]
         if asked:
-            check_listed("the model", asked, found, fix="GET /info/ lists the models; it takes one that detects.")
+            check_listed(
+                "the model",
+                asked,
+                found,
+                fix="GET /info/ lists the models; it takes one that detects, or classifies US.",
+            )
             return asked
         if not found:
             raise NotFoundError(
                 "the app", expected="a model that detects", came="none", fix="Serve an app that has one."
             )
         return DEFAULT_MODEL if DEFAULT_MODEL in found else found[0]
+
+    def classifiers(self) -> dict[str, dict[str, Any]]:
+        """Return the classifiers of ultrasound by name, with what they tell of themselves."""
+        told = {n: dict(task.info()) for n, task in self._host.models.items() if _type(task) == CLASSIFICATION}
+        return {n: about for n, about in told.items() if about.get("modality") == ULTRASOUND and about.get("note")}
+
+    def trains_classifier(self, trainer: str) -> bool:
+        """Whether a trainer makes a classifier of ultrasound."""
+        return trainer in self._host.trainers and trainer in self.classifiers()
 
     def trains_detector(self, trainer: str) -> bool:
         """Whether a trainer makes a detector that can learn from a snapshot."""
@@ -179,7 +211,9 @@ class HarvestJobs:
         return self._store.snapshot(asked_by=asked_by, drawn=drawn)
 
     def train(self, training: Training, params: Mapping[str, Any], *, model: str = "", asked_by: str = "") -> Job:
-        """Ask for a training of a detector on a snapshot of what readers have said by now.
+        """Ask for a training on a snapshot of what readers have said by now.
+
+        A classifier learns from the final labels of images, where what readers settled is written before.
 
         Args:
             training: who runs it.
@@ -188,10 +222,14 @@ class HarvestJobs:
             asked_by: who wants it.
 
         Raises:
-            NotFoundError: there is no such trainer of a detector.
+            NotFoundError: there is no such trainer.
             BadInputError: nothing was finished yet.
             JobRunningError: another training runs.
         """
+        if self.trains_classifier(model):
+            self._labels.keep_all()
+            self.snapshot(model, asked_by=asked_by)
+            return training.submit({**cleaned(params), "model": model}, asked_by=asked_by)
         found = [name for name in self._host.trainers if self.trains_detector(name)]
         if not found:
             raise NotFoundError(
@@ -204,12 +242,18 @@ class HarvestJobs:
         return training.submit(request, asked_by=asked_by)
 
     def after_training(self, job: Job) -> None:
-        """Let a detector that was promoted look at the studies under review again; verdicts are inherited by place."""
+        """Let a model that was promoted look at the studies under review again; verdicts are inherited."""
         promoted = isinstance(job.result, Mapping) and job.result.get("promoted")
-        if not (self.trains_detector(job.subject) and promoted):
+        if not promoted:
             return
-        there = self.series()
-        studies = [uid for uid in self._store.proposals.studies() if uid in there]
+        if self.trains_detector(job.subject):
+            there = self.series()
+            studies = [uid for uid in self._store.proposals.studies() if uid in there]
+        elif self.trains_classifier(job.subject):
+            note, reviews = str(self.classifiers()[job.subject]["note"]), self._store.reviews_of("classification")
+            studies = [uid for uid in self.series(ULTRASOUND) if classified_uid(uid, note) in reviews]
+        else:
+            return
         if studies:
             self.propose(studies, model=job.subject, asked_by=job.asked_by)
 
@@ -217,11 +261,15 @@ class HarvestJobs:
         model = str(held.job.spec["model"])
         if model not in self._host.models:
             raise JobFailedError("The app has no such model any more.")
-        there = self.series()
+        classifier = self.classifiers().get(model)
+        there = self.series(ULTRASOUND if classifier else MODALITY)
 
         def ask(study: str) -> tuple[Any, tuple[Any, ...]]:
             if study not in there:
                 raise NotFoundError("the study", expected="its images", came="none any more", fix="Add them again.")
+            if classifier:
+                paths = {image.id: str(self._host.image_path(image.id)) for image in there[study]}
+                return worker.classify, (request_for(study, there[study], paths, model),)
             series = [
                 {
                     "image_id": image.id,
@@ -235,7 +283,7 @@ class HarvestJobs:
             return worker.propose, ({"study_uid": study, "series": series, "model": model},)
 
         def keep(study: str, result: dict[str, Any]) -> dict[str, Any]:
-            proposed = from_json(result)
+            proposed = proposed_from(result, classifier) if classifier else from_json(result)
             told = {key: str(result.get(key) or "") for key in ("model", "model_hash")}
             self._store.proposals.add(proposed, model=told["model"] or model, model_hash=told["model_hash"])
             return {"candidates": len(proposed.candidates), "warnings": list(proposed.warnings)}
@@ -281,8 +329,8 @@ class HarvestJobs:
             and not any(r.finished and r.finished.device == SLICER for r in review.readings)
         }
 
-    def series(self) -> dict[str, list[Image]]:
-        """Return the CT series of each study of the datastore, by StudyInstanceUID.
+    def series(self, modality: str = MODALITY) -> dict[str, list[Image]]:
+        """Return the series of each study of the datastore, by StudyInstanceUID; CT by default.
 
         Raises:
             BadInputError: the datastore is not ours.
@@ -296,7 +344,7 @@ class HarvestJobs:
                 fix="Serve a studies folder with an app on hepatic's datastore.",
             )
         found: dict[str, list[Image]] = {}
-        for image in datastore.store.images.all(modality=MODALITY):
+        for image in datastore.store.images.all(modality=modality):
             if image.study_uid:
                 found.setdefault(image.study_uid, []).append(image)
         return found

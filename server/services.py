@@ -17,6 +17,8 @@ from hepatic.errors import BadInputError, ConflictError
 from hepatic.settings import settings
 from server import worker
 from server.cases.cases import Cases
+from server.class_cards import ClassCards
+from server.class_labels import ClassLabels
 from server.executor import Executor
 from server.harvest import Harvest, rules_of
 from server.harvest_jobs import HarvestJobs
@@ -113,7 +115,9 @@ class Services:
             url=chosen.reviews_database.get_secret_value(),
             date_of=StudyDates(self.host).of,
         )
-        self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store)
+        self.class_labels = ClassLabels(self.cases, self.harvest.store, self.scratch.dir)
+        self.class_cards = ClassCards(self.cases)
+        self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store, self.class_labels)
         self._watch = HarvestWatch(self.host, self.jobs, self.harvest_jobs, self.harvest.store)
         self._propose = chosen.propose_in_background
         self._score = chosen.score_in_background if score_in_background is None else score_in_background

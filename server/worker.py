@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from hepatic.errors import HepaticError, NotFoundError
+from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from server.host import AppSpec, is_shared, load_app
 from server.notes import Note, collected
 from server.observe import relay
@@ -98,6 +98,43 @@ def propose(request: dict[str, Any]) -> dict[str, Any]:
     if method is None:
         raise AppError("APP_INFERENCE_FAILED", "This app does not propose studies.")
     return dict(plain(asking(method, request)))
+
+
+def classify(request: dict[str, Any]) -> dict[str, Any]:
+    """Let a classifier look at the images of a study.
+
+    Args:
+        request: ``model``; ``study_uid``; ``patient_id``; ``images``, a list of ``image_id``, ``path`` and
+            ``description``.
+
+    Returns:
+        These names, ``model_hash``, and ``images``: ``image_id``, ``size`` and ``affine`` of the grid, and
+        ``probabilities`` by class; ``warnings`` say which were left out, and why.
+    """
+    from hepatic.io.grid import grid_of
+
+    model = str(request["model"])
+    task = getattr(_loaded(), "tasks", {}).get(model)
+    images, warnings, model_hash = [], [], ""
+    for one in request["images"]:
+        try:
+            told = infer({"model": model, "image": one["path"], "image_id": one["image_id"]})["params"]
+            grid = grid_of(Path(one["path"]))
+        except (AppError, BadInputError) as error:
+            warnings.append(f"{one['description'] or 'An image'} is left out: {error}")
+            continue
+        found = told["probabilities"] if task is None else task.by_class(told["probabilities"])
+        model_hash = str(told.get("model_hash", ""))
+        images.append(
+            {
+                "image_id": one["image_id"],
+                "size": list(grid.size),
+                "affine": grid.affine.tolist(),
+                "probabilities": {name: round(float(share), 5) for name, share in found.items()},
+            }
+        )
+    told = {name: str(request[name]) for name in ("study_uid", "patient_id")}
+    return {**told, "model": model, "model_hash": model_hash, "images": images, "warnings": warnings}
 
 
 def lesion_boxes(label: str, image: str, names: dict[str, int]) -> list[list[float]]:

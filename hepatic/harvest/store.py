@@ -78,7 +78,7 @@ class ReviewStore:
         return {uid: review for uid, review in reviews if kind in (None, review.study.kind)}
 
     def queue(self, reader: str, *, may_box: bool = False, kind: StudyKind | None = None) -> list[Place]:
-        """Return every study for one reader, those that they can be given first; only those of a kind, if it is said."""
+        """Return every study for one reader, of a kind if it is said; those that they can be given first."""
         return queue_of(reader, self.reviews_of(kind), self.leases.held(), rules=self.rules, may_box=may_box)
 
     def lease(

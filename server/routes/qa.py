@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from hepatic.harvest.events import plain_text
 from hepatic.harvest.reviews import StaleError
+from hepatic.harvest.study import StudyKind
 from server.access.roles import Role
 from server.access.user import UserDep
 from server.harvest import DEFAULT_READER, lease_json
@@ -35,6 +36,10 @@ _EVENTS_EXAMPLE = {
 }
 
 
+_ENDS = ("finish", "undo", "reopen")
+"""Events after which the classes that hold may be others."""
+
+
 def _reader(user: UserDep, request: Request) -> str:
     """Who reads: who logged in; where no login is needed, whom the page says (``X-Hepatic-Reader``)."""
     if user.is_known:
@@ -45,6 +50,11 @@ def _reader(user: UserDep, request: Request) -> str:
 ReaderDep = Annotated[str, Depends(_reader)]
 """What a route declares to be told who reads."""
 
+KindQuery = Annotated[
+    StudyKind | None,
+    Query(description="detection: lesions on CT; classification: ultrasound images; both where it is left out"),
+]
+
 
 @router.get("/queue", summary="The studies that wait for you")
 def queue(
@@ -53,12 +63,13 @@ def queue(
     reader: ReaderDep,
     limit: Annotated[int, Query(ge=1, le=2000)] = 200,
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
+    kind: KindQuery = None,
 ) -> dict[str, Any]:
     """Those that you can be given first, in the order in which ``POST lease`` gives them.
 
     ``state`` is yours: waiting, started, boxing (to be boxed by hand), leased (another has it), finished, done.
     """
-    return services.harvest.queue(reader, may_box=user.role >= Role.ANNOTATOR, limit=limit, offset=offset)
+    return services.harvest.queue(reader, may_box=user.role >= Role.ANNOTATOR, limit=limit, offset=offset, kind=kind)
 
 
 @router.post(
@@ -72,6 +83,7 @@ def lease(
     user: UserDep,
     reader: ReaderDep,
     body: Annotated[dict[str, Any] | None, Body(examples=[{}, {"study": "1.2.840.1"}])] = None,
+    kind: KindQuery = None,
 ) -> Response:
     """The one named by ``study``, or the next; yours until ``expires_at``, as long as you do not renew it.
 
@@ -79,10 +91,10 @@ def lease(
     """
     asked = plain_text((body or {}).get("study"), "study") or None
     may_box = user.role >= Role.ANNOTATOR
-    held = services.harvest.store.lease(reader, asked, may_box=may_box)
+    held = services.harvest.store.lease(reader, asked, may_box=may_box, kind=kind)
     if held is None:
         return Response(status_code=204)
-    told = services.harvest.leased(held, may_box=may_box)
+    told = services.harvest.leased(held, may_box=may_box, kind=kind)
     return JSONResponse(told, headers={**NO_STORE, "ETag": told["etag"]})
 
 
@@ -114,7 +126,8 @@ def events(
 ) -> Response:
     """Each event is stored on disk once this answers ``stored``, or ``known`` if it was stored before.
 
-    ``type`` is decide, undo (``of`` names the event), primary, missed, box (``box`` in LPS millimetres; takes an
+    ``type`` is decide (``verdict`` is true, false or unsure; of an image that is classified, one of the study's
+    ``classes`` or unsure), undo (``of`` names the event), primary, missed, box (``box`` in LPS millimetres; takes an
     annotator), finish or reopen. One that is ``refused`` says why, and does not keep the others out. With ``If-Match``
     nothing is stored if another page of yours has added events to the study since: 409 tells those and yours.
     """
@@ -128,6 +141,10 @@ def events(
     except StaleError as stale:
         both = {"detail": str(stale), "stored": stale.stored, "sent": stale.sent, "etag": stale.etag}
         return JSONResponse(both, 409, {**NO_STORE, "ETag": stale.etag})
+    types = {one.get("id"): one.get("type") for one in given if isinstance(one, dict)}
+    ended = {one.state["study"]: None for one in taken if one.state and types.get(one.id) in _ENDS}
+    for study in ended:
+        services.class_labels.keep(study)
     told = {"results": [one.as_json() for one in taken], "etag": tag}
     return JSONResponse(told, headers={**NO_STORE, "ETag": tag})
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from hepatic.errors import NotFoundError
 from hepatic.harvest.pictures import GoneError, Pictures
 from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import load_prepared
+from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.window import WINDOWS
 from server.harvest import Harvest
-from server.services import ServicesDep
+from server.services import Services, ServicesDep
 
 router = APIRouter(prefix="/qa/api/v1/studies/{study}", tags=["QA"])
 
@@ -39,6 +43,15 @@ def pictures_of(services: ServicesDep) -> Pictures:
         return _drawing[services.harvest]
 
 
+def _images_of(services: Services, study: str) -> ProposedStudy | None:
+    """Return a study whose images are classified, with those of every proposal; None where it is another."""
+    every = [known.study for known in services.harvest.store.proposals.all_of(study)]
+    if not every or every[-1].kind != "classification":
+        return None
+    candidates = {one.uid: one for proposed in every for one in proposed.candidates}
+    return replace(every[-1], candidates=tuple(candidates.values()))
+
+
 PicturesDep = Annotated[Pictures, Depends(pictures_of)]
 ContentQuery = Annotated[str, Query(description="of the prepared study that was proposed on; the last by default")]
 WindowQuery = Annotated[str, Query(description="preset: " + ", ".join(WINDOWS))]
@@ -52,15 +65,19 @@ WindowQuery = Annotated[str, Query(description="preset: " + ", ".join(WINDOWS))]
         503: {"description": "The pictures made room for others and are made again; Retry-After says when to ask"}
     },
 )
-def layout(services: ServicesDep, pictures: PicturesDep, study: str, content: ContentQuery = "") -> Response:
+async def layout(services: ServicesDep, pictures: PicturesDep, study: str, content: ContentQuery = "") -> Response:
     """Phases, windows, the layout of each candidate's picture and of the whole slices; no scores, no models.
 
+    Of images that are classified: frames, their times, key frames and boxes that were drawn, on each card.
     ``anew`` says that what the candidates were proposed on is gone, and that a newer preparation is drawn in its place.
     """
+    proposed = await run_in_threadpool(_images_of, services, study)
+    if proposed is not None:
+        return JSONResponse(await services.class_cards.layout(proposed), headers=_NOT_KEPT)
     try:
-        return JSONResponse(pictures.layout(study, content), headers=_NOT_KEPT)
+        return JSONResponse(await run_in_threadpool(pictures.layout, study, content), headers=_NOT_KEPT)
     except GoneError:
-        if not services.harvest_jobs.prepare_again(study):
+        if not await run_in_threadpool(services.harvest_jobs.prepare_again, study):
             raise
         told = "The pictures of this study made room for others and are being made again, which takes minutes."
         raise HTTPException(503, told, {"Retry-After": _AGAIN_S}) from None
@@ -72,11 +89,28 @@ def layout(services: ServicesDep, pictures: PicturesDep, study: str, content: Co
     response_class=Response,
     responses=_PNG,
 )
-def card(
-    pictures: PicturesDep, study: str, candidate: str, window: WindowQuery = "liver", content: ContentQuery = ""
+async def card(
+    services: ServicesDep,
+    pictures: PicturesDep,
+    study: str,
+    candidate: str,
+    window: WindowQuery = "liver",
+    content: ContentQuery = "",
+    frame: Annotated[int | None, Query(ge=0, le=1_000_000, description="of an image: this frame alone")] = None,
 ) -> Response:
-    """A row for each phase and one with the whole slice, a column for each slice; the layout says what is where."""
-    return Response(pictures.card(study, candidate, window, content), media_type="image/png", headers=_NOT_KEPT)
+    """A row for each phase and one with the whole slice, a column for each slice; the layout says what is where.
+
+    Of an image that is classified: the still, or the key frames of a cine.
+    """
+    proposed = await run_in_threadpool(_images_of, services, study)
+    if proposed is None:
+        png = await run_in_threadpool(pictures.card, study, candidate, window, content)
+    else:
+        image = next((one for one in proposed.candidates if one.uid == candidate), None)
+        if image is None:
+            raise NotFoundError("the candidate", expected="one of the study", came="another", fix="Reload the page.")
+        png = await services.class_cards.picture(image, frame)
+    return Response(png, media_type="image/png", headers=_NOT_KEPT)
 
 
 @router.get("/stack.png", summary="Whole slices of a phase, below each other", response_class=Response, responses=_PNG)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, HTTPException
 from starlette.responses import JSONResponse, Response
 
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.harvest.events import Verdict, event_id, plain_text, read_box
+from hepatic.harvest.events import event_id, plain_text, read_box, read_said
 from hepatic.harvest.verdicts import judged
 from server.access.roles import Role
 from server.access.user import UserDep
@@ -38,9 +38,12 @@ def progress(services: ServicesDep, user: UserDep, reader: ReaderDep) -> dict[st
     return progress_of(services.harvest.store, services.host, services.jobs, reader=reader, model=model, names=names)
 
 
-@router.post("/propose", summary="Let the detector look at studies")
+@router.post("/propose", summary="Let a detector, or a classifier, look at studies")
 def propose(services: ServicesDep, reader: ReaderDep, body: Asked = None) -> dict[str, Any]:
-    """Those in ``studies``, by default all CT studies, by ``model``; answers with the job, see ``/jobs``."""
+    """Those in ``studies``, by default all CT studies, or all of ultrasound for a classifier, by ``model``.
+
+    Answers with the job, see ``/jobs``.
+    """
     given = body or {}
     studies = given.get("studies")
     if studies is not None and not (isinstance(studies, list) and len(studies) <= 100_000):
@@ -52,7 +55,7 @@ def propose(services: ServicesDep, reader: ReaderDep, body: Asked = None) -> dic
 
 @router.post(
     "/train",
-    summary="Train the detector on what readers said",
+    summary="Train the detector, or a classifier, on what readers said",
     responses={429: {"description": "Another training runs"}},
 )
 def train(services: ServicesDep, reader: ReaderDep, body: Asked = None) -> dict[str, Any]:
@@ -97,7 +100,7 @@ def adjudicate(
         Body(examples=[{"id": str(uuid.UUID(int=1)), "study": "1.2", "candidate": "2.25.1", "verdict": "true"}]),
     ],
 ) -> dict[str, Any]:
-    """``verdict`` is true or false; ``id`` a UUID of your making, so that sending it twice settles it once.
+    """``verdict`` is true or false, of an image its class; ``id`` a UUID of your making: sent twice, it settles once.
 
     Where readers named different primary tumours, ``"primary": true`` in place of ``verdict`` says that it is this one.
     """
@@ -107,10 +110,10 @@ def adjudicate(
     store = services.harvest.store
     if said is None and body.get("primary") is True:
         event = store.adjudicate_primary(id, study, candidate, reader)
-    elif said in ("true", "false"):
-        event = store.adjudicate(id, study, candidate, Verdict(said), reader)
     else:
-        raise BadInputError("verdict", expected="true or false", came=ascii(said)[:40], fix="Send one of them.")
+        verdict = read_said(plain_text(said, "verdict", needed=True, longest=64))
+        event = store.adjudicate(id, study, candidate, verdict, reader)
+        services.class_labels.keep(study)
     held = next(own for one, own in judged(store.review(event.study)) if one.uid == event.candidate)
     return {"study": event.study, "candidate": event.candidate, **settled_json(held)}
 
@@ -169,7 +172,16 @@ def know(
     study: str,
     body: Annotated[dict[str, Any], Body(examples=[{"boxes": [[10, 20, 30, 40, 50, 60]], "primary": 0}])],
 ) -> dict[str, Any]:
-    """``boxes`` in LPS millimetres of the study's frame, none for a study without lesions; null forgets them."""
+    """``boxes`` in LPS millimetres of the study's frame, none for a study without lesions; null forgets them.
+
+    Of images that are classified, ``classes``: the true class by candidate; null forgets them.
+    """
+    if "classes" in body:
+        classes = body["classes"]
+        if classes is not None and not isinstance(classes, dict):
+            raise BadInputError("classes", expected="a class by candidate", came=ascii(classes)[:40], fix="Correct it.")
+        services.harvest.store.know_classes(plain_text(study, "study"), classes)
+        return {"study": study, "known": classes is not None}
     boxes, primary = body.get("boxes"), body.get("primary", 0)
     store = services.harvest.store
     review = store.review(plain_text(study, "study"))

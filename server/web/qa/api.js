@@ -7,8 +7,9 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{candidate: string, order: number, key_slice: number, box: Box, slices: number, decision: ?{id?: string, verdict: string}}} Card
  * @typedef {{id: string, expires_at: string, seconds: number}} Lease
  * @typedef {{primary: ?string, missed: boolean, boxes: {event: string, box: Box}[], finished: boolean, finalised: boolean}} ReadingState
- * @typedef {{study_uid: string, patient_id: string, date: string, content: string, reference: string, image_ids: Object<string, string>, cards: Card[], warnings: string[], kind: "reading" | "boxing", boxing?: "missed" | "unlikely", state: ReadingState}} Study
+ * @typedef {{study_uid: string, patient_id: string, date: string, content: string, reference: string, image_ids: Object<string, string>, cards: Card[], warnings: string[], kind: "reading" | "boxing", asks: "detection" | "classification", classes: string[], boxing?: "missed" | "unlikely", state: ReadingState}} Study
  * @typedef {{study: Study, lease: Lease, next: string[], etag: string}} Leased
+ * @typedef {{candidate: string, frames: number, times_s: ?number[], size: [number, number], columns: number, keys: {name: string, frame: ?number, time_s: ?number}[], boxes: Edges[]}} ImageCard on the layout of images that are classified
  * @typedef {[number, number, number, number]} Edges left, top, right, bottom
  * @typedef {{candidate: string, phases: string[], missing: string[], slices: number[], key: number, inside: [number, number], offsets_mm: number[], tile_px: number, mm_per_px: number, box: Edges, left: string, top: string, axial: Object<string, Edges>, coronal: Object<string, Edges>}} CardLayout
  * @typedef {{size_px: [number, number], mm_per_px: number, per_picture: number, slices: number, to_lps: number[][], headwards: boolean, left: string, top: string, focus: Edges}} StackLayout
@@ -54,6 +55,9 @@ export class StaleError extends RefusedError {
 const named = new URLSearchParams(location.search).get("reader");
 const WHO = named ? { "X-Hepatic-Reader": named.replace(/[^\x20-\x7e]/g, "").slice(0, 64) } : {};
 
+// /qa?kind=classification gives images to be classified only, ?kind=detection lesions only
+const KIND = new URLSearchParams(location.search).get("kind") || "";
+
 const LONGEST_WAIT_MS = 300_000;
 
 /** What Retry-After says, in milliseconds. @param {Response} answer */
@@ -97,11 +101,11 @@ const posted = (path, body, headers = {}) =>
 const at = (study) => `studies/${encodeURIComponent(study)}`;
 
 /** @param {number} [limit] of the studies that are told */
-export const queue = async (limit = 200) => (await ask(`queue?limit=${limit}`)).json();
+export const queue = async (limit = 200) => (await ask(`queue?${new URLSearchParams({ limit: String(limit), ...(KIND && { kind: KIND }) })}`)).json();
 
 /** @param {string} [study] @returns {Promise<?Leased>} null when nothing is left */
 export async function lease(study) {
-  const answer = await posted("lease", study ? { study } : {});
+  const answer = await posted(`lease?${new URLSearchParams(KIND && { kind: KIND })}`, study ? { study } : {});
   return answer.status === 204 ? null : answer.json();
 }
 
@@ -135,9 +139,12 @@ export function saveBoxes(image, file) {
 /** @param {string} study @returns {Promise<any>} */
 export const state = async (study) => (await ask(at(study))).json();
 
-/** @param {Layout} layout @param {string} candidate @param {string} preset @returns {Promise<Blob>} */
-export const card = async ({ study, content }, candidate, preset) =>
-  (await ask(`${at(study)}/candidates/${encodeURIComponent(candidate)}/card.png?${new URLSearchParams({ window: preset, content })}`)).blob();
+/** @param {Layout} layout @param {string} candidate @param {string} preset of an image, ``frame 12`` is that frame alone @returns {Promise<Blob>} */
+export async function card({ study, content }, candidate, preset) {
+  const frame = /^frame (\d+)$/.exec(preset);
+  const asked = new URLSearchParams({ ...(frame ? { frame: frame[1] } : { window: preset }), content });
+  return (await ask(`${at(study)}/candidates/${encodeURIComponent(candidate)}/card.png?${asked}`)).blob();
+}
 
 /** @param {Layout} layout @param {string} phase @param {string} preset @param {number} first @returns {Promise<Blob>} */
 export const stack = async ({ study, content }, phase, preset, first) =>

@@ -96,7 +96,7 @@ export function drawCard(canvas, picture, layout, { width, height, middle, ticks
       if (missing) return;
       if (place === 0 && !plain) words(context, `L ${preset.levels[phase]} W ${preset.width}`, x + 7, y + 34, { size: 11, colour: FAINT });
       const k = layout.slices[column];
-      if (ticks) drawTicks(context, layout.box, x, y, scale, grid.tile, k >= layout.inside[0] && k <= layout.inside[1]);
+      if (ticks) drawTicks(context, layout.box, x, y, scale, [grid.tile, grid.tile], k >= layout.inside[0] && k <= layout.inside[1]);
     });
   });
   if (plain) return;
@@ -107,11 +107,11 @@ export function drawCard(canvas, picture, layout, { width, height, middle, ticks
 }
 
 /** Corner ticks round a box, further out than the box so that they hide nothing of it. */
-function drawTicks(context, box, x, y, scale, tile, inside) {
+export function drawTicks(context, box, x, y, scale, [wide, high], inside) {
   const middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
   const half = [0, 1].map((axis) => Math.max(((box[axis + 2] - box[axis]) / 2) * TICK_REACH, 10 / scale));
-  const [left, right] = [-1, 1].map((side) => Math.min(Math.max((middle[0] + side * half[0]) * scale, 3), tile - 3) + x);
-  const [top, bottom] = [-1, 1].map((side) => Math.min(Math.max((middle[1] + side * half[1]) * scale, 3), tile - 3) + y);
+  const [left, right] = [-1, 1].map((side) => Math.min(Math.max((middle[0] + side * half[0]) * scale, 3), wide - 3) + x);
+  const [top, bottom] = [-1, 1].map((side) => Math.min(Math.max((middle[1] + side * half[1]) * scale, 3), high - 3) + y);
   const reach = Math.max(6, Math.min(right - left, bottom - top) * 0.16);
   context.beginPath();
   for (const [cornerX, towards] of [[left, 1], [right, -1]]) {

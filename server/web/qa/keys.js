@@ -6,6 +6,12 @@ const READING = {
   arrowup: "up", arrowleft: "up", arrowdown: "down", arrowright: "down", pageup: "card-back", pagedown: "card-on",
 };
 
+const CLASSES = {
+  ...Object.fromEntries(Array.from({ length: 9 }, (_, n) => [n + 1, `class-${n}`])), u: "unsure", z: "undo", " ": "next",
+  t: "ticks", h: "help", "?": "help", home: "key-slice",
+  arrowup: "up", arrowleft: "up", arrowdown: "down", arrowright: "down", pageup: "card-back", pagedown: "card-on",
+};
+
 const BOXING = {
   1: "phase-0", 2: "phase-1", 3: "phase-2", 4: "phase-3", " ": "box-point", enter: "box-save", escape: "box-close",
   backspace: "box-back", ",": "box-from", ".": "box-to", pageup: "up", pagedown: "down", w: "window", l: "window-back",
@@ -20,7 +26,7 @@ const REPEATED = new Set(["up", "down", "cross-up", "cross-down", "cross-left", 
 const digit = (event) => (event.shiftKey ? "" : /^Digit(\d)$/.exec(event.code)?.[1]);
 
 /**
- * @param {{isBoxing: () => boolean, act: (what: string, how: {device: string, at: number, far: boolean}) => void}} page
+ * @param {{isBoxing: () => boolean, isClasses: () => boolean, act: (what: string, how: {device: string, at: number, far: boolean}) => void}} page
  */
 export function listen(page) {
   document.addEventListener("keydown", (event) => {
@@ -28,7 +34,7 @@ export function listen(page) {
     const focused = document.activeElement;
     const isControl = focused instanceof HTMLElement && focused.matches("button, a, input, summary");
     if (isControl && ["Enter", " "].includes(event.key)) return; // reached by Tab: these two are the control's own
-    const known = page.isBoxing() ? BOXING : READING;
+    const known = page.isBoxing() ? BOXING : page.isClasses() ? CLASSES : READING;
     const what = known[event.key.toLowerCase()] || known[digit(event)];
     if (!what) return;
     event.preventDefault();

@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { Boxing } from "./boxing.js";
 import { Desk } from "./desk.js";
 import { byId } from "./dom.js";
+import { ImageStage, KEYS } from "./image_stage.js";
 import { listen } from "./keys.js";
 import { Look } from "./look.js";
 import { Outbox } from "./outbox.js";
@@ -24,7 +25,12 @@ class Page {
     this.look = new Look();
     this.desk = new Desk(this.shelf, () => this.outbox.flush(), (study) => this._taken(study),
       (study, etag) => this.outbox.saw(study, etag));
-    this.stage = new Stage(this.shelf, this.look, (failure) => this._failed(failure));
+    this.lesions = new Stage(this.shelf, this.look, (failure) => this._failed(failure));
+    this.images = new ImageStage(this.shelf, this.look, (failure) => this._failed(failure));
+    byId("card").addEventListener("wheel", (event) => {
+      event.preventDefault();
+      if (this.reading?.card && event.deltaY) this.stage.scroll(event.deltaY < 0 ? "up" : "down");
+    }, { passive: false });
     this.sitting = { studies: 0, seconds: [] };
     this.busy = false;
     this.boxing = new Boxing(byId("slice"), this.shelf, {
@@ -32,7 +38,7 @@ class Page {
       closed: () => this._boxed(),
       told: (text) => (byId("box-hint").textContent = text),
     });
-    listen({ isBoxing: () => this.boxing.isOpen, act: (what, how) => this.act(what, how) });
+    listen({ isBoxing: () => this.boxing.isOpen, isClasses: () => Boolean(this.reading?.isClasses), act: (what, how) => this.act(what, how) });
     this.slicer = new SlicerFiles({
       reading: () => this.reading, flushed: () => this.outbox.flush(),
       failed: (failure) => this._failed(failure), back: (study, told) => this._backFromSlicer(study, told),
@@ -44,6 +50,10 @@ class Page {
 
   get reading() {
     return this.desk.reading;
+  }
+
+  get stage() {
+    return this.reading?.isClasses ? this.images : this.lesions;
   }
 
   async begin() {
@@ -102,7 +112,7 @@ class Page {
   }
 
   _fetchAhead() {
-    if (this.reading) fetchAhead(this.shelf, this.desk, this.stage.preset.name);
+    if (this.reading) fetchAhead(this.shelf, this.desk, (layout) => (layout.windows ? this.lesions.presetIn(layout).name : KEYS));
   }
 
   /** @param {string} what @param {{device: string, at: number, far: boolean}} how */
@@ -136,12 +146,18 @@ class Page {
     else if (reading.finished) panel.tell("This study is finished. Reopen it first, or press Z where you have just finished it.");
     else if (what === "missed") this._missed(how);
     else if (!reading.card || !this.look.at.ready) return; // nobody judges what is not on the screen yet
+    else if (reading.isClasses) this._classify(what, how);
     else if (VERDICTS.includes(what)) this._judge([{ type: "decide", verdict: what }], how);
     else if (what === "primary") {
       const isPrimary = reading.primary === reading.card.candidate;
       const events = reading.verdict ? [] : [{ type: "decide", verdict: "true" }];
       this._judge([...events, { type: "primary", candidate: isPrimary ? "" : reading.card.candidate }], how, !events.length);
     }
+  }
+
+  _classify(what, how) {
+    const verdict = what === "unsure" ? what : this.reading.classes[Number(/^class-(\d)$/.exec(what)?.[1])];
+    if (verdict) this._judge([{ type: "decide", verdict }], how);
   }
 
   /** Take verdicts of the card that is shown, and go to the next unless it only changed something. */
@@ -237,8 +253,8 @@ class Page {
   }
 
   _window(step) {
-    this.stage.window(step);
-    this.boxing.preset = this.stage.preset.name;
+    this.lesions.window(step);
+    this.boxing.preset = this.lesions.preset.name;
     this._draw();
     this._fetchAhead();
   }
@@ -248,7 +264,7 @@ class Page {
     panel.showNote(null);
     panel.showBoxing(true);
     const k = reading.card ? reading.card.key_slice : Math.floor(reading.layout.stack.slices / 2);
-    this.boxing.open(reading, k, this.stage.preset.name);
+    this.boxing.open(reading, k, this.lesions.preset.name);
   }
 
   _drawn(box) {
@@ -279,7 +295,7 @@ class Page {
   _nothingLeft() {
     panel.showReading(null, () => {});
     panel.showNote(panel.NOTHING_LEFT);
-    this.stage.reading = null;
+    this.lesions.reading = this.images.reading = null;
     this.again = () => this.open();
     panel.tell("Nothing is left to read.");
   }

@@ -10,10 +10,11 @@ const TROUBLES = {
 };
 const WHAT = { decide: "Verdict", primary: "Primary tumour", missed: "Missed lesion", box: "Box", finish: "End of the study", undo: "Undo" };
 const ANEW = "The study was prepared anew since these candidates were proposed: the pictures are of the new preparation.";
+const plain = (name) => name.replaceAll("_", " ");
 const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
 
 /** @param {string} verdict */
-export const said = (verdict) => SAID[verdict] || "not decided";
+export const said = (verdict) => SAID[verdict] || (verdict ? plain(verdict) : "not decided");
 
 /** Say something, also to those who do not see the page. @param {string} text @param {boolean} [isBad] */
 export function tell(text, isBad = false) {
@@ -24,12 +25,13 @@ export function tell(text, isBad = false) {
 /** Say which candidate is shown, or that all are decided. @param {import("./reading.js").Reading} reading */
 export function announce(reading) {
   if (!reading.card) {
-    tell(reading.isEmpty ? "This study is to be boxed by hand: B draws a box; N finishes it if there is no lesion to draw."
+    if (reading.isClasses) tell("All images of this study are decided. Space finishes it.");
+    else tell(reading.isEmpty ? "This study is to be boxed by hand: B draws a box; N finishes it if there is no lesion to draw."
       : `All candidates of this study are decided. ${reading.missed ? "A lesion was missed. " : ""}Space finishes it.`);
     return;
   }
-  const { missing } = reading.layout.cards[reading.card.candidate];
-  const text = `Candidate ${reading.at + 1} of ${reading.cards.length}, ${said(reading.verdict)}.` +
+  const { missing = [] } = reading.layout.cards[reading.card.candidate];
+  const text = `${capital(reading.noun)} ${reading.at + 1} of ${reading.cards.length}, ${said(reading.verdict)}.` +
     (missing.length ? ` Not scanned: ${missing.map((phase) => phaseName(phase).toLowerCase()).join(", ")}.` : "");
   byId("card").setAttribute("aria-label", text);
   tell(text);
@@ -72,7 +74,7 @@ function showRefused(outbox) {
 export function showReading(reading, go) {
   byId("study").textContent = reading ? reading.label : "";
   byId("place").textContent = !reading ? "" : reading.card
-    ? `candidate ${reading.at + 1} of ${reading.cards.length}` : `${reading.decided} of ${reading.cards.length} decided`;
+    ? `${reading.noun} ${reading.at + 1} of ${reading.cards.length}` : `${reading.decided} of ${reading.cards.length} decided`;
   const count = reading ? reading.cards.length : 0;
   const dots = byId("dots");
   while (dots.children.length > count) dots.lastChild.remove();
@@ -91,12 +93,13 @@ export function showReading(reading, go) {
   reading?.cards.forEach((card, place) => {
     const verdict = reading.verdicts.get(card.candidate);
     const button = dots.children[place].firstChild;
-    button.className = verdict || "open";
-    button.textContent = MARKS[verdict] || String(place + 1);
+    button.className = verdict in MARKS ? verdict : verdict ? "true" : "open";
+    button.textContent = MARKS[verdict] || (verdict ? MARKS.true : String(place + 1));
     if (reading.primary === card.candidate) button.textContent += "P";
-    button.setAttribute("aria-label", `Candidate ${place + 1}: ${said(verdict)}${reading.primary === card.candidate ? ", primary" : ""}`);
+    button.setAttribute("aria-label", `${capital(reading.noun)} ${place + 1}: ${said(verdict)}${reading.primary === card.candidate ? ", primary" : ""}`);
     button.toggleAttribute("aria-current", place === reading.at);
   });
+  showClasses(reading);
   const isPrimary = Boolean(reading?.card && reading.primary === reading.card.candidate);
   byId("verdict").textContent = reading?.card ? said(reading.verdict) + (isPrimary ? ", primary tumour" : "") : "—";
   press("primary", isPrimary);
@@ -108,12 +111,36 @@ export function showReading(reading, go) {
 }
 
 const unregistered = (reading) =>
-  reading.layout.phases.filter((one) => one.scanned && one.registered === "none")
+  (reading.layout.phases || []).filter((one) => one.scanned && one.registered === "none")
     .map((one) => `The ${one.phase} phase is not registered: a lesion may lie beside its place.`);
 
 /** @param {string} what @param {boolean} isOn */
 export function press(what, isOn) {
-  document.querySelector(`#bar [data-do="${what}"]`).setAttribute("aria-pressed", String(isOn));
+  for (const button of document.querySelectorAll(`footer [data-do="${what}"]`)) button.setAttribute("aria-pressed", String(isOn));
+}
+
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
+
+/** Show what can be said: of lesions, or the classes of images. @param {?import("./reading.js").Reading} reading */
+function showClasses(reading) {
+  const isClasses = Boolean(reading?.isClasses);
+  for (const id of ["window-now", "slicer", "where"]) byId(id).hidden = isClasses;
+  byId("verdict-now").firstChild.textContent = `This ${reading?.noun || "candidate"}`;
+  byId("class-bar").hidden = !isClasses;
+  byId("bar").hidden = isClasses || !byId("box-bar").hidden;
+  if (!isClasses) return;
+  const names = byId("class-names");
+  if (names.dataset.names !== reading.classes.join("\n")) {
+    names.dataset.names = reading.classes.join("\n");
+    names.replaceChildren(...reading.classes.map((name, place) => {
+      const button = made("button", "", "");
+      button.type = "button";
+      button.dataset.do = `class-${place}`;
+      button.append(made("kbd", "", String(place + 1)), ` ${plain(name)}`);
+      return button;
+    }));
+  }
+  reading.classes.forEach((name, place) => press(`class-${place}`, reading.verdict === name));
 }
 
 /** @param {import("./api.js").WindowPreset} preset @param {number} place @param {number} count */
@@ -157,8 +184,17 @@ export function showBoxing(isOn) {
   byId("bar").hidden = isOn;
 }
 
+function endOfImages(reading) {
+  const counts = [...reading.classes, "unsure"].map((name) => [name, [...reading.verdicts.values()].filter((one) => one === name).length]);
+  const lines = [counts.filter(([, count]) => count).map(([name, count]) => `${count} ${plain(name)}`).join(", ")];
+  if (!reading.finished) return { title: "All images are decided", lines, actions: [["next", "Finish, next study (Space)"]] };
+  if (reading.final) lines.push("Your reading is final.");
+  return { title: "Finished", lines, actions: [["next", "Next study (Space)"], ...(reading.final ? [] : [["reopen", "Reopen"]])] };
+}
+
 /** What is said at the end of a study. @param {import("./reading.js").Reading} reading */
 export function endOf(reading) {
+  if (reading.isClasses) return endOfImages(reading);
   const counts = { true: 0, false: 0, unsure: 0 };
   for (const verdict of reading.verdicts.values()) counts[verdict] += 1;
   const lines = [];

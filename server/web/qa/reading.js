@@ -15,6 +15,8 @@ export class Reading {
     this.label = [leased.study.patient_id || leased.study.study_uid, leased.study.date].filter(Boolean).join(" · ");
     /** In whose frame the boxes lie. */
     this.image = leased.study.image_ids[leased.study.reference];
+    /** Classes that can be named of its images; none where its candidates are lesions or not. @type {string[]} */
+    this.classes = leased.study.asks === "classification" ? leased.study.classes : [];
     this.cards = leased.study.cards.slice().sort((a, b) => a.order - b.order);
     /** Which card is shown; as many as there are cards: the end of the study. */
     this.at = 0;
@@ -33,6 +35,15 @@ export class Reading {
     this.finished = state.finished;
     this.final = state.finalised;
     this.at = this.toBox ? this.cards.length : this.nextOpen(-1);
+  }
+
+  get isClasses() {
+    return this.classes.length > 0;
+  }
+
+  /** What its cards are, in words. */
+  get noun() {
+    return this.isClasses ? "image" : "candidate";
   }
 
   /** The card that is shown, or null at the end. */
@@ -60,7 +71,7 @@ export class Reading {
   /** Which card an event is about, in words; empty where it is about none of these. @param {ReviewEvent} event */
   placeOf(event) {
     const place = this.cards.findIndex((card) => event.study === this.study && card.candidate === event.candidate);
-    return place < 0 ? "" : `candidate ${place + 1}`;
+    return place < 0 ? "" : `${this.noun} ${place + 1}`;
   }
 
   /** The next card without a verdict after a place, then from the start; the end if there is none. @param {number} after */

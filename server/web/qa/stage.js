@@ -22,14 +22,14 @@ export class Stage {
     this._middle = 0;
     /** @type {?import("./reading.js").Reading} */
     this.reading = null;
-    byId("card").addEventListener("wheel", (event) => {
-      event.preventDefault();
-      if (this.reading?.card && event.deltaY) this.scroll(event.deltaY < 0 ? "up" : "down");
-    }, { passive: false });
   }
 
   get preset() {
-    const { windows } = this.reading.layout;
+    return this.presetIn(this.reading.layout);
+  }
+
+  /** The window in which a study is shown. @param {import("./api.js").Layout} layout */
+  presetIn({ windows }) {
     return windows[this._presetAt % windows.length];
   }
 

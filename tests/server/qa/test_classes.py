@@ -1,0 +1,197 @@
+"""Ultrasound images that readers name classes of: proposed by a classifier, judged, and then labels of the datastore."""
+
+import io
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hepatic.settings import settings
+from sample_data.ceus import write_ceus
+from sample_data.us import write_us
+from server.access.access import tokens_dir
+from server.access.token import Tokens
+from server.app import create_app
+from server.running import running
+from tests.harvest.proposed import decide, event
+
+from .conftest import PEOPLE, Person
+
+ROOT = Path(__file__).parents[3]
+KIND = {"kind": "classification"}
+
+
+@pytest.fixture(scope="module")
+def us_app(tmp_path_factory):
+    """Our own app over three stills and a cine, proposed by the classifier of lesions; locked."""
+    out = tmp_path_factory.mktemp("us")
+    write_us(out, 3, seed=3, size="tiny")
+    write_ceus(out, 1, seed=1, size="tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEPATIC_REQUEST_LIMIT", "")
+        settings.cache_clear()
+        app = create_app(ROOT / "apps" / "hepatic", out / "studies", auth=True, score_in_background=False)
+    settings.cache_clear()
+    tokens = Tokens(tokens_dir(settings().data_dir(out / "studies")))
+    secrets = {name: tokens.create(name, role, expires=None)[1] for name, role in PEOPLE.items()}
+    with running(app) as where:
+        people = {name: Person(where, secret) for name, secret in secrets.items()}
+        for model in ("us_fll", "us_ceus"):
+            job = people["Viktor"].ask("POST", "/propose", json={"model": model}).json()
+            until(lambda job=job: app.state.services.jobs.table.get(job["id"]).state not in ("queued", "running"))
+        yield app, people
+
+
+def until(condition, limit_s=60):
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def people(us_app):
+    return us_app[1]
+
+
+@pytest.fixture
+def services(us_app):
+    return us_app[0].state.services
+
+
+def noted(services, image, note="lesion_type"):
+    return services.cases.store.images.get(image).info.get(note)
+
+
+def history(services, image):
+    return [(one.author, one.removed) for one in services.cases.store.labels.history(image, "final")]
+
+
+def still(person):
+    """Lease the next study of one still; return it with its only image."""
+    study = person.ask("POST", "/lease", json={}, params=KIND).json()["study"]
+    return study, study["cards"][0]["candidate"]
+
+
+def image_of(services, study):
+    return services.harvest.store.review(study["study_uid"]).study.candidates[0].image_id
+
+
+def test_a_named_class_is_the_final_label_of_its_image_until_it_is_taken_back(people, services):
+    rita = people["Rita"]
+    study, candidate = still(rita)
+    image, uid = image_of(services, study), study["study_uid"]
+    end = event("finish", uid)
+    answer = rita.send(decide(candidate, "cyst", uid), end)
+    assert [one["status"] for one in answer.json()["results"]] == ["stored"] * 2
+    assert noted(services, image) == "cyst"
+    (label,) = services.cases.store.labels.history(image, "final")
+    assert (label.author, label.info["classes"]) == ("Rita", {"lesion_type": "cyst"})
+
+    rita.send(event("undo", uid, of=end["id"]))
+    assert (noted(services, image) or "", history(services, image)[-1]) == ("", ("Rita", True))
+    rita.send(decide(candidate, "fnh", uid), event("finish", uid))
+    assert noted(services, image) == "fnh"
+
+
+def test_what_is_said_on_the_case_page_afterwards_stands(people, services):
+    rita = people["Rita"]
+    study, candidate = still(rita)
+    image, uid = image_of(services, study), study["study_uid"]
+    rita.send(decide(candidate, "hcc", uid), event("finish", uid))
+    seen = services.cases.store.labels.latest(image, "final").version
+    body = {"seen": seen, "classes": {"lesion_type": "metastasis"}}
+    where = f"/../../../cases/api/v1/images/{image}/reading"
+    assert people["Anna"].ask("PUT", where, json=body).status_code == 200
+    services.class_labels.keep_all()
+    assert noted(services, image) == "metastasis"
+    rita.send(event("reopen", uid))
+    assert noted(services, image) == "metastasis"
+
+
+def test_nothing_of_the_model_is_told_before_the_decision(people, services):
+    study, _ = still(people["Otto"])
+    layout = people["Otto"].ask("GET", f"/studies/{study['study_uid']}/layout").text
+    model = services.harvest.store.review(study["study_uid"]).study.candidates[0]
+    for text in (str(study), layout):
+        assert "probabilities" not in text
+        assert model.model_hash not in text
+        assert str(model.score) not in text
+    assert set(study["classes"]) == set(model.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (lambda uid, image: decide(image, "true", uid), "cannot be said of that"),
+        (lambda uid, image: decide(image, "HCC", uid), "cannot be said of that"),
+        (lambda uid, image: event("box", uid, box=[0, 0, 0, 1, 1, 1]), "case page"),
+        (lambda uid, image: event("primary", uid, image), "case page"),
+    ],
+)
+def test_what_no_image_can_be_is_refused(people, said, reason):
+    study, candidate = still(people["Anna"])
+    (result,) = people["Anna"].send(said(study["study_uid"], candidate)).json()["results"]
+    assert result["status"] == "refused"
+    assert reason in result["reason"]
+
+
+def test_a_class_is_no_verdict_on_a_lesion(people, services):
+    from tests.harvest.proposed import proposed
+
+    services.harvest.store.proposals.add(proposed("1.2.77"))
+    people["Otto"].lease("1.2.77")
+    (result,) = people["Otto"].send(decide("2.25.1", "hcc", "1.2.77")).json()["results"]
+    assert (result["status"], "say true, false, unsure" in result["reason"]) == ("refused", True)
+
+
+def picture(answer):
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def test_a_cine_is_shown_by_its_key_frames_and_frame_by_frame(people, services):
+    reviews = services.harvest.store.reviews_of("classification").values()
+    cine = next(one for one in reviews if one.study.note != "lesion_type")
+    candidate = cine.study.candidates[0]
+    anna, where = people["Anna"], f"/studies/{cine.uid}"
+    card = anna.ask("GET", f"{where}/layout").json()["cards"][candidate.uid]
+    assert [key["name"] for key in card["keys"]] == ["onset", "arterial", "portal venous", "late"]
+    shown = [key for key in card["keys"] if key["frame"] is not None]
+    assert abs(shown[1]["time_s"] - 20) < 1
+    grid = picture(anna.ask("GET", f"{where}/candidates/{candidate.uid}/card.png"))
+    wide, high = grid.shape[1] // 2, grid.shape[0] // 2
+    one = {"frame": shown[1]["frame"]}
+    frame = picture(anna.ask("GET", f"{where}/candidates/{candidate.uid}/card.png", params=one))
+    assert frame.shape[:2] == (card["size"][1], card["size"][0])
+    arterial, onset = grid[:high, wide:], grid[:high, :wide]
+    assert arterial.mean() > onset.mean()
+    beyond = anna.ask("GET", f"{where}/candidates/{candidate.uid}/card.png", params={"frame": card["frames"]})
+    assert beyond.status_code == 404
+
+
+def test_a_reviewer_settles_the_class_that_readers_were_unsure_of(people, services):
+    rita, viktor = people["Rita"], people["Viktor"]
+    study, candidate = still(rita)
+    uid = study["study_uid"]
+    rest = [decide(card["candidate"], "unsure", uid) for card in study["cards"]]
+    rita.send(*rest, event("finish", uid))
+    image = next(c.image_id for c in services.harvest.store.review(uid).study.candidates if c.uid == candidate)
+    note = services.harvest.store.review(uid).study.note
+    assert not noted(services, image, note)
+    assert candidate in {one["candidate"] for one in viktor.ask("GET", "/adjudication").json()["candidates"]}
+    name = study["classes"][0]
+    body = {"id": str(uuid.uuid4()), "study": uid, "candidate": candidate, "verdict": name}
+    assert viktor.ask("POST", "/adjudication", json=body).json()["state"] == "adjudicated"
+    assert noted(services, image, note) == name
+
+
+def test_a_snapshot_holds_the_classes_and_leaves_the_readings_final(people, services):
+    taken = people["Viktor"].ask("POST", "/snapshots").json()
+    assert sum(taken["images"].values()) >= 2
+    reviews = services.harvest.store.reviews_of("classification").values()
+    assert all(one.finalised for review in reviews for one in review.readings if one.finished)

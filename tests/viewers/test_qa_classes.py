@@ -1,0 +1,92 @@
+"""Ultrasound images that are classified at the page, in a real browser: keys alone, undo, frames, labels."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from sample_data.ceus import write_ceus
+from sample_data.us import write_us
+from server.app import create_app
+from server.running import running
+
+from .browser import browsing
+from .conftest import ROOT
+from .test_qa_page import DEAD_S, Page
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def opened(tmp_path, tool):
+    """A page at a server whose classifier has proposed three stills and a cine."""
+    chromium = tool("chromium", "chromium")
+    write_us(tmp_path, 3, seed=3, size=os.environ.get("HEPATIC_TEST_PHANTOMS", "tiny"))
+    write_ceus(tmp_path, 1, seed=1, size="tiny")
+    app = create_app(ROOT / "apps" / "hepatic", tmp_path / "studies", score_in_background=False)
+    with running(app) as address, browsing(chromium, tmp_path, size="1500,950") as browser:
+        services = app.state.services
+        jobs = [services.harvest_jobs.propose(model=model) for model in ("us_fll", "us_ceus")]
+        while any(services.jobs.table.get(job.id).state in ("queued", "running") for job in jobs):
+            time.sleep(0.1)
+        yield Page(browser, address, "rita", app), services
+
+
+def keep(page, name):
+    """Keep a picture of the page, where somebody wants to look at it."""
+    if folder := os.environ.get("HEPATIC_TEST_PICTURES"):
+        page.browser.picture(Path(folder) / name)
+
+
+def noted(services):
+    told = {one.id: one.info for one in services.cases.images()}
+    return {image: info["lesion_type"] for image, info in told.items() if info.get("lesion_type")}
+
+
+def test_a_reader_classifies_three_images_with_keys_alone_and_takes_one_back(opened):
+    page, services = opened
+    page.open("&kind=classification")
+    said = []
+    while len(said) < 3:
+        names = page.text("#class-names").replace("\n", " ").split()
+        if "homogeneous" not in names:
+            keep(page, "qa-cine.png")
+            page.judge_all("u" * page.cards())
+            page.press(" ")
+            continue
+        assert page.text("#bar") == ""
+        assert page.text("#verdict") == "not decided"
+        keep(page, f"qa-classes-{len(said)}.png")
+        page.press(str(2 + len(said)))
+        said.append(names[2 * (1 + len(said)) + 1])
+        page.press(" ")
+    page.saved()
+    assert sorted(noted(services).values()) == sorted(said)
+
+    page.browser.press("z")  # the end of the last study, and then its class
+    page.until("document.querySelector('#told').innerText.includes('finish')")
+    time.sleep(DEAD_S)
+    page.browser.press("z")
+    page.until("document.querySelector('#verdict').innerText == 'not decided'")
+    page.saved()
+    page.until("document.querySelector('#badge').innerText == 'Saved'")
+    assert sorted(noted(services).values()) == sorted(said[:2])
+    page.settle()
+    page.press("6")
+    page.press(" ")
+    page.saved()
+    assert len(noted(services)) == 3
+
+
+def test_a_cine_is_scrolled_through_frame_by_frame(opened):
+    page, services = opened
+    study = next(u for u, one in services.harvest.store.reviews_of("classification").items() if one.study.note != "lesion_type")
+    page.open(f"&study={study}")
+    card = "document.querySelector('#card')"
+    grid = page.browser.run(f"{card}.toDataURL()")
+    page.browser.press("ArrowDown")
+    page.until(f"{card}.toDataURL() != {grid!r}")
+    keep(page, "qa-cine-frame.png")
+    page.browser.press("Home")
+    page.until(f"{card}.toDataURL() == {grid!r}")
