@@ -23,7 +23,6 @@ LATEST_S = 10.0
 """A cine that ends longer before a phase does not show it."""
 COLUMNS = 2
 _TILE_PX = 640
-_SPACE_PX = 8
 _FAST = 1
 
 
@@ -128,8 +127,8 @@ def _shown(opened: Opened) -> tuple[int, int, int, int]:
     boxes = [box for box in (about["contrast"], about["tissue"]) if box]
     if not boxes:
         return 0, 0, width, height
-    left, top = (min(box[side] for box in boxes) - _SPACE_PX for side in (0, 1))
-    right, bottom = (max(box[side] for box in boxes) + _SPACE_PX for side in (2, 3))
+    left, top = (min(box[side] for box in boxes) for side in (0, 1))
+    right, bottom = (max(box[side] for box in boxes) for side in (2, 3))
     return max(0, left), max(0, top), min(width, right), min(height, bottom)
 
 

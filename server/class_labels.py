@@ -11,10 +11,10 @@ import numpy as np
 from hepatic.errors import HepaticError
 from hepatic.geometry import Grid
 from hepatic.harvest.book import Review
-from hepatic.harvest.classes import classes_held
 from hepatic.harvest.events import Event
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import Candidate
+from hepatic.harvest.verdicts import classes_held
 from hepatic.store.label import Label
 from server.cases import readings
 from server.cases.cases import FINAL, Cases

@@ -29,6 +29,12 @@ def request_for(study: str, images: Sequence[Image], paths: Mapping[str, str], m
     return {"model": model, "study_uid": study, "patient_id": images[0].patient_id, "images": asked}
 
 
+def suited(images: Sequence[Image], about: Mapping[str, Any]) -> list[Image]:
+    """Return the images that a classifier can look at: one for cines none of a single frame."""
+    least = 2 if about.get("dimension") == 3 else 1
+    return [one for one in images if (one.size[2] if len(one.size) > 2 else 1) >= least]
+
+
 def proposed_from(result: Mapping[str, Any], about: Mapping[str, Any]) -> ProposedStudy:
     """Return the study that ``worker.classify`` looked at.
 

@@ -22,7 +22,7 @@ from hepatic.store.case import LabelledCase
 from hepatic.store.images import Image
 from server import worker
 from server.class_labels import ClassLabels
-from server.class_proposals import CLASSIFICATION, proposed_from, request_for
+from server.class_proposals import CLASSIFICATION, proposed_from, request_for, suited
 from server.class_proposals import MODALITY as ULTRASOUND
 from server.executor import Executor
 from server.harvest_slicer import FINAL
@@ -85,10 +85,10 @@ class HarvestJobs:
             BadInputError: there are no such studies, or the datastore is not ours.
             NotFoundError: there is no such model or study.
         """
-        is_classifier = model in self.classifiers()
-        chosen = model if is_classifier else self.detector(model)
-        modality = ULTRASOUND if is_classifier else MODALITY
-        there = self.series(modality)
+        classifier = self.classifiers().get(model)
+        chosen = model if classifier else self.detector(model)
+        modality = ULTRASOUND if classifier else MODALITY
+        there = self._looked_at_by(classifier)
         if studies is not None and (unknown := [uid for uid in studies if uid not in there]):
             raise NotFoundError(
                 "the study",
@@ -251,7 +251,8 @@ class HarvestJobs:
             studies = [uid for uid in self._store.proposals.studies() if uid in there]
         elif self.trains_classifier(job.subject):
             note, reviews = str(self.classifiers()[job.subject]["note"]), self._store.reviews_of("classification")
-            studies = [uid for uid in self.series(ULTRASOUND) if classified_uid(uid, note) in reviews]
+            there = self._looked_at_by(self.classifiers()[job.subject])
+            studies = [uid for uid in there if classified_uid(uid, note) in reviews]
         else:
             return
         if studies:
@@ -262,7 +263,7 @@ class HarvestJobs:
         if model not in self._host.models:
             raise JobFailedError("The app has no such model any more.")
         classifier = self.classifiers().get(model)
-        there = self.series(ULTRASOUND if classifier else MODALITY)
+        there = self._looked_at_by(classifier)
 
         def ask(study: str) -> tuple[Any, tuple[Any, ...]]:
             if study not in there:
@@ -328,6 +329,13 @@ class HarvestJobs:
             and cases[image].label_info.get("boxes_known") != "positives_only"
             and not any(r.finished and r.finished.device == SLICER for r in review.readings)
         }
+
+    def _looked_at_by(self, classifier: Mapping[str, Any] | None) -> dict[str, list[Image]]:
+        """Return the series that a classifier can look at, or a detector for None: of one for cines no stills."""
+        if classifier is None:
+            return self.series()
+        found = {uid: suited(images, classifier) for uid, images in self.series(ULTRASOUND).items()}
+        return {uid: images for uid, images in found.items() if images}
 
     def series(self, modality: str = MODALITY) -> dict[str, list[Image]]:
         """Return the series of each study of the datastore, by StudyInstanceUID; CT by default.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hepatic.errors import BadInputError
 from hepatic.harvest import progress
 from hepatic.harvest.batch_reject import Rejection
 from hepatic.harvest.book import Review
+from hepatic.harvest.classes import agreement_on, classifier_curve, model_against
 from hepatic.harvest.primary import disputed_primaries
 from hepatic.harvest.snapshots import Snapshot, check_snapshot
 from hepatic.harvest.store import ReviewStore
@@ -23,7 +24,9 @@ from server.jobs.runner import Jobs
 logger = logging.getLogger(__name__)
 
 
-def progress_of(store: ReviewStore, host: Host, jobs: Jobs, *, reader: str, model: str, names: bool) -> dict[str, Any]:
+def progress_of(
+    store: ReviewStore, host: Host, jobs: Jobs, *, reader: str, model: str, classifiers: Iterable[str], names: bool
+) -> dict[str, Any]:
     """Return what ``GET /qa/api/v1/progress`` tells.
 
     Args:
@@ -32,9 +35,10 @@ def progress_of(store: ReviewStore, host: Host, jobs: Jobs, *, reader: str, mode
         jobs: where proposals and trainings run.
         reader: who asks.
         model: the detector.
+        classifiers: of ultrasound, that can propose.
         names: whether they may be told who the other readers are, and what detectors say of candidates.
     """
-    reviews = list(store.book.reviews().values())
+    reviews = list(store.reviews_of("detection").values())
     snapshots = store.snapshots.all()
     registry = getattr(host.app, "registry", None)
     versions = registry.versions(model) if registry is not None and model else []
@@ -57,7 +61,38 @@ def progress_of(store: ReviewStore, host: Host, jobs: Jobs, *, reader: str, mode
         "outlook": progress.outlook(reviews, store.rules),
         "snapshots": written,
         "jobs": jobs_told,
+        "classifiers": sorted(classifiers),
+        "classification": classification_of(store, host, reader=reader, names=names),
     }
+
+
+def classification_of(store: ReviewStore, host: Host, *, reader: str, names: bool) -> list[dict[str, Any]]:
+    """Return how the images that are classified go, by the note of their classes; as ``progress_of``."""
+    by_note: dict[str, list[Review]] = {}
+    for review in store.reviews_of("classification").values():
+        by_note.setdefault(review.study.note, []).append(review)
+    registry = getattr(host.app, "registry", None)
+    told = []
+    for note, reviews in sorted(by_note.items()):
+        model = max(reviews, key=lambda one: one.latest.number).latest.model
+        counted = progress.counts(reviews, store.leases.held(), store.rules)
+        versions = registry.versions(model) if registry is not None and model in host.trainers else []
+        told.append(
+            {
+                "note": note,
+                "model": model,
+                "classes": list(reviews[0].study.classes),
+                "studies": counted["studies"],
+                "images": counted["candidates"],
+                "minutes": sum(r.seconds for review in reviews for r in review.readings if r.finished) / 60,
+                "clicks": progress.clicks(r for review in reviews for r in review.readings),
+                "readers": progress.readers(reviews, only=None if names else reader),
+                "agreement": progress.told_of(agreement_on(reviews), names=names),
+                "models": model_against(reviews, store.rules),
+                "versions": classifier_curve(versions, store.snapshots.all(), note),
+            }
+        )
+    return told
 
 
 def snapshot_json(one: Snapshot) -> dict[str, Any]:
@@ -114,6 +149,7 @@ def _disputed(review: Review, candidate: Candidate, own: Settled, primary_for: l
         "key_slice": candidate.key_slice,
         "content": next(p.study.content for p in reversed(review.proposals) if candidate in p.study.candidates),
         "primary_for": primary_for,
+        "classes": list(review.study.classes),
         **settled_json(own),
     }
 

@@ -1,24 +1,21 @@
-"""What readers and models made of the images that are classified: what holds, how they agree, who was right."""
+"""What readers and models made of the images that are classified: how they agree, who was right, at which cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from hepatic.harvest.agreement import Agreement, agreement
 from hepatic.harvest.book import Review
+from hepatic.harvest.progress import Version
 from hepatic.harvest.rules import Rules
-from hepatic.harvest.study import Candidate
-from hepatic.harvest.verdicts import class_of, settled
+from hepatic.harvest.snapshots import Snapshot
+from hepatic.harvest.verdicts import classes_held
 
-
-def classes_held(review: Review, rules: Rules) -> list[tuple[Candidate, str]]:
-    """Return the images of a study whose class is settled in a finished reading, each with it."""
-    held = settled(review, rules)
-    found = [(candidate, class_of(held[candidate.uid], rules)) for candidate in review.study.candidates]
-    return [(candidate, name) for candidate, name in found if name]
+MEASURES = ("accuracy", "auc")
 
 
 def agreement_on(reviews: Sequence[Review]) -> Agreement:
@@ -44,6 +41,29 @@ def model_against(reviews: Iterable[Review], rules: Rules) -> dict[str, Any]:
         model_hash: {"model": model, "images": len(rows), "accuracy": _accuracy(rows), "auc": _auc(rows)}
         for model_hash, (model, rows) in said.items()
     }
+
+
+def classifier_curve(versions: Iterable[Version], snapshots: Sequence[Snapshot], note: str) -> list[dict[str, Any]]:
+    """Return each version of a classifier against the minutes that had been read when it was trained.
+
+    A training reads the labels that were there, so the last snapshot before it tells the minutes.
+    """
+    found = []
+    for one in versions:
+        made = datetime.fromisoformat(one.created).timestamp()
+        before = [snapshot.summary for snapshot in snapshots if snapshot.at <= made and "images" in snapshot.summary]
+        last = before[-1] if before else {"image_minutes": {}, "images": {}}
+        found.append(
+            {
+                "version": one.version,
+                "created": one.created,
+                "state": one.state,
+                "minutes": last["image_minutes"].get(note, 0.0),
+                "images": last["images"].get(note, 0),
+                **{measure: one.metrics.get(measure) for measure in MEASURES},
+            }
+        )
+    return found
 
 
 def _accuracy(rows: Sequence[tuple[Mapping[str, float], str]]) -> float | None:

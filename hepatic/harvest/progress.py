@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hepatic.harvest.agreement import Drift, agreement, drift
+from hepatic.harvest.agreement import Agreement, Drift, agreement, drift
 from hepatic.harvest.book import Review, by_reader
 from hepatic.harvest.events import Event
 from hepatic.harvest.leases import Lease
@@ -130,7 +130,11 @@ def readers(reviews: Sequence[Review], *, only: str | None = None) -> list[dict[
 
 def agreed(reviews: Iterable[Review], *, names: bool) -> dict[str, Any]:
     """Return the agreement of readers; without names, no reader can be told from it."""
-    found = agreement(reviews)
+    return told_of(agreement(reviews), names=names)
+
+
+def told_of(found: Agreement, *, names: bool) -> dict[str, Any]:
+    """Return an agreement of readers; without names, no reader can be told from it."""
     pairs = [
         {"readers": list(pair), "kappa": kappa, "candidates": count} for pair, (kappa, count) in found.cohen.items()
     ]

@@ -17,10 +17,10 @@ from typing import Any
 
 from hepatic.errors import BadInputError
 from hepatic.harvest.book import Review
-from hepatic.harvest.classes import classes_held
 from hepatic.harvest.lesson import Lesson, lesson
 from hepatic.harvest.parts import Part, draw_parts
 from hepatic.harvest.rules import Rules
+from hepatic.harvest.verdicts import classes_held
 from hepatic.store.connection import SharedDatabase
 from hepatic.store.disk import TEMPORARY, make_folder, put_in_place, storage
 

@@ -197,6 +197,13 @@ def class_of(own: Settled, rules: Rules) -> str:
     return str(own.verdict) if enough and own.verdict and not isinstance(own.verdict, Verdict) else ""
 
 
+def classes_held(review: Review, rules: Rules) -> list[tuple[Candidate, str]]:
+    """Return the images of a study whose class is settled in a finished reading, each with it."""
+    held = settled(review, rules)
+    found = [(candidate, class_of(held[candidate.uid], rules)) for candidate in review.study.candidates]
+    return [(candidate, name) for candidate, name in found if name]
+
+
 def _holds(own: Settled, rules: Rules) -> bool:
     """Whether true or false holds for later proposals: by enough readers, who adjudicated, or a rejection of many."""
     enough = len(own.votes) >= rules.readers or own.state is State.ADJUDICATED or own.batch

@@ -35,7 +35,15 @@ def progress(services: ServicesDep, user: UserDep, reader: ReaderDep) -> dict[st
     except NotFoundError:
         model = ""
     names = user.role >= Role.REVIEWER
-    return progress_of(services.harvest.store, services.host, services.jobs, reader=reader, model=model, names=names)
+    return progress_of(
+        services.harvest.store,
+        services.host,
+        services.jobs,
+        reader=reader,
+        model=model,
+        classifiers=services.harvest_jobs.classifiers(),
+        names=names,
+    )
 
 
 @router.post("/propose", summary="Let a detector, or a classifier, look at studies")

@@ -151,8 +151,10 @@ export const stack = async ({ study, content }, phase, preset, first) =>
   (await ask(`${at(study)}/stack.png?${new URLSearchParams({ phase, window: preset, first: String(first), content })}`)).blob();
 
 export const progress = async () => (await ask("progress")).json();
-export const propose = async () => (await posted("propose", {})).json();
-export const train = async () => (await posted("train", {})).json();
+/** @param {string} model a classifier of ultrasound; empty for the detector */
+export const propose = async (model) => (await posted("propose", { model })).json();
+/** @param {string} model as ``propose`` */
+export const train = async (model) => (await posted("train", { model })).json();
 export const disputed = async () => (await ask("adjudication")).json();
 /** @param {{id: string, study: string, candidate: string, verdict?: string, primary?: boolean}} settled */
 export const settle = async (settled) => (await posted("adjudication", settled)).json();

@@ -1,8 +1,9 @@
 // The dashboard: how far the review is, what it took, and what the detector made of it.
 
 import * as api from "./api.js";
+import { showClassified } from "./classified.js";
 import { showDisputed } from "./disputes.js";
-import { byId, made } from "./dom.js";
+import { bar, byId, made, table } from "./dom.js";
 import { figure } from "./plot.js";
 
 const EVERY_MS = 15000;
@@ -26,25 +27,6 @@ function spentOn(spent) {
   return parts.length ? `spent: ${parts.join(", ")}` : "";
 }
 
-function table(heads, rows, caption) {
-  const root = made("table");
-  if (caption) root.append(made("caption", "dim", caption));
-  const head = root.createTHead().insertRow();
-  for (const name of heads) {
-    const cell = made("th", "", name);
-    cell.scope = "col";
-    head.append(cell);
-  }
-  const body = root.createTBody();
-  for (const row of rows) {
-    const line = body.insertRow();
-    for (const value of row) line.insertCell().textContent = value;
-  }
-  const scroll = made("div", "scroll");
-  scroll.append(root);
-  return scroll;
-}
-
 function showTiles({ studies, candidates, effort, clicks, agreement }) {
   const judged = candidates.true + candidates.false + candidates.unsure + candidates.conflict + candidates.adjudicated;
   const tiles = [
@@ -63,28 +45,6 @@ function showTiles({ studies, candidates, effort, clicks, agreement }) {
     if (more) tile.append(made("dd", "small", more));
     return tile;
   }));
-}
-
-function bar(name, parts, total) {
-  const root = made("div");
-  root.append(made("p", "", `${name}: ${total}`));
-  const line = made("div", "bar");
-  line.setAttribute("role", "img");
-  line.setAttribute("aria-label", `${name}: ${parts.map(([what, count]) => `${count} ${what}`).join(", ")}`);
-  const keys = made("ul", "keys");
-  for (const [what, count, colour] of parts) {
-    const key = made("li");
-    key.append(made("i", colour), `${count} ${what}`);
-    keys.append(key);
-    if (!count) continue;
-    const part = made("span", colour);
-    part.style.flexGrow = String(count);
-    part.title = `${count} ${what}`;
-    line.append(part);
-  }
-  if (!total) line.append(made("span", "none"));
-  root.append(line, keys);
-  return root;
 }
 
 function showBars({ studies, candidates, outlook }) {
@@ -204,7 +164,7 @@ async function begin(kind, ask) {
   byId(kind).disabled = true;
   try {
     showJob(kind, await ask());
-    byId("said").textContent = kind === "train" ? "The training waits for its turn. What it learns from is final now." : "The studies wait for the detector.";
+    byId("said").textContent = kind === "train" ? "The training waits for its turn. What it learns from is final now." : "The studies wait for the model.";
   } catch (failure) {
     byId("said").textContent = failure.message;
     byId(kind).disabled = false;
@@ -254,13 +214,14 @@ async function load() {
   try {
     const told = await api.progress();
     byId("trouble").hidden = true;
-    byId("empty").hidden = told.studies.total > 0;
+    byId("empty").hidden = told.studies.total > 0 || told.classification.length > 0;
     byId("when").textContent = `as of ${new Date().toLocaleTimeString()}`;
     showTiles(told);
     showBars(told);
     showModels(told);
     showReaders(told);
     showNegatives(told);
+    showClassified(told);
     for (const [kind, job] of Object.entries(told.jobs)) showJob(kind, job);
   } catch (failure) {
     byId("trouble").textContent = failure.message;
@@ -268,8 +229,8 @@ async function load() {
   }
 }
 
-byId("propose").addEventListener("click", () => begin("propose", api.propose));
-byId("train").addEventListener("click", () => begin("train", api.train));
+byId("propose").addEventListener("click", () => begin("propose", () => api.propose(byId("subject").value)));
+byId("train").addEventListener("click", () => begin("train", () => api.train(byId("subject").value)));
 byId("reject").addEventListener("click", reject);
 await load();
 showDisputed(load);

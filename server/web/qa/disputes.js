@@ -1,8 +1,9 @@
 // What readers disagree about or are unsure of: the key slice of each in all phases, and the buttons that settle it.
 
 import * as api from "./api.js";
-import { drawCard } from "./card.js";
-import { byId, made } from "./dom.js";
+import { drawCard, sized } from "./card.js";
+import { byId, made, plain } from "./dom.js";
+import { KEYS } from "./image_stage.js";
 import { Shelf } from "./shelf.js";
 
 const SHOWN = 12;
@@ -32,16 +33,17 @@ export async function showDisputed(settled) {
   for (const one of told.candidates.slice(0, SHOWN)) list.append(dispute(one, settled));
 }
 
-function dispute({ study, patient_label, candidate, content, votes, primary_for: primaryFor }, settled) {
+function dispute({ study, patient_label, candidate, content, classes, votes, primary_for: primaryFor }, settled) {
   const card = made("article");
   const canvas = made("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `Key slice of a candidate of ${patient_label} in all phases`);
   const row = made("p", "row");
   const answers = primaryFor ? [[{ primary: true }, "This is the primary tumour"]]
+    : classes.length ? classes.map((name) => [{ verdict: name }, plain(name)])
     : [[{ verdict: "true" }, "True lesion"], [{ verdict: "false" }, "False"]];
   const asked = primaryFor ? `Primary tumour for ${primaryFor.join(", ")}; others named another one`
-    : Object.entries(votes).map(([reader, verdict]) => `${reader}: ${verdict}`).join(", ");
+    : Object.entries(votes).map(([reader, verdict]) => `${reader}: ${classes.includes(verdict) ? plain(verdict) : verdict}`).join(", ");
   for (const [answer, text] of answers) {
     const button = made("button", "", text);
     button.type = "button";
@@ -60,9 +62,21 @@ function dispute({ study, patient_label, candidate, content, votes, primary_for:
   }
   card.append(made("strong", "", patient_label), made("p", "dim", asked), canvas, row);
   shelf.layout(study, content).then(async (layout) => {
+    if (classes.length) {
+      drawImage(canvas, await shelf.card(layout, candidate, KEYS));
+      return;
+    }
     const picture = await shelf.card(layout, candidate, "liver");
     const known_ = layout.cards[candidate];
     drawCard(canvas, picture, known_, { width: 500, height: 124, middle: known_.key, ticks: true, preset: layout.windows[0], slices: 1, plain: true });
   }).catch((failure) => canvas.replaceWith(made("p", "dim", failure.message)));
   return card;
+}
+
+function drawImage(canvas, picture) {
+  const scale = Math.min(500 / picture.width, 320 / picture.height);
+  const [width, height] = [Math.round(picture.width * scale), Math.round(picture.height * scale)];
+  const context = sized(canvas, width, height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0, width, height);
 }

@@ -1,7 +1,7 @@
 // Everything on the page that is words: badge, progress, buttons, what was said.
 
 import { phaseName } from "./card.js";
-import { byId, made } from "./dom.js";
+import { byId, made, plain } from "./dom.js";
 
 const MARKS = { true: "✓", false: "✕", unsure: "?" };
 const TROUBLES = {
@@ -10,7 +10,6 @@ const TROUBLES = {
 };
 const WHAT = { decide: "Verdict", primary: "Primary tumour", missed: "Missed lesion", box: "Box", finish: "End of the study", undo: "Undo" };
 const ANEW = "The study was prepared anew since these candidates were proposed: the pictures are of the new preparation.";
-const plain = (name) => name.replaceAll("_", " ");
 const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
 
 /** @param {string} verdict */

@@ -1,4 +1,4 @@
-"""Ultrasound images that readers name classes of: proposed by a classifier, judged, and then labels of the datastore."""
+"""Ultrasound images whose classes readers name: proposed by a classifier, judged, then labels of the datastore."""
 
 import io
 import time
