@@ -7,6 +7,7 @@ import * as panel from "./panel.js";
 const AGAIN_MS = 2000;
 const FAINT = "#aab5bb";
 const AHEAD = 2;
+const STRIP = 26; // above a picture, for its name: scanners write into theirs
 /** The name under which the shelf keeps cards of images. */
 export const KEYS = "keys";
 
@@ -79,8 +80,9 @@ export class ImageStage {
     const columns = isGrid ? card.columns : 1;
     const rows = isGrid ? Math.ceil(card.keys.length / columns) : 1;
     const [wide, high] = card.size;
-    const scale = Math.min(room.width / (columns * wide), room.height / (rows * high));
-    const [width, height] = [Math.floor(columns * wide * scale), Math.floor(rows * high * scale)];
+    const strip = card.frames > 1 ? STRIP : 0;
+    const scale = Math.min(room.width / (columns * wide), (room.height - rows * strip) / (rows * high));
+    const [width, height] = [Math.floor(columns * wide * scale), Math.floor(rows * (high * scale + strip))];
     const context = sized(byId("card"), width, height);
     context.fillStyle = "#000";
     context.fillRect(0, 0, width, height);
@@ -88,12 +90,13 @@ export class ImageStage {
     if (!picture) return;
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = "high";
-    context.drawImage(picture, 0, 0, width, height);
     const tiles = isGrid ? card.keys : [{ name: this._told(card), frame: this._frame ?? 0, time_s: null }];
     tiles.forEach((tile, place) => {
-      const [x, y] = [(place % columns) * wide * scale, Math.floor(place / columns) * high * scale];
+      const [x, y] = [(place % columns) * wide * scale, Math.floor(place / columns) * (high * scale + strip) + strip];
+      const source = [picture.width / columns, picture.height / rows];
+      context.drawImage(picture, (place % columns) * source[0], Math.floor(place / columns) * source[1], ...source, x, y, wide * scale, high * scale);
       const isThere = tile.frame !== null;
-      if (tile.name) words(context, isThere ? `${tile.name}${seconds(tile.time_s)}` : tile.name, x + 8, y + 20, { size: 14 });
+      if (tile.name) words(context, isThere ? `${tile.name}${seconds(tile.time_s)}` : tile.name, x + 8, y - 8, { size: 14 });
       if (!isThere) words(context, "not recorded", x + (wide * scale) / 2, y + (high * scale) / 2, { colour: FAINT, align: "center" });
       else if (this._ticks) for (const box of card.boxes) drawTicks(context, box, x, y, scale, [wide * scale, high * scale], true);
     });
@@ -136,4 +139,4 @@ export class ImageStage {
   }
 }
 
-const seconds = (time) => (time === null || time === undefined ? "" : `, ${time < 0 ? "−" : "+"}${Math.abs(time).toFixed(1)} s`);
+const seconds = (time) => (!time ? "" : `, ${time < 0 ? "−" : "+"}${Math.abs(time).toFixed(1)} s`);
