@@ -1,0 +1,203 @@
+"""Images that are classified, in the review store: what holds, what is asked again, agreement, figures, old stores."""
+
+import json
+import uuid
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
+from hepatic.harvest.agreement import drift
+from hepatic.harvest.classes import agreement_on, classifier_curve, model_against
+from hepatic.harvest.events import ClassName, Verdict
+from hepatic.harvest.propose_classes import Classified, propose_classes
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.snapshots import check_snapshot
+from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.study_json import from_json, to_json
+from hepatic.harvest.study_state import study_state
+from hepatic.harvest.verdicts import State, cards_of, classes_held, settled
+from tests.harvest.proposed import decide, event, proposed, read_all
+
+CLASSES = ("hcc", "cyst", "fnh")
+GRID = Grid((40, 30, 1), np.eye(4))
+
+
+def images(*names, study="1.2.9", model_hash="a" * 64, told=(0.7, 0.2, 0.1)):
+    seen = [Classified(name, GRID, dict(zip(CLASSES, told, strict=True))) for name in names]
+    return propose_classes(
+        study, f"P-{study}", seen, classes=CLASSES, note="lesion_type", model="us_fll", model_hash=model_hash
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = ReviewStore(tmp_path, rules=Rules(known_every=0, repeat_every=0))
+    yield made
+    made.close()
+
+
+def name(store, reader, *classes, study="1.2.9"):
+    """Read a study to its end: a class for each image, in the order of the proposal."""
+    uid = f"{study}:lesion_type"
+    assert store.lease(reader, uid) is not None
+    candidates = [one.uid for one in store.review(uid).study.candidates]
+    said = [decide(c, one, uid) for c, one in zip(candidates, classes, strict=True)]
+    taken, _ = store.reviews.take([*said, event("finish", uid)], reader)
+    assert [one.status for one in taken] == ["stored"] * len(taken), taken
+    return uid
+
+
+def held(store, uid):
+    return {one.image_id: name for one, name in classes_held(store.review(uid), store.rules)}
+
+
+def test_a_class_holds_once_its_study_is_finished_and_unsure_is_none(store):
+    store.proposals.add(images("a", "b"))
+    uid = "1.2.9:lesion_type"
+    assert held(store, uid) == {}
+    name(store, "anna", "cyst", "unsure")
+    assert held(store, uid) == {"a": "cyst"}
+    assert {one.state for one in settled(store.review(uid), store.rules).values()} == {State.CLASSIFIED, State.UNSURE}
+    assert study_state(store.review(uid), store.rules) == "done"
+
+
+def test_a_new_model_asks_only_about_new_images(store):
+    store.proposals.add(images("a", "b"))
+    uid = name(store, "anna", "cyst", "hcc")
+    store.proposals.add(images("a", "b", model_hash="b" * 64))
+    assert study_state(store.review(uid), store.rules) == "done"
+    assert held(store, uid) == {"a": "cyst", "b": "hcc"}
+
+    store.proposals.add(images("a", "b", "c", model_hash="c" * 64))
+    review = store.review(uid)
+    assert study_state(review, store.rules) == "waiting"
+    assert cards_of(review, store.rules) == [review.study.candidates[2].uid]
+
+
+def test_two_readers_must_agree_and_a_reviewer_settles_the_rest(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(readers=2, known_every=0, repeat_every=0))
+    store.proposals.add(images("a", "b"))
+    uid = name(store, "anna", "cyst", "hcc")
+    assert held(store, uid) == {}
+    name(store, "otto", "cyst", "fnh")
+    assert held(store, uid) == {"a": "cyst"}
+    assert study_state(store.review(uid), store.rules) == "conflict"
+    b = store.review(uid).study.candidates[1].uid
+    with pytest.raises(BadInputError, match="hcc or cyst or fnh"):
+        store.adjudicate(str(uuid.UUID(int=1)), uid, b, Verdict.TRUE, "vera")
+    store.adjudicate(str(uuid.UUID(int=2)), uid, b, ClassName("fnh"), "vera")
+    assert held(store, uid) == {"a": "cyst", "b": "fnh"}
+    store.close()
+
+
+def test_agreement_counts_unsure_as_one_more_class(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(readers=2, known_every=0, repeat_every=0))
+    store.proposals.add(images("a", "b", "c", "d"))
+    name(store, "anna", "cyst", "hcc", "hcc", "fnh")
+    name(store, "otto", "cyst", "hcc", "fnh", "unsure")
+    found = agreement_on([store.review("1.2.9:lesion_type")])
+    assert (found.candidates, found.raw) == (4, 0.5)
+    # Cohen by hand: observed 2/4; chance = (1*1 [cyst] + 2*1 [hcc] + 1*1 [fnh] + 0*1 [unsure]) / 16
+    kappa, count = found.cohen["anna", "otto"]
+    assert (kappa, count) == (pytest.approx((0.5 - 0.25) / 0.75), 4)
+    # Gwet: shares cyst 1/4, hcc 3/8, fnh 1/4, unsure 1/8; chance = sum p (1 - p) / (4 - 1)
+    chance = (0.25 * 0.75 * 2 + 0.375 * 0.625 + 0.125 * 0.875) / 3
+    assert found.gwet == pytest.approx((0.5 - chance) / (1 - chance))
+    store.close()
+
+
+def test_a_model_is_measured_against_what_readers_settled(store):
+    store.proposals.add(images("a", study="1.1", told=(0.9, 0.05, 0.05)))
+    store.proposals.add(images("b", study="1.2", told=(0.6, 0.3, 0.1)))
+    name(store, "anna", "hcc", study="1.1")
+    name(store, "anna", "cyst", study="1.2")
+    (row,) = model_against(store.reviews_of("classification").values(), store.rules).values()
+    assert row == {"model": "us_fll", "images": 2, "accuracy": 0.5, "auc": 1.0}
+
+
+def test_a_classifier_stands_at_the_minutes_of_the_last_snapshot_before_it():
+    def snapshot(at, minutes):
+        return SimpleNamespace(at=at, summary={"images": {"lesion_type": 3}, "image_minutes": {"lesion_type": minutes}})
+
+    def version(hour):
+        about = {"version": str(hour), "state": "kept", "metrics": {"auc": 0.9}}
+        return SimpleNamespace(created=f"2026-11-21T{hour:02}:00:00+00:00", **about)
+
+    at = 1795219200 + 3600 * 6  # 2026-11-21T06:00:00Z
+    versions = [version(5), version(7), version(12)]
+    rows = classifier_curve(versions, [snapshot(at, 2.0), snapshot(at + 4 * 3600, 5.0)], "lesion_type")
+    assert [(row["minutes"], row["auc"], row["accuracy"]) for row in rows] == [
+        (0.0, 0.9, None), (2.0, 0.9, None), (5.0, 0.9, None)
+    ]  # fmt: skip
+
+
+def test_images_whose_class_is_known_measure_their_reader(store):
+    store.proposals.add(images("a", "b"))
+    uid = "1.2.9:lesion_type"
+    a, b = (one.uid for one in store.review(uid).study.candidates)
+    with pytest.raises(BadInputError, match="hcc or cyst or fnh"):
+        store.know_classes(uid, {a: "lipoma"})
+    store.know_classes(uid, {a: "cyst", b: "hcc"})
+    name(store, "anna", "cyst", "fnh")
+    found = drift("anna", [store.review(uid)])
+    assert (found.known, found.right) == (2, 0.5)
+
+
+def test_a_snapshot_lists_classes_beside_boxes_and_changes_no_snapshot_without_them(store):
+    store.proposals.add(proposed("1.2.3"))
+    read_all(store, "anna", "1.2.3", c1="true")
+    alone = store.snapshot()
+    assert "images" not in check_snapshot(alone.file)
+    store.proposals.add(images("a", "b"))
+    name(store, "anna", "cyst", "unsure")
+    document = check_snapshot(store.snapshot().file)
+    about = {"image_id": "a", "patient_id": "P-1.2.9", "note": "lesion_type", "class": "cyst"}
+    assert document["images"] == [about]
+    assert document["studies"] == check_snapshot(alone.file)["studies"]
+
+
+def test_a_reader_of_one_kind_is_given_no_study_of_the_other(store):
+    store.proposals.add(proposed("1.2.3"))
+    store.proposals.add(images("a"))
+    assert store.lease("anna", kind="classification").study == "1.2.9:lesion_type"
+    assert store.lease("otto", kind="detection").study == "1.2.3"
+    assert [place.review.uid for place in store.queue("anna", kind="detection")] == ["1.2.3"]
+
+
+def test_what_an_earlier_server_kept_is_read_as_lesions(store):
+    old = {key: value for key, value in to_json(proposed()).items() if key not in ("kind", "classes", "note")}
+    for candidate in old["candidates"]:
+        del candidate["image_id"], candidate["probabilities"]
+    assert from_json(old) == proposed()
+    with store.database.write() as connection:  # as that server wrote it
+        connection.execute(
+            "INSERT INTO proposal (study, patient, model, model_hash, content, at, document) "
+            "VALUES (?, ?, ?, ?, ?, 1, ?)",
+            ("1.2.3", "P-1.2.3", "ct_centernet3d", "a" * 64, "c" * 64, json.dumps(old, sort_keys=True)),
+        )
+    read_all(store, "anna", "1.2.3", c1="true")
+    assert store.review("1.2.3").study.kind == "detection"
+    store.proposals.add(proposed())
+    assert len(store.review("1.2.3").proposals) == 1
+    assert store.review("1.2.3").known_classes is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({"images": []}, "an ultrasound image"), ({"classes": ("true", "other")}, "none of them called"),
+     ({"classes": tuple("abcdefghij")}, "two to 9")],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_refused(changes, expected):
+    given = {"images": [Classified("a", GRID, {})], "classes": CLASSES} | changes
+    with pytest.raises(BadInputError, match=expected):
+        propose_classes("1", "P", given["images"], classes=given["classes"], note="n", model="m", model_hash="h")
+
+
+def test_an_image_has_one_uid_for_all_models():
+    first, second = images("a").candidates[0], images("a", model_hash="b" * 64).candidates[0]
+    assert first.uid == second.uid
+    assert replace(first, model_hash=second.model_hash) == second
