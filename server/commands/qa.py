@@ -30,7 +30,7 @@ Params = Annotated[
 @app.command("propose")
 def propose(
     study: Annotated[list[str] | None, typer.Argument(help="StudyInstanceUIDs; all CT studies by default.")] = None,
-    model: Annotated[str, typer.Option(help="The detector; ct_centernet3d by default.")] = "",
+    model: Annotated[str, typer.Option(help="Detector or classifier; ct_centernet3d by default.")] = "",
     server: Server = HERE,
 ) -> None:
     """Let the detector look at studies, and put them before the readers at /qa.
@@ -109,7 +109,7 @@ def snapshot(server: Server = HERE, as_json: Json = False) -> None:
 
 @app.command("train")
 def train(
-    model: Annotated[str, typer.Option(help="The detector; ct_centernet3d by default.")] = "",
+    model: Annotated[str, typer.Option(help="Detector or classifier; ct_centernet3d by default.")] = "",
     param: Params = None,
     server: Server = HERE,
 ) -> None:

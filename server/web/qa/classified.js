@@ -47,8 +47,10 @@ function one({ note, model, images, studies, minutes, clicks, agreement, models,
   if (measured.length) {
     const points = (measure) => measured.filter((version) => known(version[measure]))
       .map((version) => ({ x: version.minutes, y: version[measure], label: `version ${version.version}` }));
-    root.append(figure({ title: `${model} against reviewed minutes`, x: "reviewed minutes", y: "on its validation patients", yRange: [0, 1],
+    const plots = made("div", "plots");
+    plots.append(figure({ title: `${model} against reviewed minutes`, x: "reviewed minutes", y: "on its validation patients", yRange: [0, 1],
       series: [{ name: "AUC", points: points("auc") }, { name: "accuracy", points: points("accuracy") }] }));
+    root.append(plots);
   }
   return root;
 }

@@ -15,6 +15,7 @@ from sample_data.us import write_us
 from server.access.access import tokens_dir
 from server.access.token import Tokens
 from server.app import create_app
+from server.jobs.table import JobRunningError
 from server.running import running
 from tests.harvest.proposed import decide, event
 
@@ -188,6 +189,20 @@ def test_a_reviewer_settles_the_class_that_readers_were_unsure_of(people, servic
     body = {"id": str(uuid.uuid4()), "study": uid, "candidate": candidate, "verdict": name}
     assert viktor.ask("POST", "/adjudication", json=body).json()["state"] == "adjudicated"
     assert noted(services, image, note) == name
+
+
+def test_a_training_of_a_classifier_takes_a_snapshot_and_learns_from_the_labels(people, services, monkeypatch):
+    asked = []
+
+    def busy(request, **_):
+        asked.append(request)
+        raise JobRunningError("the job", expected="no other", came="one that runs", fix="Wait for it.")
+
+    monkeypatch.setattr(services.training, "submit", busy)
+    assert people["Viktor"].ask("POST", "/train", json={"model": "us_fll", "max_epochs": 1}).status_code == 429
+    assert asked == [{"model": "us_fll", "max_epochs": 1}]
+    assert people["Viktor"].ask("GET", "/snapshots").json()["snapshots"][-1]["images"]
+    assert "us_fll" in people["Rita"].ask("GET", "/progress").json()["classifiers"]
 
 
 def test_a_snapshot_holds_the_classes_and_leaves_the_readings_final(people, services):
