@@ -105,7 +105,7 @@ export const queue = async (limit = 200) => (await ask(`queue?${new URLSearchPar
 
 /** @param {string} [study] @returns {Promise<?Leased>} null when nothing is left */
 export async function lease(study) {
-  const answer = await posted(`lease?${new URLSearchParams(KIND && { kind: KIND })}`, study ? { study } : {});
+  const answer = await posted(KIND ? `lease?${new URLSearchParams({ kind: KIND })}` : "lease", study ? { study } : {});
   return answer.status === 204 ? null : answer.json();
 }
 
