@@ -37,7 +37,7 @@ def test_a_still_has_models_for_stills_and_a_cine_those_for_cines_first(anna, ul
     assert cine["picture"]["times_s"] == pytest.approx(
         ultrasound["truth"][ultrasound["cine"]]["frame_times_s"], abs=2e-3
     )
-    assert still["reading"]["version"] == 0
+    assert cine["reading"]["version"] == 0
 
 
 def test_a_frame_is_shown_as_the_file_has_it(anna, ultrasound, cases_app):
