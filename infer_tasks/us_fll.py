@@ -68,6 +68,8 @@ TASK = ClassificationTask(
         "small_densenet": _preset(small_densenet_features, 56, scales=(0.25, 1.0), size=(120, 172)),
         "paper": _RESNET50(scales=(1.0,)),
         "resnet50_mean": _RESNET50(scales=(0.0,)),
+        "resnet50_diffuse": _RESNET50(scales=(0.25,)),
+        "resnet50_scales": _RESNET50(scales=(0.25, 1.0)),
         "resnet50_480": _RESNET50(scales=(1.0,), size=(480, 690)),
         "densenet121": _preset(densenet121_features, 1024, scales=(0.25, 1.0), size=(240, 345)),
         "small_copies": _ensemble(small_features, 96, small=(120, 172)),

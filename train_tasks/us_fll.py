@@ -41,7 +41,7 @@ RECIPE = Recipe(
             **RESNET50,
             "stages": (Stage(name="classification", epochs=60, loss=MEAN["stages"][0].loss),),
         },
-        **dict.fromkeys(("paper", "resnet50_480"), RESNET50),
+        **dict.fromkeys(("paper", "resnet50_diffuse", "resnet50_scales", "resnet50_480"), RESNET50),
         "densenet121": {**PAPER, "imagenet": "densenet121"},
         "small_copies": {"answered_by": "copies"},
         "small_copies_mean": {"answered_by": "mean"},
