@@ -3,10 +3,12 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from sample_data.pacs.orthanc import Orthanc, orthanc_problem
 
 
 def missing(what: str, fix: str) -> None:
@@ -42,3 +44,12 @@ def dicom_errors(tool) -> Callable[[Path], list[str]]:
         return [line for line in lines if line.startswith("Error")]
 
     return errors
+
+
+@pytest.fixture(scope="session")
+def orthanc() -> Iterator[Orthanc]:
+    """A real PACS for this process's tests, which leave it empty and running; or skip with what it lacks."""
+    if problem := orthanc_problem():
+        missing("Orthanc", problem)
+    with Orthanc() as pacs:
+        yield pacs

@@ -1,0 +1,1 @@
+"""A PACS to try things with."""
