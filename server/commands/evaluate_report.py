@@ -29,6 +29,7 @@ PAPER_004 = {
     "small_ensemble": "0.935 0.942 0.916",
 }
 """AUC of lesion, malignancy and type of table 2, on patients, of the rows that come nearest."""
+FILE_WIDTH = 180
 WHOSE, COPIES = "best", "checkpoints"
 """Whose probabilities are compared from preset to preset (``hepatic.engine.trial``)."""
 PAPERS_WAY = (
@@ -46,6 +47,8 @@ def report(recipe: Recipe, results: Results, out: Path, *, measure: Measure) -> 
     rows = results.rows(ensembles_of(task), measure=measure)
     write_csv(out / f"{recipe.name}.csv", rows)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_WIDTH)  # 80 columns would cut the presets' names
     if results.settings["phantoms"]:
         console.print(
             "On simulated patients (phantoms): this tests mechanisms, not clinical performance.", style="yellow"
@@ -84,7 +87,7 @@ def _classes(console: Console, name: str, rows: Sequence[Row], out: Path, result
         "splits",
         "paper: ACC / AUC",
     ):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for model, lines in sorted(tables.items()):
         for row in lines:
             told = PAPER_002.get(model, {}).get(row.name, "") if row.whose != "off" else ""
@@ -104,7 +107,7 @@ def _classes(console: Console, name: str, rows: Sequence[Row], out: Path, result
 def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
     table = Table(title="Paper 004: lesion, malignancy and type. AUC and score (equation 4), mean (SD) over folds")
     for column in ("preset", "weights", *(measure.replace("_", " ") for measure in SCORES), "folds", "paper"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         told = PAPER_004.get(row.name, "") if row.whose == COPIES else ""
         figures = [_figure(row.values(measure)) for measure in SCORES]
@@ -113,7 +116,7 @@ def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -
     types = Table(title="Types: AUC, mean (SD) over folds")
     singles = [label for label in task.labels if f"auc_{label}" not in SCORES]
     for column in ("preset", *singles):
-        types.add_column(column)
+        types.add_column(column, overflow="fold")
     for row in rows:
         if row.whose == WHOSE:
             types.add_row(row.name, *(_figure(row.values(f"auc_{label}")) for label in singles))
