@@ -1,7 +1,7 @@
 """Run as a script in a network namespace: a program there, reached through a socket that was opened outside of it.
 
 ``relay.py LISTENING FOLDER PORT PROGRAM ...``: ``LISTENING`` is the inherited socket's descriptor, ``PORT`` where the
-program listens inside. All ends when standard input does; ``FOLDER`` is then removed, unless the last words were "keep".
+program listens inside. All ends when standard input does; ``FOLDER`` then goes, unless the last words were "keep".
 """
 
 from __future__ import annotations
