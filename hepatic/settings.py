@@ -102,6 +102,15 @@ class Settings(BaseSettings):
         "How long the DICOMweb server may say nothing.",
         gt=0,
     )
+    dicomweb_qido_prefix: str = _also(
+        "dicomweb_qido_prefix", "MONAI_LABEL_QIDO_PREFIX", "", "Path between the DICOMweb URL and searches."
+    )
+    dicomweb_wado_prefix: str = _also(
+        "dicomweb_wado_prefix", "MONAI_LABEL_WADO_PREFIX", "", "Path between the DICOMweb URL and what is fetched."
+    )
+    dicomweb_stow_prefix: str = _also(
+        "dicomweb_stow_prefix", "MONAI_LABEL_STOW_PREFIX", "", "Path between the DICOMweb URL and what is sent."
+    )
     image_session_s: int = _also(
         "image_session_s",
         "MONAI_LABEL_SESSION_EXPIRY",

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
+from hepatic.pacs.error import PacsError
 from hepatic.store.disk import DiskFullError, StorageError, is_full
 from server.executor import NoWorkerError, QueueFullError, WorkCancelledError
 from server.hiding import without_paths
@@ -61,6 +62,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         429: "Another is under way, or too many requests",
         422: "Not what was expected; nothing was changed",
         500: "It failed; the server's log says more under the number given",
+        502: "The DICOM server does not answer as it should",
         503: "Not now; see Retry-After",
         504: "It took too long and was stopped",
         507: "The disk is full; nothing was written",
@@ -102,7 +104,10 @@ def answer_to(failure: Exception, during: str) -> JSONResponse:
     if is_full(failure):
         failure = DiskFullError("The disk is full: free some space and try again.")
     status = next((code for kind, code in _STATUS if isinstance(failure, kind)), 500)
-    if status in (500, 504):
+    if isinstance(failure, PacsError):
+        status = failure.status
+        logger.warning("%s", failure, extra={"route": during})
+    elif status in (500, 504):
         logger.error("failed: %s", failure, exc_info=failure, extra={"route": during})
         if isinstance(failure, RemoteError):
             logger.error("in the worker:\n%s", failure.trace, extra={"route": during})

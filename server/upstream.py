@@ -7,7 +7,6 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from hepatic.adapters import compat
-from hepatic.errors import BadInputError, HepaticError
+from hepatic.errors import BadInputError
+from hepatic.pacs.error import PacsError, elsewhere, nonsense, refuses, silent, unreachable
+from hepatic.pacs.spec import PacsSpec, pacs_spec
 from hepatic.settings import settings
 from server.host import AppSpec
 
@@ -33,68 +34,7 @@ _ASKED_ALONG = (
 """Of a client's headers; above all not its authorization and cookies, which are for this server."""
 
 
-class UpstreamError(HepaticError):
-    """The DICOMweb server cannot be reached, or its answer is of no use.
-
-    Args:
-        status: what the client is answered with.
-        told: a sentence for the client.
-    """
-
-    def __init__(self, status: int, told: str) -> None:
-        super().__init__(status, told)
-        self.status, self.told = status, told
-
-    def __str__(self) -> str:
-        return self.told
-
-
-@dataclass(frozen=True)
-class UpstreamSpec:
-    """Where the DICOMweb server is and how to ask it.
-
-    Args:
-        url: its root, such as ``http://pacs:8042/dicom-web``.
-        username: for basic authentication; empty for none.
-        password: for basic authentication.
-        token: sent as a bearer token instead.
-        prefixes: what comes between root and path, by ``wado``, ``qido`` and ``stow``.
-        silence_s: how long it may say nothing.
-        takes_studies: whether anything may be sent to it (STOW).
-    """
-
-    url: str
-    username: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    prefixes: Mapping[str, str] = field(default_factory=dict)
-    silence_s: float = 30.0
-    takes_studies: bool = False
-
-    def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            sound = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        except ValueError:
-            parts, sound = urlsplit(""), False
-        sound = sound and parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
-        if not (sound and self.url.isascii() and self.url.isprintable() and " " not in self.url):
-            raise BadInputError(
-                "the DICOMweb server's URL",
-                expected="http://HOST:PORT/ROOT or https://",
-                came="something else",
-                fix="Set HEPATIC_DICOMWEB_URL to the URL before /studies.",
-            )
-        if parts.username or parts.password:
-            raise BadInputError(
-                "the DICOMweb server's URL",
-                expected="no name and password in it",
-                came="some",
-                fix="Set HEPATIC_DICOMWEB_USERNAME and HEPATIC_DICOMWEB_PASSWORD instead.",
-            )
-
-
-def upstream_spec(spec: AppSpec) -> UpstreamSpec | None:
+def upstream_spec(spec: AppSpec) -> PacsSpec | None:
     """Return the DICOMweb server of the settings, or the one that is served; None where there is none.
 
     Raises:
@@ -103,25 +43,9 @@ def upstream_spec(spec: AppSpec) -> UpstreamSpec | None:
     compat.install()
     from monailabel.config import settings as stock
 
-    chosen = settings()
     is_dicomweb = spec.is_remote and stock.MONAI_LABEL_DATASTORE.lower() not in ("xnat", "dsa")
-    url = chosen.dicomweb_url or (spec.studies if is_dicomweb else "")
-    if not url:
-        return None
-    prefixes = {
-        "wado": stock.MONAI_LABEL_WADO_PREFIX,
-        "qido": stock.MONAI_LABEL_QIDO_PREFIX,
-        "stow": stock.MONAI_LABEL_STOW_PREFIX,
-    }
-    return UpstreamSpec(
-        url.rstrip("/"),
-        username=chosen.dicomweb_username,
-        password=chosen.dicomweb_password.get_secret_value(),
-        token=chosen.dicomweb_token.get_secret_value(),
-        prefixes={name: prefix.strip("/") for name, prefix in prefixes.items() if prefix},
-        silence_s=chosen.dicomweb_timeout_s,
-        takes_studies=chosen.dicomweb_stow,
-    )
+    url = settings().dicomweb_url or (spec.studies if is_dicomweb else "")
+    return pacs_spec(url) if url else None
 
 
 class Upstream:
@@ -131,7 +55,7 @@ class Upstream:
         spec: which server.
     """
 
-    def __init__(self, spec: UpstreamSpec) -> None:
+    def __init__(self, spec: PacsSpec) -> None:
         self.spec = spec
         auth = None if spec.token or not spec.username else httpx.BasicAuth(spec.username, spec.password)
         self._root = urlsplit(spec.url).path.encode("ascii", "strict")
@@ -164,7 +88,7 @@ class Upstream:
             body: what to send.
 
         Raises:
-            UpstreamError: there is no answer, or none of use.
+            PacsError: there is no answer, or none of use.
             BadInputError: path or query hold what no URL may.
         """
         target = self._root + b"/" + path + (b"?" + query if query else b"")
@@ -201,7 +125,7 @@ class Upstream:
 
 
 @asynccontextmanager
-async def connected(spec: UpstreamSpec | None) -> AsyncIterator[Upstream | None]:
+async def connected(spec: PacsSpec | None) -> AsyncIterator[Upstream | None]:
     """Yield the DICOMweb server where there is one, and close its connections at the end."""
     upstream = None if spec is None else Upstream(spec)
     try:
@@ -211,27 +135,23 @@ async def connected(spec: UpstreamSpec | None) -> AsyncIterator[Upstream | None]
             await upstream.close()
 
 
-def told(failure: Exception, silence_s: float) -> UpstreamError:
+def told(failure: Exception, silence_s: float) -> PacsError:
     """What a client is told of a failed exchange; no address in it."""
     if isinstance(failure, httpx.PoolTimeout):
-        return UpstreamError(503, "The DICOM server is being asked too much already; try again in a moment.")
+        return PacsError(503, "The DICOM server is being asked too much already; try again in a moment.")
     if isinstance(failure, httpx.ConnectTimeout | httpx.ConnectError):
-        return UpstreamError(502, "The DICOM server cannot be reached. Is it running, and HEPATIC_DICOMWEB_URL right?")
+        return unreachable()
     if isinstance(failure, httpx.TimeoutException):
-        return UpstreamError(504, f"The DICOM server said nothing for {silence_s:g} s (HEPATIC_DICOMWEB_TIMEOUT_S).")
-    return UpstreamError(502, f"The DICOM server's answer cannot be understood ({type(failure).__name__}).")
+        return silent(silence_s)
+    return nonsense(type(failure).__name__)
 
 
-def _of_no_use(answer: httpx.Response) -> UpstreamError | None:
+def _of_no_use(answer: httpx.Response) -> PacsError | None:
     status = answer.status_code
     if status in (401, 403, 407):
-        return UpstreamError(
-            502, f"The DICOM server refuses this server ({status}): check HEPATIC_DICOMWEB_USERNAME, _PASSWORD, _TOKEN."
-        )
+        return refuses(status)
     if status < 200 or (300 <= status < 400 and status != 304):
-        return UpstreamError(
-            502, f"The DICOM server points elsewhere ({status}), which is not followed: check HEPATIC_DICOMWEB_URL."
-        )
+        return elsewhere(status)
     return None
 
 

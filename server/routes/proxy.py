@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hepatic.errors import BadInputError
-from server.upstream import Upstream, UpstreamError, none_configured
+from hepatic.pacs.error import PacsError
+from server.upstream import Upstream, none_configured
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/proxy", tags=["Viewer"])
@@ -66,7 +67,7 @@ async def _passed_on(request: Request, body: AsyncIterator[bytes] | None) -> Res
             request.headers,
             None if sent is None else sent.chunks(),
         )
-    except UpstreamError as failure:
+    except PacsError as failure:
         if sent is not None and sent.failure is not None:
             if isinstance(sent.failure, ClientDisconnect):
                 return Response(status_code=_CLIENT_GONE)

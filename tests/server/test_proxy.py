@@ -14,6 +14,8 @@ import requests
 from fastapi import FastAPI
 
 from hepatic.errors import BadInputError
+from hepatic.pacs import spec as specs
+from hepatic.pacs.spec import PacsSpec
 from hepatic.settings import Settings
 from server import upstream as upstreams
 from server.failures import install_handlers
@@ -21,7 +23,7 @@ from server.gate import Gate
 from server.host import AppSpec
 from server.routes import proxy
 from server.running import running
-from server.upstream import UpstreamSpec, connected, upstream_spec
+from server.upstream import connected, upstream_spec
 from tests.server.test_ohif import raw
 
 MIB = 1 << 20
@@ -124,7 +126,7 @@ def pacs_url(pacs):
 
 @pytest.fixture(scope="module")
 def url(pacs_url):
-    spec = UpstreamSpec(pacs_url, "pacs-user", "pacs-secret", prefixes={"wado": "w"}, silence_s=1.0, takes_studies=True)
+    spec = PacsSpec(pacs_url, "pacs-user", "pacs-secret", prefixes={"wado": "w"}, silence_s=1.0, takes_studies=True)
     with proxied(spec) as address:
         yield address
 
@@ -189,10 +191,10 @@ def test_the_clients_secrets_stay_here_and_the_servers_own_are_used(url, pacs):
 
 
 def test_a_token_is_used_where_one_is_set(pacs, pacs_url):
-    with proxied(UpstreamSpec(pacs_url, "user", "password", token="of-the-pacs")) as address:
+    with proxied(PacsSpec(pacs_url, "user", "password", token="of-the-pacs")) as address:
         requests.get(f"{address}/studies", timeout=10)
     assert pacs.last["headers"]["authorization"] == "Bearer of-the-pacs"
-    assert "of-the-pacs" not in repr(UpstreamSpec(pacs_url, token="of-the-pacs"))
+    assert "of-the-pacs" not in repr(PacsSpec(pacs_url, token="of-the-pacs"))
 
 
 def test_of_the_answers_headers_those_of_the_content_come_back(url):
@@ -243,7 +245,7 @@ def test_a_client_that_does_not_read_stops_the_flow_and_one_that_goes_ends_it(ur
 
 
 def test_what_is_sent_arrives_in_parts_with_its_boundary(pacs, pacs_url):
-    with proxied(UpstreamSpec(pacs_url, takes_studies=True), max_body_bytes=300 * MIB) as address:
+    with proxied(PacsSpec(pacs_url, takes_studies=True), max_body_bytes=300 * MIB) as address:
         process = psutil.Process()
         before = process.memory_info().rss
         parts = (b"y" * MIB for _ in range(100))
@@ -265,7 +267,7 @@ def test_more_than_an_upload_may_have_is_refused(url, known):
 @pytest.mark.parametrize("path", ["studies", "stow/studies", "wado/studies", "qido/studies"])
 def test_nothing_is_sent_unless_it_is_allowed(pacs, pacs_url, path):
     before = len(pacs.requests)
-    with proxied(UpstreamSpec(pacs_url)) as address:
+    with proxied(PacsSpec(pacs_url)) as address:
         answer = requests.post(f"{address}/{path}", data=b"x", timeout=10)
     assert answer.status_code == 403
     assert "HEPATIC_DICOMWEB_STOW" in answer.json()["detail"]
@@ -311,7 +313,7 @@ def one_answer(answer):
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300_000])
 def test_nonsense_is_a_bad_gateway(answer):
-    with one_answer(answer) as nonsense, proxied(UpstreamSpec(nonsense)) as address:
+    with one_answer(answer) as nonsense, proxied(PacsSpec(nonsense)) as address:
         got = requests.get(f"{address}/studies", timeout=10)
     assert got.status_code == 502
     assert "127.0.0.1" not in got.text
@@ -320,7 +322,7 @@ def test_nonsense_is_a_bad_gateway(answer):
 def test_a_server_that_is_down_is_a_bad_gateway():
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    with proxied(UpstreamSpec(f"http://127.0.0.1:{port}", "u", "pacs-secret")) as address:
+    with proxied(PacsSpec(f"http://127.0.0.1:{port}", "u", "pacs-secret")) as address:
         answer = requests.get(f"{address}/studies", timeout=10)
     assert answer.status_code == 502
     assert "cannot be reached" in answer.json()["detail"]
@@ -345,7 +347,8 @@ def environment(monkeypatch):
 
     def use(*, stock_settings=None, **ours):
         chosen = Settings(**ours)
-        monkeypatch.setattr(upstreams, "settings", lambda: chosen)
+        for module in (upstreams, specs):
+            monkeypatch.setattr(module, "settings", lambda: chosen)
         for name, value in (stock_settings or {}).items():
             monkeypatch.setattr(stock, name, value)
 
@@ -366,7 +369,8 @@ def test_the_variables_of_monai_label_count_where_ours_say_nothing(environment, 
     monkeypatch.setenv("MONAI_LABEL_DICOMWEB_USERNAME", "reader")
     monkeypatch.setenv("MONAI_LABEL_DICOMWEB_PASSWORD", "secret")
     monkeypatch.setenv("MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT", "7")
-    environment(stock_settings={"MONAI_LABEL_QIDO_PREFIX": "q/"})
+    monkeypatch.setenv("MONAI_LABEL_QIDO_PREFIX", "q/")
+    environment()
     spec = upstream_spec(AppSpec("app", "http://pacs"))
     assert (spec.username, spec.password, spec.prefixes, spec.silence_s) == ("reader", "secret", {"qido": "q"}, 7.0)
     environment(dicomweb_username="ours", dicomweb_password="hidden", dicomweb_timeout_s=2)
