@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from hepatic.io.dicom_element import items, numbers, whole
@@ -44,6 +46,47 @@ class Region:
         """Rows and columns, how many."""
         top, left, bottom, right = self.box
         return bottom - top, right - left
+
+
+def carried(boxes: Any, to: Region, beside: Region | None) -> NDArray[np.float64]:
+    """Bring boxes into one of two images that show the same plane side by side, contrast and B-mode.
+
+    Images of two scales are laid over each other by the middle of their upper edge, where the probe is. Of one scale,
+    and of one size, they differ by their place; fans that were found by what is lit differ in size, too, and lie at the
+    same height with their middles on each other.
+
+    Args:
+        boxes: (N, 4), top, left, bottom, right in pixels of the whole picture.
+        to: where they are wanted.
+        beside: the other image; None where there is none.
+
+    Returns:
+        (N, 4) likewise: boxes whose middle lies on the image beside, at the same place of this one and no further than
+        its edges; the others as they are.
+    """
+    boxes = np.array(boxes, np.float64).reshape(-1, 4)
+    if beside is None:
+        return boxes
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    is_beside = ((middle >= beside.box[:2]) & (middle < beside.box[2:])).all(axis=1)
+    scale, shift = _laid_over(to, beside)
+    moved = (boxes * np.tile(scale, 2) + np.tile(shift, 2)).clip(to.box[:2] * 2, to.box[2:] * 2)
+    return np.where(is_beside[:, None], moved, boxes)
+
+
+def _laid_over(to: Region, beside: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return factors and shifts, rows and columns, from one image to the other."""
+    low, high = np.array([beside.box[:2], to.box[:2]]), np.array([beside.box[2:], to.box[2:]])
+    middles = (low + high) / 2
+    if to.spacing_mm is not None and beside.spacing_mm is not None:
+        scale = np.divide(beside.spacing_mm, to.spacing_mm)
+        if not np.allclose(scale, 1, rtol=0.02):
+            faces = np.stack([low[:, 0], middles[:, 1]], axis=1)
+            return scale, faces[1] - scale * faces[0]
+    if to.size == beside.size:
+        return np.ones(2), (low[1] - low[0]).astype(np.float64)
+    overlap = low.max(axis=0) < high.min(axis=0)
+    return np.ones(2), np.where(overlap, 0.0, middles[1] - middles[0])
 
 
 def regions_of(dataset: Dataset, size: tuple[int, int, int]) -> tuple[Region, ...]:

@@ -13,7 +13,8 @@ from skimage.registration import phase_cross_correlation
 
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
-from hepatic.transforms.us_lesion import chosen_box
+from hepatic.io.us_region import carried
+from hepatic.transforms.us_lesion import asked_roi, chosen_box
 from hepatic.transforms.us_picture import resized
 
 SAMPLED_S = (*(2.0 * n for n in range(25)), *(60.0 + 30.0 * n for n in range(5)))
@@ -33,10 +34,11 @@ Frames = NDArray[np.float32]
 class ContrastClip:
     """``source`` to ``image`` (1, frames, size, size): the lesion, followed through 30 frames after the echo's onset.
 
-    The region of interest is that of the option ``roi``, else of ``boxes``, else the whole contrast image. It follows
-    the lesion: each frame is registered by its shift to the one before (phase correlation of the B-mode image beside
-    it, where there is one, else of the contrast image). A frame that resembles the one before too little to be followed
-    (the probe was lifted) is replaced by its nearest neighbour that does, as the paper does by eye. ``facts`` say
+    The region of interest is that of the option ``roi``, else of ``boxes``, else the whole contrast image; a box on the
+    B-mode image beside it is carried over. It follows the lesion: each frame is registered by its shift to the one
+    before (phase correlation of the B-mode image, where there is one, else of the contrast image). A frame that
+    resembles the one before too little to be followed (the probe was lifted) is replaced by its nearest neighbour that
+    does, as the paper does by eye. ``facts`` say
     ``onset_s``, the ``frame`` of that moment, ``replaced_frames`` and ``missing_frames``, those after the end of the
     cine, for which its last frame stands; and as ``time_intensity`` the mean grey values of the region and of the image
     ``outside`` of it, over the ``seconds`` from the onset. A sample's ``shift_s`` takes all frames that much later, and
@@ -64,8 +66,10 @@ class ContrastClip:
         region = ultrasound.contrast or ultrasound.regions[0]
         pictures = ultrasound.picture(region)
         corner = region.box[:2]
-        boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4) - (*corner, *corner)
-        box, told = chosen_box({**sample, "boxes": boxes}, pictures.shape, corner)
+        beside = ultrasound.tissue
+        boxes = carried(sample.get("boxes", ()), region, beside) - (*corner, *corner)
+        roi = carried(asked_roi(options), region, beside)
+        box, told = chosen_box({**sample, "boxes": boxes, "roi": roi}, pictures.shape, corner)
 
         top, left, bottom, right = (round(edge) for edge in box)
         curve = pictures[:, top:bottom, left:right].mean(axis=(1, 2), dtype=np.float64)
@@ -74,7 +78,6 @@ class ContrastClip:
         outside[top:bottom, left:right] = False
         wanted = times_s[onset] + np.array(self.sampled_s) + float(sample.get("shift_s", 0.0))
         chosen = nearest(times_s, wanted)
-        beside = ultrasound.tissue
         guide = pictures if beside is None else ultrasound.picture(beside)
         shifts, replaced = followed(guide[chosen])
         frames = [

@@ -9,6 +9,8 @@ import numpy as np
 
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
+from hepatic.io.us_region import carried
+from hepatic.transforms.us_lesion import asked_roi
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class UltrasoundFrame:
     """``source`` to ``picture`` (h, w) uint8, the B-mode image of one frame without the screen around it.
 
     Black rows and columns are cut off, too (paper 004, "Preprocessing"). ``facts`` say which ``frame`` it is and which
-    ``region`` of it, (top, left, bottom, right) in pixels; ``boxes`` (N, 4), likewise, move with it.
+    ``region`` of it, (top, left, bottom, right) in pixels; ``boxes`` (N, 4), likewise, move with it. ``roi`` is the
+    option of that name, in pixels of the frame. Boxes on the contrast image beside it are carried over.
 
     Attributes:
         black: grey value up to which a pixel is black.
@@ -25,7 +28,11 @@ class UltrasoundFrame:
     black: int = 10
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """Add ``picture``, ``facts`` and ``boxes``; BadInputError when there is no such frame or nothing on it."""
+        """Add ``picture``, ``facts``, ``boxes`` and ``roi``.
+
+        Raises:
+            BadInputError: there is no such frame, nothing is on it, or the option ``roi`` is no box.
+        """
         ultrasound = Ultrasound.of(sample["source"])
         count, frame = len(ultrasound.cine.frames), int(sample.get("options", {}).get("frame", 0))
         if frame >= count:
@@ -46,7 +53,9 @@ class UltrasoundFrame:
         top, left = int(rows[0]), int(columns[0])
         picture = picture[top : rows[-1] + 1, left : columns[-1] + 1]
         top, left = top + region.box[0], left + region.box[1]
-        boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4) - (top, left, top, left)
+        beside = None if ultrasound.tissue is None else ultrasound.contrast
+        roi = carried(asked_roi(sample.get("options", {})), region, beside)
+        boxes = carried(sample.get("boxes", ()), region, beside) - (top, left, top, left)
         height, width = picture.shape
         boxes = boxes.clip(0, (height, width, height, width))
         facts = {
@@ -54,4 +63,4 @@ class UltrasoundFrame:
             "frame": frame,
             "region": [top, left, top + height, left + width],
         }
-        return {**sample, "picture": picture, "facts": facts, "boxes": boxes}
+        return {**sample, "picture": picture, "facts": facts, "boxes": boxes, "roi": roi}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,14 @@ from hepatic.transforms.us_picture import DEVIATION, MEAN, resized
 
 Box = tuple[float, float, float, float]
 
+_LEAST_PX = 2
+
 
 @dataclass(frozen=True)
 class UltrasoundLesion:
     """``picture`` to ``image`` (1, size, size): the region of interest, cut out with a margin and resized.
 
-    The region is that of the option ``roi``, else the largest of ``boxes``, else the whole picture; ``facts`` say which
+    The region is ``roi``, else the largest of ``boxes``, else the whole picture; ``facts`` say which
     (``roi``: left, top, right, bottom in pixels of the frame, and ``roi_from``). A sample's ``off_centre`` (rows,
     columns; shares of the region's edges) moves it: another view of the same lesion.
 
@@ -32,7 +35,7 @@ class UltrasoundLesion:
     margin: float = 0.15
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """Add ``image``; BadInputError when ``roi`` is no box on the image."""
+        """Add ``image``; BadInputError when ``roi`` does not lie on the image."""
         picture: NDArray[np.uint8] = sample["picture"]
         top, left, _, _ = sample["facts"]["region"]
         box, told = chosen_box(sample, picture.shape, (top, left))
@@ -46,17 +49,20 @@ def chosen_box(sample: dict[str, Any], size: tuple[int, ...], corner: tuple[int,
     """Return the region of interest, (top, left, bottom, right) in the image cut out of the frame, and where from.
 
     Args:
-        sample: with ``options`` and ``boxes``.
+        sample: with ``roi`` (of the frame) and ``boxes`` (of that image), each if there is any.
         size: (h, w) of that image.
         corner: (top, left) of it in the frame.
 
     Raises:
-        BadInputError: the option ``roi`` is no box on the image.
+        BadInputError: ``roi`` does not lie on the image.
     """
     height, width = size[-2:]
-    asked = str(sample.get("options", {}).get("roi", ""))
-    if asked:
-        return _read(asked, (height, width), corner), "roi"
+    if len(asked := np.asarray(sample.get("roi", ()), np.float64)):
+        top, left, bottom, right = asked.reshape(4) - (*corner, *corner)
+        box = (max(top, 0.0), max(left, 0.0), min(bottom, height), min(right, width))
+        if not (box[2] - box[0] >= _LEAST_PX and box[3] - box[1] >= _LEAST_PX):
+            raise _no_roi(str(sample["options"]["roi"]))
+        return box, "roi"
     boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4)
     boxes = boxes[(boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)]
     if not len(boxes):
@@ -66,21 +72,29 @@ def chosen_box(sample: dict[str, Any], size: tuple[int, ...], corner: tuple[int,
     return (float(top), float(left), float(bottom), float(right)), "label"
 
 
-def _read(text: str, size: tuple[int, int], corner: tuple[int, int]) -> Box:
+def asked_roi(options: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the option ``roi``: (1, 4), top, left, bottom, right in pixels of the frame; (0, 4) where it is not given.
+
+    Raises:
+        BadInputError: it is not written as four numbers.
+    """
+    text = str(options.get("roi", ""))
+    if not text:
+        return np.zeros((0, 4))
     try:
         left, top, right, bottom = (float(part) for part in text.split(","))
-        top, bottom, left, right = top - corner[0], bottom - corner[0], left - corner[1], right - corner[1]
-        box = (max(top, 0.0), max(left, 0.0), min(bottom, size[0]), min(right, size[1]))
-        if not (box[2] - box[0] >= 2 and box[3] - box[1] >= 2):
-            raise ValueError(text)
     except ValueError:
-        raise BadInputError(
-            "parameter 'roi'",
-            expected="'left,top,right,bottom' in pixels, at least 2 pixels wide and high on the image",
-            came=repr(text)[:80],
-            fix="Draw the lesion's box on the ultrasound image.",
-        ) from None
-    return box
+        raise _no_roi(text) from None
+    return np.array([[top, left, bottom, right]])
+
+
+def _no_roi(text: str) -> BadInputError:
+    return BadInputError(
+        "parameter 'roi'",
+        expected="'left,top,right,bottom' in pixels, at least 2 pixels wide and high on the image",
+        came=repr(text)[:80],
+        fix="Draw the lesion's box on the ultrasound image.",
+    )
 
 
 def _with_margin(box: Box, margin: float, size: tuple[int, ...], *, off: tuple[float, float]) -> tuple[slice, slice]:

@@ -15,7 +15,7 @@ from hepatic.io.image import Cine, Volume
 from hepatic.io.read import read
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_fans import dilated, find_fans, opened
-from hepatic.io.us_region import Region
+from hepatic.io.us_region import Region, carried
 from sample_data import ceus, us
 from sample_data.ceus.show import screen_of
 from sample_data.truth import read_truth
@@ -69,6 +69,21 @@ def test_regions_come_from_left_to_right_without_spectra_and_graphics(make_dicom
 )
 def test_an_impossible_region_is_none(make_dicom, odd) -> None:
     assert read(make_dicom(RUN, sop_class=US_CINE, modality="US", SequenceOfUltrasoundRegions=[odd])).regions == ()
+
+
+def test_boxes_are_carried_between_images_side_by_side_and_scaled() -> None:
+    left, right = Region((10, 0, 110, 100), (0.5, 0.5)), Region((10, 100, 60, 150), (1.0, 1.0))
+    lesion, elsewhere = (30.0, 20.0, 50.0, 40.0), (200.0, 0.0, 210.0, 10.0)
+    there = carried([lesion, elsewhere], right, left)
+    assert there.tolist() == [[20, 110, 30, 120], list(elsewhere)]
+    assert carried(there, left, right).tolist() == [list(lesion), list(elsewhere)]
+    assert carried([lesion], left, right).tolist() == [list(lesion)], "it lies there already"
+    assert carried([lesion], right, None).tolist() == [list(lesion)]
+    alike, found = Region((5, 100, 105, 200), None), Region((24, 110, 105, 198), None)
+    assert carried([lesion], alike, left).tolist() == [[25, 120, 45, 140]]
+    assert carried([lesion], found, left).tolist() == [[30, 124, 50, 144]], "the probe's side of a fan may be dark"
+    assert carried([(10, 0, 110, 90)], Region((10, 100, 60, 130), (1.0, 1.0)), left).tolist() == [[10, 100, 60, 130]]
+    assert carried([], right, left).shape == (0, 4)
 
 
 def test_a_stale_region_is_clipped_and_its_scale_is_not_believed() -> None:

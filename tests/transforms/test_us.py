@@ -9,11 +9,14 @@ import torch
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.image import Cine
+from hepatic.io.us_region import Region
 from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, followed, nearest, onset_of
 from hepatic.transforms.us_frame import UltrasoundFrame
 from hepatic.transforms.us_lesion import UltrasoundLesion
 from hepatic.transforms.us_picture import UltrasoundPicture, normalised
 from sample_data import ceus, us
+from sample_data.ceus.show import Style, screen_of
+from sample_data.us.screen import TOP
 
 
 def screen(frames, times_s=None):
@@ -78,9 +81,10 @@ def test_the_mask_lies_on_the_lesion_in_every_size(still, size):
 
 def test_the_region_of_interest_is_asked_for_or_labelled_or_everything(still):
     x, y, u, v = still.boxes[0]
-    framed = UltrasoundFrame()({"source": screen(still.grey[None]), "boxes": [(y + 20, x + 30, v + 21, u + 31)]})
+    source = screen(still.grey[None])
+    framed = UltrasoundFrame()({"source": source, "boxes": [(y + 20, x + 30, v + 21, u + 31)]})
     roi = f"{x + 30},{y + 20},{u + 31},{v + 21}"
-    told = UltrasoundLesion(32)({**framed, "boxes": [], "options": {"roi": roi}})
+    told = UltrasoundLesion(32)(UltrasoundFrame()({"source": source, "options": {"roi": roi}}))
     labelled, whole = UltrasoundLesion(32)(framed), UltrasoundLesion(32)({**framed, "boxes": []})
     assert [one["facts"]["roi_from"] for one in (told, labelled, whole)] == ["roi", "label", "whole image"]
     torch.testing.assert_close(told["image"], labelled["image"])
@@ -88,7 +92,7 @@ def test_the_region_of_interest_is_asked_for_or_labelled_or_everything(still):
     assert told["image"][:, 12:20, 12:20].mean() < told["image"][:, :4].mean() - 0.3  # a cyst in its surroundings
     for wrong in ("5", "a,b,c,d", "9999,9999,10000,10000", "50,50,50,50", "nan,0,9,9"):
         with pytest.raises(BadInputError, match="left,top,right,bottom"):
-            UltrasoundLesion(32)({**framed, "options": {"roi": wrong}})
+            UltrasoundLesion(32)(UltrasoundFrame()({"source": source, "options": {"roi": wrong}}))
 
 
 def test_the_clip_begins_with_the_echo_and_is_sampled_as_in_the_paper(cine):
@@ -101,6 +105,36 @@ def test_the_clip_begins_with_the_echo_and_is_sampled_as_in_the_paper(cine):
     assert SAMPLED_S[24:26] == (48.0, 60.0)
     brightness = sample["image"][0].mean(dim=(1, 2))
     assert brightness[5:12].mean() > brightness[0] + 0.1
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_a_box_drawn_on_one_of_two_images_side_by_side_is_carried_to_the_other(cine, is_declared):
+    shown = screen_of(cine, Style(colour=True, side_by_side=True, even=False), patient_id="P1")
+    frames = shown.pixels
+    grid = Grid((frames.shape[2], frames.shape[1], len(frames)), np.eye(4))
+    boxes = [(one.box[1], one.box[0], one.box[3] + 1, one.box[2] + 1) for one in shown.regions]
+    regions = tuple(Region(box, (1.0, 1.0)) for box in boxes) if is_declared else ()
+    source = Cine(frames, cine.times_s * 1000, None, grid, modality="US", regions=regions)
+    off = 0 if is_declared else 2.0  # pixels, by which fans that are found by what is lit may differ
+    left, right = (one.box[0] for one in shown.regions)
+    x, y, u, v = (edge + corner for edge, corner in zip(cine.boxes[0], (left, TOP) * 2, strict=True))
+    on_contrast = np.array([[y, x, v + 1, u + 1]])
+    on_tissue = on_contrast + np.array([0, right - left] * 2)
+
+    clip = ContrastClip(32)
+    drawn, carried = (clip({"source": source, "boxes": box}) for box in (on_contrast, on_tissue))
+    assert carried["facts"]["roi"] == pytest.approx(on_contrast[0][[1, 0, 3, 2]], abs=off)
+    asked = clip({"source": source, "options": {"roi": ",".join(map(str, on_tissue[0][[1, 0, 3, 2]]))}})
+    torch.testing.assert_close(asked["image"], carried["image"])
+    if is_declared:
+        torch.testing.assert_close(carried["image"], drawn["image"])
+
+    trained = [UltrasoundFrame()({"source": source, "boxes": boxes}) for boxes in (on_tissue, on_contrast)]
+    assert trained[1]["boxes"] == pytest.approx(trained[0]["boxes"], abs=off)
+    assert UltrasoundPicture(120, 172)(trained[1])["mask"].any()
+    roi = ",".join(map(str, on_contrast[0][[1, 0, 3, 2]]))
+    lesion = UltrasoundLesion(32)(UltrasoundFrame()({"source": source, "options": {"roi": roi}}))
+    assert lesion["facts"]["roi"] == pytest.approx(on_tissue[0][[1, 0, 3, 2]], abs=off)
 
 
 def lesion(cine):
