@@ -56,7 +56,7 @@ class ClassCards:
     async def _card(self, candidate: Candidate) -> dict[str, Any]:
         opened = await self._cases.opened(candidate.image_id)
         label = await run_in_threadpool(readings.latest, self._cases.store, candidate.image_id)
-        drawn = [] if label is None else await self._cases.boxes(label, opened)
+        boxes = [] if label is None else [box for _, box in await self._cases.boxes(label, opened)]
         left, top, right, bottom = _shown(opened)
         return {
             "candidate": candidate.uid,
@@ -65,7 +65,9 @@ class ClassCards:
             "size": [right - left, bottom - top],
             "columns": COLUMNS if len(opened.frames) > 1 else 1,
             "keys": await run_in_threadpool(_keys, opened),
-            "boxes": [[box[0] - left, box[1] - top, box[2] - left, box[3] - top] for _, box in drawn],
+            "boxes": [
+                [box[0] - left, box[1] - top, box[2] - left, box[3] - top] for box in (*boxes, *opened.beside(boxes))
+            ],
         }
 
 

@@ -259,8 +259,8 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
 
     Returns:
         ``width``, ``height``, ``frames``; ``times_s`` of the frames, None where nobody knows, and ``timing``, where
-        from; ``contrast`` and ``tissue``, [left, top, right, bottom] of these images in pixels or None; ``affine`` of
-        the grid (to LPS millimetres).
+        from; ``contrast`` and ``tissue``, [left, top, right, bottom] of these images in pixels or None; ``pair``, the
+        two where they lie side by side; ``affine`` of the grid (to LPS millimetres).
 
     Raises:
         BadInputError: it cannot be read, or is no ultrasound.
@@ -273,9 +273,9 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
     ultrasound = Ultrasound.of(read(Path(source)))
     shown = ultrasound.rgb if ultrasound.cine.frames.ndim == 4 else ultrasound.grey
     np.save(target, shown, allow_pickle=False)
+    images = {"contrast": ultrasound.contrast, "tissue": ultrasound.tissue}
     boxes = {
-        name: region and [region.box[1], region.box[0], region.box[3], region.box[2]]
-        for name, region in (("contrast", ultrasound.contrast), ("tissue", ultrasound.tissue))
+        name: region and [region.box[1], region.box[0], region.box[3], region.box[2]] for name, region in images.items()
     }
     return {
         "width": shown.shape[2],
@@ -284,6 +284,7 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
         "times_s": None if ultrasound.times_s is None else ultrasound.times_s.round(3).tolist(),
         "timing": ultrasound.timing,
         **boxes,
+        "pair": tuple(images.values()) if all(images.values()) else None,
         "affine": ultrasound.cine.grid.affine.tolist(),
     }
 

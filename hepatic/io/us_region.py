@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydicom.dataset import Dataset
 
 from hepatic.io.dicom_element import items, numbers, whole
@@ -48,7 +48,7 @@ class Region:
         return bottom - top, right - left
 
 
-def carried(boxes: Any, to: Region, beside: Region | None) -> NDArray[np.float64]:
+def carried(boxes: ArrayLike, to: Region, beside: Region | None) -> NDArray[np.float64]:
     """Bring boxes into one of two images that show the same plane side by side, contrast and B-mode.
 
     Images of two scales are laid over each other by the middle of their upper edge, where the probe is. Of one scale,
@@ -64,14 +64,14 @@ def carried(boxes: Any, to: Region, beside: Region | None) -> NDArray[np.float64
         (N, 4) likewise: boxes whose middle lies on the image beside, at the same place of this one and no further than
         its edges; the others as they are.
     """
-    boxes = np.array(boxes, np.float64).reshape(-1, 4)
+    drawn: NDArray[np.float64] = np.asarray(boxes, np.float64).reshape(-1, 4)
     if beside is None:
-        return boxes
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    is_beside = ((middle >= beside.box[:2]) & (middle < beside.box[2:])).all(axis=1)
+        return drawn
+    middle = (drawn[:, :2] + drawn[:, 2:]) / 2
+    is_beside = np.all((middle >= beside.box[:2]) & (middle < beside.box[2:]), axis=1, keepdims=True)
     scale, shift = _laid_over(to, beside)
-    moved = (boxes * np.tile(scale, 2) + np.tile(shift, 2)).clip(to.box[:2] * 2, to.box[2:] * 2)
-    return np.where(is_beside[:, None], moved, boxes)
+    moved = (drawn * np.tile(scale, 2) + np.tile(shift, 2)).clip(to.box[:2] * 2, to.box[2:] * 2)
+    return np.where(is_beside, moved, drawn)
 
 
 def _laid_over(to: Region, beside: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -79,7 +79,7 @@ def _laid_over(to: Region, beside: Region) -> tuple[NDArray[np.float64], NDArray
     low, high = np.array([beside.box[:2], to.box[:2]]), np.array([beside.box[2:], to.box[2:]])
     middles = (low + high) / 2
     if to.spacing_mm is not None and beside.spacing_mm is not None:
-        scale = np.divide(beside.spacing_mm, to.spacing_mm)
+        scale: NDArray[np.float64] = np.divide(beside.spacing_mm, to.spacing_mm)
         if not np.allclose(scale, 1, rtol=0.02):
             faces = np.stack([low[:, 0], middles[:, 1]], axis=1)
             return scale, faces[1] - scale * faces[0]

@@ -17,6 +17,7 @@ from hepatic.adapters.training_cases import label_names
 from hepatic.boxes import to_voxels
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.geometry import Grid
+from hepatic.io.us_region import carried
 from hepatic.store.folder import Store
 from hepatic.store.images import Image
 from hepatic.store.label import Label
@@ -59,6 +60,16 @@ class Opened:
     def grid(self) -> Grid:
         """On which labels lie."""
         return Grid((*self.size, self.about["frames"]), np.array(self.about["affine"], np.float64))
+
+    def beside(self, boxes: Sequence[Box]) -> list[Box]:
+        """Return boxes that lie on one of two images side by side, contrast and B-mode, as they lie on the other."""
+        if self.about["pair"] is None:
+            return []
+        one, other = self.about["pair"]
+        drawn = [[top, left, bottom, right] for left, top, right, bottom in boxes]
+        moved = [carried(drawn, to, here).round(2).tolist() for to, here in ((other, one), (one, other))]
+        found = [new for before, *news in zip(drawn, *moved, strict=True) for new in news if new != before]
+        return [[left, top, right, bottom] for top, left, bottom, right in found]
 
 
 class Cases:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -19,9 +20,40 @@ from server.services import Services, ServicesDep
 
 router = APIRouter(prefix="/cases/api/v1/images", tags=["Cases"])
 
-RoiQuery = Annotated[str, Query(max_length=80, description="box of the lesion: left,top,right,bottom in pixels")]
-FrameQuery = Annotated[int, Query(ge=0, le=1_000_000, description="for models that look at one frame")]
-SecondsQuery = Annotated[float, Query(ge=0, le=60, description="from frame to frame, where the cine does not say")]
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model says of an image.
+
+    Attributes:
+        image: its id.
+        model: its name.
+        params: of the answer.
+    """
+
+    image: str
+    model: str
+    params: Mapping[str, Any]
+
+
+async def answered(
+    services: ServicesDep,
+    image: str,
+    model: str,
+    roi: Annotated[str, Query(max_length=80, description="box of the lesion: left,top,right,bottom in pixels")] = "",
+    frame: Annotated[int, Query(ge=0, le=1_000_000, description="for models that look at one frame")] = 0,
+    frame_seconds: Annotated[
+        float, Query(ge=0, le=60, description="from frame to frame, where the cine does not say")
+    ] = 0.0,
+) -> Answered:
+    """Ask a model; options left alone are not passed on."""
+    found = await run_in_threadpool(services.cases.image, image)
+    given = {"roi": roi, "frame": frame, "frame_seconds": frame_seconds}
+    params = await services.cases.answer(found.id, model, {name: value for name, value in given.items() if value})
+    return Answered(found.id, model, params)
+
+
+AnsweredDep = Annotated[Answered, Depends(answered)]
 
 
 class Reading(BaseModel):
@@ -61,30 +93,27 @@ def images(
 
 @router.get("/{image}", summary="One image, and what was said of it", response_model=None)
 async def case(services: ServicesDep, image: str) -> Response:
-    """Its size and times, the models that fit it, the reading that counts, and who said what before."""
+    """Its size and times, the models that fit it, the reading that counts, and who said what before.
+
+    ``reading.boxes`` are as they were drawn; ``reading.beside`` are the same on the other image, where contrast and
+    B-mode lie side by side.
+    """
     cases = services.cases
     found = await run_in_threadpool(cases.image, image)
     opened = await cases.opened(found.id)
     told = await run_in_threadpool(_case, services, found, opened.about["frames"])
     head = await run_in_threadpool(readings.latest, cases.store, found.id)
     drawn = [] if head is None else await cases.boxes(head, opened)
-    told["reading"] |= {"boxes": [box for _, box in drawn], "frame": drawn[0][0] if drawn else None}
-    about = {name: value for name, value in opened.about.items() if name != "affine"}
+    boxes = [box for _, box in drawn]
+    told["reading"] |= {"boxes": boxes, "beside": opened.beside(boxes), "frame": drawn[0][0] if drawn else None}
+    about = {name: value for name, value in opened.about.items() if name not in ("affine", "pair")}
     return JSONResponse({**told, "picture": about}, headers=NO_STORE)
 
 
 @router.get("/{image}/models/{model}", summary="What a model says of an image", response_model=None)
-async def answer(
-    services: ServicesDep,
-    image: str,
-    model: str,
-    roi: RoiQuery = "",
-    frame: FrameQuery = 0,
-    frame_seconds: SecondsQuery = 0.0,
-) -> Response:
+async def answer(services: ServicesDep, answered: AnsweredDep) -> Response:
     """Probabilities and the class that follows, what it looked at, warnings; not the heat map and curve themselves."""
-    found = await run_in_threadpool(services.cases.image, image)
-    params = await services.cases.answer(found.id, model, options_of(roi, frame, frame_seconds))
+    params, model = answered.params, answered.model
     curves = params.get("time_intensity")
     about = services.cases.models(frames=2)[model]
     told = {key: value for key, value in params.items() if key not in ("attention", "time_intensity", "label_names")}
@@ -141,12 +170,6 @@ def undo(
     found = services.cases.image(image)
     known = _notes(services)
     return {"restored": readings.undo(services.cases.store, found.id, known=known, by=reader, seen=seen)}
-
-
-def options_of(roi: str, frame: int, frame_seconds: float) -> dict[str, Any]:
-    """Return options as ``POST /infer/{model}`` takes them; those left alone are left out."""
-    given = {"roi": roi, "frame": frame, "frame_seconds": frame_seconds}
-    return {name: value for name, value in given.items() if value}
 
 
 def _case(services: Services, found: Image, frames: int) -> dict[str, Any]:

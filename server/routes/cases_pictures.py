@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hepatic.errors import NotFoundError
 from server.cases.pictures import curve_png, frame_png, heat_png
-from server.routes.cases import FrameQuery, RoiQuery, SecondsQuery, options_of
+from server.routes.cases import AnsweredDep
 from server.routes.qa import NO_STORE
 from server.services import ServicesDep
 
@@ -33,45 +33,31 @@ async def frame(
 
 
 @router.get("/models/{model}/attention.png", summary="Where a model looked", response_class=Response, responses=_PNG)
-async def attention(
-    services: ServicesDep,
-    image: str,
-    model: str,
-    roi: RoiQuery = "",
-    frame: FrameQuery = 0,
-    frame_seconds: SecondsQuery = 0.0,
-) -> Response:
+async def attention(services: ServicesDep, answered: AnsweredDep) -> Response:
     """As large as the frame, to be laid over it: red where little, yellow where most, clear where not at all.
 
     404 where the model does not tell.
     """
-    found = await run_in_threadpool(services.cases.image, image)
-    params = await services.cases.answer(found.id, model, options_of(roi, frame, frame_seconds))
+    params = answered.params
     if "attention" not in params:
-        raise NotFoundError("attention", expected="a model that tells it", came=f"'{model}'", fix="Choose us_fll.")
-    size = (await services.cases.opened(found.id)).size
+        raise NotFoundError(
+            "attention", expected="a model that tells it", came=f"'{answered.model}'", fix="Choose us_fll."
+        )
+    size = (await services.cases.opened(answered.image)).size
     return _sent(await run_in_threadpool(heat_png, np.array(params["attention"]), params["region"], size))
 
 
 @router.get(
     "/models/{model}/curve.png", summary="The time-intensity curve of a lesion", response_class=Response, responses=_PNG
 )
-async def curve(
-    services: ServicesDep,
-    image: str,
-    model: str,
-    roi: RoiQuery = "",
-    frame: FrameQuery = 0,
-    frame_seconds: SecondsQuery = 0.0,
-) -> Response:
+async def curve(answered: AnsweredDep) -> Response:
     """Mean grey value in the box and outside of it over the seconds from the onset of echo, which is marked.
 
     404 where the model does not look at a cine.
     """
-    found = await run_in_threadpool(services.cases.image, image)
-    params = await services.cases.answer(found.id, model, options_of(roi, frame, frame_seconds))
+    params = answered.params
     if "time_intensity" not in params:
-        raise NotFoundError("the curve", expected="a model of cines", came=f"'{model}'", fix="Choose us_ceus.")
+        raise NotFoundError("the curve", expected="a model of cines", came=f"'{answered.model}'", fix="Choose us_ceus.")
     is_drawn = params.get("roi_from") != "whole image"
     return _sent(await run_in_threadpool(curve_png, params["time_intensity"], box_is_drawn=is_drawn))
 

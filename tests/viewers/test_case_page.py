@@ -4,54 +4,13 @@ import pytest
 import requests
 
 from .browser import browsing
-from .ultrasound import served_ultrasound
+from .ultrasound import ANSWERED, PIXELS, CasePage, served_ultrasound
 
 pytestmark = pytest.mark.viewer
 
-SAVED = "document.querySelector('#badge').innerText == 'Saved'"
-ANSWERED = "/%/.test(document.querySelector('#result').innerText)"
-PIXELS = """(() => {
-    const one = document.querySelector('#picture');
-    const { data } = one.getContext('2d').getImageData(0, 0, one.width, one.height);
-    return data.reduce((sum, value, n) => (sum * 31 + value * (n % 97)) % 1000003, 0);
-})()"""
 NAMELESS = """[...document.querySelectorAll('button, a, input, select, canvas, img')]
     .filter(one => one.checkVisibility() && !(one.innerText || one.ariaLabel || one.alt || one.labels?.[0]?.innerText))
     .map(one => one.outerHTML)"""
-
-
-class Page:
-    """A page and what a reader sees of it."""
-
-    def __init__(self, browser, served, reader="anna"):
-        self.browser, (self.app, self.address, self.ids), self.reader = browser, served, reader
-
-    def open(self, path):
-        self.browser.open(f"{self.address}{path}?reader={self.reader}")
-        self.until("document.body.dataset.ready")
-
-    def case(self, which):
-        self.open(f"/cases/{self.ids[which]}")
-        self.until(f"{ANSWERED} && document.querySelector('#stage').ariaBusy == 'false'")
-
-    def until(self, script):
-        return self.browser.until(script, limit_s=30)
-
-    def text(self, selector):
-        return self.browser.run(f"document.querySelector({selector!r})?.innerText || ''")
-
-    def press(self, *keys):
-        for key in keys:
-            self.browser.press(key)
-
-    def says(self, key):
-        """Press a key that saves something, and wait until it is saved."""
-        self.browser.run("document.querySelector('#badge').textContent = ''")
-        self.press(key)
-        self.until(SAVED)
-
-    def told(self, which):
-        return requests.get(f"{self.address}/cases/api/v1/images/{self.ids[which]}", timeout=60).json()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +22,7 @@ def served(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(served, tool, tmp_path_factory):
     with browsing(tool("chromium", "chromium"), tmp_path_factory.mktemp("browser"), size="1400,950") as browser:
-        yield Page(browser, served)
+        yield CasePage(browser, served)
 
 
 def test_the_list_is_gone_through_with_keys_and_a_case_with_the_next(page):
@@ -147,13 +106,7 @@ def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
     assert page.told("cine")["reading"]["frame"] == frame
     page.until(f"{ANSWERED} && document.querySelector('#warnings').hidden")
 
-    edge = page.browser.run("JSON.parse(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()))")
-    scale = edge["width"] / page.told("cine")["picture"]["width"]
-    moves = ((box[0] + 5, box[1] + 5), (box[2] + 8, box[3] + 8))
-    corners = [(edge["left"] + scale * x, edge["top"] + scale * y) for x, y in moves]
-    page.browser.run("document.querySelector('#badge').textContent = ''")
-    page.browser.drag(*corners)
-    page.until(SAVED)
+    page.drag("cine", [box[0] + 5, box[1] + 5, box[2] + 8, box[3] + 8])
     (moved,) = page.told("cine")["reading"]["boxes"]
     assert moved == pytest.approx([box[0] + 5, box[1] + 5, box[2] + 8, box[3] + 8], abs=1)
     page.says("z")

@@ -81,6 +81,7 @@ class Page {
 
   _showReading() {
     this.stage.boxes = this.told.reading.boxes;
+    this.stage.beside = this.told.reading.beside;
     panel.showReading(this.told, this.model, (name) => this._choose(name));
     this.stage.draw();
   }

@@ -1,4 +1,4 @@
-// The picture with what lies over it: attention, the boxes of the reading, the box the model looked at, the box being drawn.
+// The picture with what lies over it: attention, the boxes of the reading, also as they lie on the image beside, the box the model looked at, the box being drawn.
 
 import { byId } from "../../qa/web/dom.js";
 
@@ -17,6 +17,7 @@ export class Stage {
     /** @type {?ImageBitmap} */ this.attention = null;
     this.strength = 0.5;
     /** @type {import("./api.js").Box[]} */ this.boxes = [];
+    /** @type {import("./api.js").Box[]} the same on the other image, where two lie side by side */ this.beside = [];
     /** @type {?import("./api.js").Box} */ this.looked = null;
     /** @type {?import("./api.js").Box} */ this.draft = null;
     this._scale = 1;
@@ -44,9 +45,10 @@ export class Stage {
       to.drawImage(this.attention, 0, 0);
       to.globalAlpha = 1;
     }
-    const sameAsRead = this.looked && this.boxes.some((box) => box.every((edge, n) => Math.abs(edge - this.looked[n]) < 1));
+    const sameAsRead = this.looked && [...this.boxes, ...this.beside].some((box) => box.every((edge, n) => Math.abs(edge - this.looked[n]) < 1));
     if (this.looked && !sameAsRead) this._outline(to, this.looked, LOOKED, [6, 4]);
     for (const box of this.boxes) this._outline(to, box, BOX, []);
+    for (const box of this.beside) this._outline(to, box, BOX, [2, 3]);
     if (this.draft) this._outline(to, this.draft, DRAWN, [4, 3]);
   }
 
