@@ -1,0 +1,294 @@
+"""A DICOM object without its patient: PS3.15, annex E, applied to every element at every depth."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Literal
+
+from dicomanonymizer.simpledicomanonymizer import replace_element
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.multival import MultiValue
+from pydicom.sr.coding import Code
+
+from hepatic import __version__
+from hepatic.errors import BadInputError
+from hepatic.io.dicom_element import text
+from hepatic.release.profile import CODES, CONTENT, EDITION, PIXELS, PROFILE, Action, Option, action_for, name_of
+from hepatic.release.pseudonyms import Pseudonyms
+from hepatic.release.words import cleaned, codes_of
+
+_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_TEXTS = ("LO", "LT", "SH", "ST", "UC", "UT", "AE", "UR")
+_IDENTIFIERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID", "PatientTelephoneNumbers")
+_ALGORITHM = ("111001", "111003")  # name and version, which say what model it was
+_SUBJECT = {"121029", "121030", "121031", "121032", "121033"}  # name, ID, birth date, sex and age, TID 1006 (PS3.16)
+_CHARACTERISTICS = {"121032", "121033"}
+_OLDEST_YEARS = 90
+_DUMMIES = {"DA": "19000101", "DT": "19000101000000"}  # validators refuse the library's year 1
+Pixels = Literal["free", "approved", "unseen"]
+"""Nothing says that text is burnt in; a person saw that there is none, or none any more; there may be some."""
+REMOVED = "ANONYMIZED"
+"""What stands where a value must."""
+
+Done = Counter[tuple[str, str]]
+"""How many elements by keyword and by what was done."""
+
+
+@dataclass(frozen=True)
+class Deidentifier:
+    """Takes the patient out of DICOM objects.
+
+    Attributes:
+        pseudonyms: of this site.
+        options: of the profile.
+        copies: SOPInstanceUID of the copy that leaves, by that of the object it was made of: references follow.
+    """
+
+    pseudonyms: Pseudonyms
+    options: frozenset[Option] = frozenset()
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    def apply(self, dataset: FileDataset, *, pixels: Pixels = "free") -> Done:
+        """Change an object in place, and return what was done.
+
+        Images, segmentations and structured reports only: nobody can say of a document, a waveform or raw data that it
+        names no one. Text in the pixels is not seen here (``hepatic.release.quarantine``).
+
+        Args:
+            dataset: a whole file.
+            pixels: what is known of text in them.
+
+        Raises:
+            BadInputError: it is of another kind, or has no SOPInstanceUID.
+        """
+        is_report = str(dataset.get("SOPClassUID", "")).startswith(_REPORTS)
+        if not text(dataset, "SOPInstanceUID") or not (is_report or any(keyword in dataset for keyword in _PIXELS)):
+            raise BadInputError(
+                "a DICOM object",
+                expected="an image, a segmentation or a structured report",
+                came="another kind of object, which may hold a patient's name anywhere",
+                fix="Leave it out.",
+            )
+        study_uid = text(dataset, "StudyInstanceUID") or ""
+        patient_id = text(dataset, "PatientID") or study_uid
+        one = _One(self, patient_id, frozenset(_named(dataset)))
+        one.clean(dataset)
+        pseudonym = self.pseudonyms.patient(patient_id)
+        for keyword, vr, value in (("PatientID", "LO", pseudonym), ("PatientName", "PN", f"{pseudonym}^")):
+            dataset.add_new(keyword, vr, value)
+            one.done.pop((keyword, Action.EMPTY.value), None)
+            one.done[keyword, Action.REPLACE.value] = 1
+        if study_uid:
+            self.pseudonyms.study(study_uid)
+        self._say(dataset, pixels, is_report=is_report)
+        dataset.preamble = b"\0" * 128
+        meta = dataset.file_meta
+        for element in list(meta):
+            if element.tag.element > 0x0010:  # what wrote and sent it, private information
+                del meta[element.tag]
+        meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        return one.done
+
+    def uid(self, uid: str) -> str:
+        """Return the UID an object has when it leaves."""
+        return self.pseudonyms.uid(self.copies.get(uid, uid))
+
+    def _say(self, dataset: Dataset, pixels: Pixels, *, is_report: bool) -> None:
+        applied = [PROFILE, *([PIXELS] if pixels == "approved" else []), *([CONTENT] if is_report else [])]
+        applied += [CODES[option] for option in Option if option in self.options]
+        dataset.PatientIdentityRemoved = "NO" if pixels == "unseen" else "YES"
+        dataset.DeidentificationMethod = [f"PS3.15 {EDITION} Basic Profile", f"hepatic {__version__}"]
+        dataset.DeidentificationMethodCodeSequence = [_coded(code) for code in applied]
+        dataset.LongitudinalTemporalInformationModified = "MODIFIED" if Option.DATES in self.options else "REMOVED"
+        if pixels == "approved":
+            dataset.BurnedInAnnotation = "NO"
+
+
+@dataclass(frozen=True)
+class _One:
+    """The work on one object.
+
+    Attributes:
+        by: the rules.
+        patient_id: whose it is.
+        named: words of the names and identifiers in it, lower case.
+        done: what was done.
+    """
+
+    by: Deidentifier
+    patient_id: str
+    named: frozenset[str]
+    done: Done = field(default_factory=Counter)
+
+    @cached_property
+    def shift(self) -> timedelta:
+        return timedelta(days=self.by.pseudonyms.days(self.patient_id))
+
+    def is_named(self, value: str) -> bool:
+        """Whether a text holds a word of the names and identifiers; short ones are in anything."""
+        return any(word in self.named and (len(word) > 2 or not word.isascii()) for word in _words(value))
+
+    def clean(self, dataset: Dataset) -> None:
+        for tag in list(dataset.keys()):
+            try:
+                element = dataset[tag]
+                done = self._treat(dataset, element)
+            except Exception:  # whatever a value that cannot be read provokes: it does not leave
+                dataset.pop(tag, None)
+                done = Action.REMOVE
+            if done is not Action.KEEP:
+                self.done[name_of(tag), done.value] += 1
+
+    def _treat(self, dataset: Dataset, element: DataElement) -> Action:
+        action = action_for(element, self.by.options)
+        if action is Action.REMOVE:
+            del dataset[element.tag]
+            return action
+        if element.VR == "SQ":
+            return self._treat_sequence(dataset, element, action)
+        if element.is_empty:
+            return Action.KEEP
+        before = element.value
+        match action:
+            case Action.EMPTY:
+                element.value = None
+            case Action.REPLACE:
+                self._replace(dataset, element)
+            case Action.UID:
+                element.value = _each(element.value, self.by.uid)
+            case Action.SHIFT:
+                element.value = _each(element.value, lambda value: _shifted(str(value), element.VR, self.shift))
+            case Action.CLEAN:
+                element.value = _each(element.value, self._cleaned)
+            case _:
+                self._without_names(element)
+        return Action.KEEP if element.value == before else action if action is not Action.KEEP else Action.CLEAN
+
+    def _treat_sequence(self, dataset: Dataset, element: DataElement, action: Action) -> Action:
+        if action is Action.EMPTY:
+            element.value = []
+            return action
+        if action is Action.REPLACE and element.keyword not in ("ContentSequence", "VerifyingObserverSequence"):
+            if element.keyword != "PersonIdentificationCodeSequence":
+                del dataset[element.tag]
+                return Action.REMOVE
+            element.value = [_coded(Code("0", "99HEPATIC", REMOVED))]
+            return action
+        if element.keyword == "ContentSequence":
+            element.value = [item for item in element.value if not self._is_subject(item)]
+        for item in element.value:
+            if "CodeMeaning" in item:
+                self._clean_code(item)
+            self._clean_content(item)
+            self.clean(item)
+        return Action.KEEP
+
+    def _replace(self, dataset: Dataset, element: DataElement) -> None:
+        if element.VR == "PN":
+            element.value = _each(element.value, lambda name: self.by.pseudonyms.person(str(name)))
+        elif element.VR == "UI":
+            element.value = _each(element.value, self.by.uid)
+        elif element.VR in _DUMMIES:
+            element.value = _DUMMIES[element.VR]
+        elif element.VR in ("OB", "OW", "OF", "OD", "OL", "OV", "UV", "SV", "AT"):
+            del dataset[element.tag]
+        else:
+            replace_element(element)
+
+    def _without_names(self, element: DataElement) -> None:
+        """Take words that are in the names and identifiers of this object out of a value the profile leaves."""
+        if element.VR == "AS":
+            element.value = _capped(str(element.value))
+        elif element.VR in _TEXTS and any(self.is_named(value) for value in _texts(element.value)):
+            element.value = _each(element.value, self._cleaned)
+
+    def _clean_code(self, item: Dataset) -> None:
+        """Clean the meaning of a code that no standard defines; its value may be a name as well as its meaning."""
+        scheme, value = text(item, "CodingSchemeDesignator") or "", text(item, "CodeValue") or ""
+        if scheme == "UCUM" or value in codes_of(scheme):
+            return
+        item.CodeMeaning = self._cleaned(str(item.CodeMeaning))
+        if self.is_named(value):
+            item.CodeValue = "0"
+
+    def _clean_content(self, item: Dataset) -> None:
+        """Clean the text of a content item, but for the names of algorithms (option Clean Structured Content)."""
+        if text(item, "ValueType") == "TEXT" and "TextValue" in item and _concept(item) not in _ALGORITHM:
+            item.TextValue = self._cleaned(str(item.TextValue))
+
+    def _is_subject(self, item: Dataset) -> bool:
+        concept = _concept(item)
+        is_kept = Option.PATIENT in self.by.options and concept in _CHARACTERISTICS
+        return concept in _SUBJECT and not is_kept
+
+    def _cleaned(self, value: Any) -> str:
+        return cleaned(str(value), without=self.named, uid=self.by.uid) or REMOVED
+
+
+def _named(dataset: Dataset) -> Iterator[str]:
+    """Yield the words of all names and identifiers in an object, lower case."""
+    for element in _all_elements(dataset):
+        if element.VR == "PN" or element.keyword in _IDENTIFIERS:
+            for value in _texts(element.value):
+                yield from (word for word in _words(value) if len(word) > 1)
+
+
+def _all_elements(dataset: Dataset) -> Iterator[DataElement]:
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+        except Exception:  # noqa: S112  # it is removed later
+            continue
+        yield element
+        if element.VR == "SQ":
+            for item in element.value or ():
+                yield from _all_elements(item)
+
+
+def _words(value: object) -> list[str]:
+    return re.findall(r"[^\W_]+", str(value).lower())
+
+
+def _texts(value: object) -> list[str]:
+    if value is None:
+        return []
+    return [str(one) for one in value] if isinstance(value, MultiValue | list) else [str(value)]
+
+
+def _each(value: Any, change: Any) -> Any:
+    return [change(one) for one in value] if isinstance(value, MultiValue | list) else change(value)
+
+
+def _shifted(value: str, vr: str, by: timedelta) -> str:
+    """Return a date, or a time with its date, moved by whole days; clock times stay, what is no date goes."""
+    if vr == "TM":
+        return value
+    digits = value.replace(".", "") if vr == "DA" else value
+    try:
+        day = datetime.strptime(digits[:8], "%Y%m%d") + by  # noqa: DTZ007
+    except (ValueError, OverflowError):
+        return ""
+    return f"{day:%Y%m%d}{digits[8:] if vr == 'DT' else ''}"
+
+
+def _capped(age: str) -> str:
+    """Return an age; from 90 years on they are few, and all of them 90."""
+    return f"{_OLDEST_YEARS:03d}Y" if re.fullmatch(r"\d{3}Y", age) and int(age[:3]) > _OLDEST_YEARS else age
+
+
+def _concept(item: Dataset) -> str:
+    names = item.get("ConceptNameCodeSequence")
+    return text(names[0], "CodeValue") or "" if names else ""
+
+
+def _coded(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
+    return item

@@ -1,0 +1,231 @@
+"""Objects leave without their patient: every element, at every depth, with their references whole."""
+
+import stat
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_files
+
+from hepatic.boxes import from_voxels
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.export.reviewed import Decision, ReviewedCandidate, ReviewedStudy
+from hepatic.harvest.export.segmentation import segmentation
+from hepatic.harvest.export.structured_report import structured_reports
+from hepatic.harvest.study import Phase
+from hepatic.io.dicom_seg_read import read_dicom_seg
+from hepatic.io.grid import grid_of
+from hepatic.release.deidentify import Deidentifier
+from hepatic.release.files import deidentify_file, deidentify_folder
+from hepatic.release.profile import Option
+from hepatic.release.pseudonyms import Pseudonyms
+from hepatic.release.words import cleaned
+from sample_data import us
+from sample_data.dsa.run import simulate
+from sample_data.dsa.xa import xa_image
+from tests.dicom_validator import complaints
+from tests.importers.dicom_files import write_ct
+from tests.release.identified import PATIENT_ID, STUDY_DATE, left_in, name, uids, without_pixels
+
+ALL = frozenset(Option)
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory) -> Path:
+    """A study of CT slices with a segmentation and two reports of it, a run and a still, all of one patient."""
+    folder = tmp_path_factory.mktemp("objects")
+    slices = write_ct(folder / "ct", patient=PATIENT_ID, study="1.2.9.5.77.1", shape=(6, 32, 48), z0=100.0)
+    (folder / "xa.dcm").parent.mkdir(exist_ok=True)
+    xa_image(simulate(3, size="small")).save_as(folder / "xa.dcm", enforce_file_format=True)
+    us.write_us(folder, 1, seed=5, size="tiny", kind="cyst")
+    for path in files(folder):
+        dataset = name(pydicom.dcmread(path))
+        if dataset.Modality == "US":
+            dataset.BurnedInAnnotation = "NO"
+        dataset.save_as(path)
+    grid = grid_of(slices)
+    box = tuple(from_voxels([[1, 15, 20, 3, 25, 30]], grid)[0].tolist())
+    decision = Decision("Hanselmayer", "true", 1, "2026-03-02T10:00:00+00:00", "2026-03-02T10:00:04+00:00")
+    lesion = ReviewedCandidate("2.25.4.5.6.7", box, 2, "model", "true", "true", True, (decision,), 0.8, (), "ct_model")
+    study = ReviewedStudy("1.2.9.5.77.1", PATIENT_ID, Phase.VENOUS, {Phase.VENOUS: "x"}, grid, (lesion,), complete=True)
+    segmentation(study, slices).save_as(folder / "seg.dcm", enforce_file_format=True)
+    for report in structured_reports(study, slices):
+        report.dataset.save_as(folder / f"sr{report.name}.dcm", enforce_file_format=True)
+    return folder
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.dcm"))
+
+
+def by_modality(folder: Path) -> dict[str, pydicom.FileDataset]:
+    return {str(ds.SOPClassUID.name): ds for ds in map(pydicom.dcmread, files(folder))}
+
+
+@pytest.fixture
+def key(tmp_path) -> Pseudonyms:
+    return Pseudonyms(tmp_path / "data" / "deidentify")
+
+
+@pytest.mark.parametrize("options", [frozenset(), ALL], ids=["basic", "all options"])
+def test_nothing_of_the_patient_is_left_in_any_element_or_name(objects, tmp_path, key, options) -> None:
+    originals = set().union(*(uids(pydicom.dcmread(path)) for path in files(objects)))
+    report = deidentify_folder(files(objects), tmp_path / "out", Deidentifier(key, options))
+    assert report.left_out == {}
+    made = files(tmp_path / "out")
+    assert len(made) == report.objects["written"] == len(files(objects))
+    for path in made:
+        assert left_in(without_pixels(path)) == []
+        assert left_in(str(path.relative_to(tmp_path)).encode()) == []
+        dataset = pydicom.dcmread(path)
+        assert not originals & uids(dataset)
+        assert not [element for element in dataset.iterall() if element.tag.is_private]
+        assert dataset.PatientIdentityRemoved == "YES"
+        assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+        assert not any(uid.encode() in path.read_bytes() for uid in originals)
+
+
+def test_what_leaves_is_sound_dicom(objects, tmp_path, key, tool) -> None:
+    (tmp_path / "before").mkdir()
+    for number, path in enumerate(files(objects)):
+        dataset = pydicom.dcmread(path)
+        if str(dataset.Modality) == "CT" and dataset.InstanceNumber != 1:
+            continue
+        before = set(complaints(tool, path))
+        for options in (frozenset(), ALL):
+            target = tmp_path / f"{number}.dcm"
+            deidentify_file(path, target, Deidentifier(key, options))
+            assert set(complaints(tool, target)) - before == set(), (path.name, options)
+
+
+def test_references_between_objects_stay_right(objects, tmp_path, key) -> None:
+    deidentify_folder(files(objects), tmp_path / "out", Deidentifier(key, ALL))
+    ct = [path for path in files(tmp_path / "out") if pydicom.dcmread(path).Modality == "CT"]
+    named = {str(pydicom.dcmread(path).SOPInstanceUID) for path in ct}
+    found = by_modality(tmp_path / "out")
+    seg, sr = found["Segmentation Storage"], found["Comprehensive 3D SR Storage"]
+    series = seg.ReferencedSeriesSequence[0]
+    assert {one.ReferencedSOPInstanceUID for one in series.ReferencedInstanceSequence} <= named
+    assert seg.FrameOfReferenceUID == pydicom.dcmread(ct[0]).FrameOfReferenceUID
+    assert {str(element.value) for element in sr.iterall() if element.keyword == "ReferencedSOPInstanceUID"} <= named
+    assert seg.StudyInstanceUID == sr.StudyInstanceUID == pydicom.dcmread(ct[0]).StudyInstanceUID
+    assert seg.SegmentSequence[0].TrackingUID == key.uid("2.25.4.5.6.7")
+    labels = read_dicom_seg(Path(seg.filename), like=grid_of(sorted(ct)))
+    assert (
+        labels.array.sum() == read_dicom_seg(objects / "seg.dcm", like=grid_of(files(objects / "ct"))).array.sum() > 0
+    )
+
+
+def test_the_same_patient_is_the_same_again_and_another_at_another_site(objects, tmp_path, key) -> None:
+    once, again, elsewhere = tmp_path / "1.dcm", tmp_path / "2.dcm", tmp_path / "3.dcm"
+    source = files(objects / "ct")[0]
+    deidentify_file(source, once, Deidentifier(key))
+    deidentify_file(source, again, Deidentifier(Pseudonyms(tmp_path / "data" / "deidentify")))
+    deidentify_file(source, elsewhere, Deidentifier(Pseudonyms(tmp_path / "other")))
+    first, second, third = map(pydicom.dcmread, (once, again, elsewhere))
+    assert once.read_bytes() == again.read_bytes()
+    assert first.PatientID == second.PatientID != third.PatientID
+    assert uids(first).isdisjoint(uids(third))
+
+
+def test_dates_move_together_and_ages_stay_where_they_are_asked_for(objects, tmp_path, key) -> None:
+    deidentify_folder(files(objects), tmp_path / "out", Deidentifier(key, ALL))
+    for dataset in map(pydicom.dcmread, files(tmp_path / "out")):
+        assert dataset.StudyDate not in ("", STUDY_DATE)
+        assert dataset.StudyTime == "101500"
+        assert dataset.PatientBirthDate == ""
+        assert dataset.LongitudinalTemporalInformationModified == "MODIFIED"
+    ct = by_modality(tmp_path / "out")["CT Image Storage"]
+    assert (ct.StudyDate, ct.PatientAge, ct.PatientSex) == (ct.SeriesDate, "090Y", "F")
+    assert ct.StudyDescription == "CT liver arterial"
+    assert ct.SeriesDescription == "venous 5.0"
+    applied = {item.CodeValue for item in ct.DeidentificationMethodCodeSequence}
+    assert applied == {
+        "113100",
+        "113105",
+        "113107",
+        "113108",
+    }
+    target = tmp_path / "basic.dcm"
+    deidentify_file(files(objects / "ct")[0], target, Deidentifier(key))
+    basic = pydicom.dcmread(target)
+    assert "PatientAge" not in basic
+    assert (basic.StudyDate, basic.PatientSex, basic.PatientBirthDate) == ("", "", "")
+    assert "SeriesDescription" not in basic
+    assert basic.LongitudinalTemporalInformationModified == "REMOVED"
+    assert (basic.pixel_array == pydicom.dcmread(files(objects / "ct")[0]).pixel_array).all()
+
+
+def test_the_report_counts_what_was_done(objects, tmp_path, key) -> None:
+    report = deidentify_folder(files(objects / "ct"), tmp_path / "out", Deidentifier(key))
+    count = len(files(objects / "ct"))
+    rows = {(keyword, action): number for keyword, action, number in report.rows()}
+    assert (
+        rows["PatientID", "replaced"] == rows["ImageComments", "removed"] == rows["SOPInstanceUID", "new UID"] == count
+    )
+    assert rows["private", "removed"] >= 3 * count
+    assert left_in(report.csv()) == []
+
+
+def test_a_picture_with_text_stays(tmp_path, key) -> None:
+    us.write_us(tmp_path / "in", 1, seed=5, size="tiny", kind="cyst")
+    (source,) = files(tmp_path / "in")
+    kept = deidentify_folder([source], tmp_path / "out", Deidentifier(key))
+    assert "burnt-in" in kept.left_out[str(source)]
+    assert files(tmp_path / "out") == []
+    taken = deidentify_folder([source], tmp_path / "out", Deidentifier(key), header_only=True)
+    assert taken.left_out == {}
+    assert pydicom.dcmread(files(tmp_path / "out")[0]).PatientIdentityRemoved == "NO"
+
+
+def test_what_may_name_anybody_anywhere_stays(tmp_path, key) -> None:
+    document = pydicom.dcmread(get_testdata_files("rtplan.dcm")[0])
+    document.save_as(tmp_path / "plan.dcm")
+    with pytest.raises(BadInputError, match="another kind of object"):
+        deidentify_file(tmp_path / "plan.dcm", tmp_path / "out.dcm", Deidentifier(key))
+    assert not (tmp_path / "out.dcm").exists()
+
+
+def test_no_file_of_pydicoms_keeps_a_name_id_or_uid(tmp_path, key) -> None:
+    sources = [
+        Path(path) for path in get_testdata_files("**/*") if Path(path).is_file() and Path(path).suffix == ".dcm"
+    ]
+    report = deidentify_folder(sources, tmp_path / "out", Deidentifier(key, ALL), header_only=True)
+    assert report.objects["written"] > 60
+    originals: set[str] = set()
+    for path in sources:
+        if str(path) not in report.left_out:
+            dataset = pydicom.dcmread(path, force=True)
+            originals |= uids(dataset)
+            who = {str(dataset.get("PatientName", "")), str(dataset.get("PatientID", ""))}
+            originals |= {one for one in who if len(one) > 5}
+    assert len(originals) > 100
+    for path in files(tmp_path / "out"):
+        dataset = pydicom.dcmread(path)
+        assert not originals & uids(dataset)
+        assert left_in(without_pixels(path), [one for one in originals if len(one) > 5 and one != "Anonymized"]) == []
+
+
+def test_the_key_and_who_is_who_are_closed_to_others(tmp_path, key) -> None:
+    pseudonym = key.patient(PATIENT_ID)
+    study = key.study("1.2.9.5.77.1")
+    folder = tmp_path / "data" / "deidentify"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for file in ("key", "issued.db"):
+        assert stat.S_IMODE((folder / file).stat().st_mode) == 0o600
+    again = Pseudonyms(folder)
+    assert again.lookup(pseudonym).original == PATIENT_ID
+    assert (again.lookup(study).kind, again.lookup(study).original) == ("study", "1.2.9.5.77.1")
+    assert again.lookup(key.patient(pseudonym)).original == PATIENT_ID  # given away twice
+    with pytest.raises(NotFoundError):
+        again.lookup("HEP-NOBODY")
+    (folder / "key").write_bytes(b"short")
+    with pytest.raises(BadInputError, match="key"):
+        Pseudonyms(folder)
+
+
+def test_texts_keep_words_that_name_nobody() -> None:
+    assert cleaned("ARTERIAL_LIVER 5.0mm Müller 20240229") == "ARTERIAL LIVER 5.0mm"
+    assert cleaned("portal venous phase", without={"portal"}) == "venous phase"
+    assert cleaned("Lesion 1.2.840.113619.2.55.3", uid=lambda _: "2.25.1") == "Lesion 2.25.1"
+    assert cleaned("MRN 4711-0815") == ""
