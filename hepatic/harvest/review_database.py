@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
-from hepatic.store.connection import SharedDatabase
+from hepatic.store.connection import Connection, SharedDatabase
 from hepatic.store.database import Database, Schema
 from hepatic.store.postgres import Postgres
 
@@ -46,7 +45,7 @@ CREATE TABLE snapshot (
 _ADDED_ONLY = ("proposal", "reading", "event", "known", "part", "snapshot")
 
 
-def _only_add(connection: sqlite3.Connection) -> None:
+def _only_add(connection: Connection) -> None:
     """Refuse every change of what was written: also of a program that is wrong, or of a person with a SQLite shell."""
     for table in _ADDED_ONLY:
         for change in ("UPDATE", "DELETE"):
@@ -56,12 +55,16 @@ def _only_add(connection: sqlite3.Connection) -> None:
             )
 
 
+def _hold_classes(connection: Connection) -> None:
+    """Verdicts may be classes of images from here on, which a hepatic that knows version 2 cannot read."""
+
+
 REVIEWS = Schema(
-    2,
+    3,
     _SCHEMA,
     "review store",
     "restore the last copy of it: readers' decisions are nowhere else",
-    upgrades=(_only_add,),
+    upgrades=(_only_add, _hold_classes),
 )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hepatic.store import counts, waiting
 from hepatic.store.disk import DiskFullError, StorageError, make_folder, storage
@@ -73,7 +74,7 @@ class Schema:
     statements: str
     holds: str
     if_damaged: str
-    upgrades: tuple[Callable[[sqlite3.Connection], None], ...] = ()
+    upgrades: tuple[Callable[[Any], None], ...] = ()
 
 
 def _keep_counts(connection: sqlite3.Connection) -> None:

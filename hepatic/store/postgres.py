@@ -175,9 +175,13 @@ class Postgres:
                 for statement in self._statements():
                     connection.execute(statement)
                 connection.execute("INSERT INTO hepatic_schema (version) VALUES (?)", (self._schema.version,))
-            elif version != self._schema.version:
+            elif version < self._schema.version:
+                for step in self._schema.upgrades[version - 1 :]:
+                    step(connection)
+                connection.execute("UPDATE hepatic_schema SET version = ?", (self._schema.version,))
+            elif version > self._schema.version:
                 raise StorageError(
-                    f"The database {self.name} is of another hepatic (schema {version}, this one knows "
+                    f"The database {self.name} is of a newer hepatic (schema {version}, this one knows "
                     f"{self._schema.version}). Update hepatic on every server."
                 )
 

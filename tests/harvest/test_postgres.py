@@ -9,6 +9,7 @@ import pytest
 
 from hepatic.errors import BadInputError
 from hepatic.harvest import review_database
+from hepatic.harvest.review_database import REVIEWS
 from hepatic.harvest.store import ReviewStore
 from hepatic.store.disk import StorageError
 from tests.harvest.proposed import decide, finish, proposed
@@ -114,7 +115,19 @@ def test_what_was_written_cannot_be_changed_even_with_sql(two_servers):
         connection.execute("DELETE FROM proposal")
 
 
-def test_a_database_of_another_hepatic_is_left_alone(two_servers, tmp_path):
+def test_a_database_of_the_version_before_is_taken_over(two_servers, tmp_path):
+    first, _, url = two_servers
+    first.proposals.add(proposed())
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE hepatic_schema SET version = 2")
+    now = ReviewStore(tmp_path / "third", url=url)
+    assert list(now.book.reviews()) == ["1.2.3"]
+    now.close()
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT version FROM hepatic_schema").fetchall() == [(REVIEWS.version,)]
+
+
+def test_a_database_of_a_newer_hepatic_is_left_alone(two_servers, tmp_path):
     _, _, url = two_servers
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE hepatic_schema SET version = version + 1")
