@@ -19,7 +19,7 @@ _DECIDED_BY_SERVER = frozenset(
     {
         "image", "images", "image_id", "image_path", "model", "session", "session_id", "strategy", "method",
         "save_label", "label_tag", "file", "description", "local_rank", "run_id", "studies", "app_dir", "conf", "env",
-        "result_write_to_file", "snapshot",
+        "result_write_to_file", "snapshot", "imagenet",
     }
 )  # fmt: skip
 _PATH_LIKE = re.compile(r"(^|_)(path|dir|dirs|folder|file|files|filename|url|uri)$")

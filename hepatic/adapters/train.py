@@ -15,8 +15,9 @@ from hepatic.adapters.training_cases import cases_for
 from hepatic.engine.cases import TrainingCase
 from hepatic.engine.fit import FitSettings, fit, summary
 from hepatic.engine.plan import Plan
+from hepatic.engine.start import check_imagenet
 from hepatic.engine.train_network import Progress
-from hepatic.engine.weights import Registry
+from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.snapshot_cases import Prepare, snapshot_cases
@@ -95,7 +96,8 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         """Train; log a line per epoch.
 
         Args:
-            request: the options; ``snapshot``, for a detector: the SHA-256 of a snapshot of the review store, or its
+            request: the options; ``imagenet``: file or folder of ImageNet weights to begin with; ``snapshot``, for a
+                detector: the SHA-256 of a snapshot of the review store, or its
                 file below the data folder; and ``job_dir``: a folder of this training's own, in which it notes what it
                 trains on. Given the same folder again, it goes on where it was cut off, on the same labels and from
                 the same version, whatever has changed meanwhile.
@@ -145,7 +147,10 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             from_scratch=chosen["start"] == "scratch",
             preset=str(chosen["preset"]),
             device=settings().device,
+            imagenet=str(request.get("imagenet") or ""),
         )
+        served = self._registry.served(self.recipe.name)
+        self._check_imagenet(choices, served)
         snapshot = self._snapshot(request.get("snapshot"))
         cases = cases_for(self.recipe.task, datastore)
         logger.info(
@@ -154,9 +159,21 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             len(cases),
             f" and the verdicts of snapshot {snapshot[:12]}" if snapshot else "",
         )
-        served = self._registry.served(self.recipe.name)
         start = {"from_scratch": True} if served is None else {"start": served.version}
         return Plan(dataclasses.replace(choices, **start), cases, snapshot)
+
+    def _check_imagenet(self, choices: FitSettings, served: ModelVersion | None) -> None:
+        goes_on = served is not None and not choices.from_scratch and served.card.preset == choices.preset
+        place = choices.imagenet or ("" if goes_on else settings().imagenet)
+        used = check_imagenet(self.recipe.preset(choices.preset), place)
+        if choices.imagenet and (goes_on or not used):
+            raise BadInputError(
+                "ImageNet weights",
+                expected="a training from scratch of a preset that begins with them, and a file for its network",
+                came=f"preset {choices.preset} of {self.recipe.name}"
+                + (", which goes on from the model that is served" if goes_on else ""),
+                fix="Add -p start=scratch and for example -p preset=paper (docs/ultrasound.md), or leave them out.",
+            )
 
     def _snapshot(self, asked: object) -> str:
         """Return the SHA-256 of the snapshot that is asked for; empty where none is."""

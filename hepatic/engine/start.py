@@ -48,6 +48,23 @@ def imagenet_file(recipe: Recipe, place: str) -> Path | None:
     return found[-1] if found else None
 
 
+def check_imagenet(recipe: Recipe, place: str) -> bool:
+    """Make sure that a user's ImageNet weights fit, before anything takes long; arguments as ``imagenet_file``.
+
+    Returns:
+        Whether a network of the recipe's preset begins with them.
+
+    Raises:
+        BadInputError: there is no such place, or a file does not fit the network.
+    """
+    own = [recipe.preset(name) for name in getattr(recipe.task, "members", ()) or (recipe.task.preset_name,)]
+    files = [(one, imagenet_file(one, place)) for one in own]
+    for one, file in files:
+        if file is not None:
+            load_imagenet(one.task.network(), file)
+    return any(file is not None for _, file in files)
+
+
 def begin_with_imagenet(recipe: Recipe, network: nn.Module, place: str) -> str:
     """Put a user's ImageNet weights into a new network; arguments as ``imagenet_file``.
 

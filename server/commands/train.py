@@ -19,6 +19,9 @@ def train(
     app: App = Path("apps/hepatic"),
     conf: Conf = None,
     param: Params = None,
+    imagenet: Annotated[
+        Path | None, typer.Option(help="File or folder of torchvision's ImageNet weights to begin with, from scratch.")
+    ] = None,
 ) -> None:
     """Train a model on the finished labels, without a server.
 
@@ -27,6 +30,8 @@ def train(
     hepatic train dsa_ltdnet --studies demo/studies
 
     hepatic train dsa_ltdnet --studies demo/studies -p max_epochs=20 -p seed=1
+
+    hepatic train us_fll --studies demo/studies -p preset=paper --imagenet resnet50-11ad3fa6.pth
     """
     from server.host import AppSpec, Host
     from server.plain import plain
@@ -37,7 +42,8 @@ def train(
         raise NotFoundError(
             "the trainer", expected=" or ".join(sorted(host.trainers)), came=model, fix="Choose one of these."
         )
-    result = plain(host.app.train({**values(param), "model": model}))
+    begun = {} if imagenet is None else {"imagenet": str(imagenet.absolute())}
+    result = plain(host.app.train({**values(param), **begun, "model": model}))
     table = Table("", "", show_header=False, box=None)
     for key, value in (result or {}).items():
         table.add_row(str(key), str(value))

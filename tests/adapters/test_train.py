@@ -19,6 +19,7 @@ from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.read import read
 from hepatic.io.sidecar import Sidecar, write_sidecar
 from hepatic.store.score import read_scores
+from tests.engine import test_start
 from tests.engine.test_fit import BOX, QUICK, TASK, serve
 from tests.engine.toys import CLASSIFICATION, CLASSIFIER, DETECTION, DETECTOR, LIVER, box_of, write_ct
 from tests.runs import write_run
@@ -185,6 +186,22 @@ def test_a_classifier_is_trained_on_the_classes_that_stand_in_the_notes_of_image
     assert "accuracy" in stats["metrics"]
     again = trainer({"job_dir": str(tmp_path)}, datastore)
     assert again["version"] == stats["version"], "its plan was read again"
+
+
+def test_imagenet_weights_that_do_not_fit_or_are_of_no_use_are_refused_before_a_label_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("hepatic.adapters.train.cases_for", lambda *_: pytest.fail("read"))
+    registry = Registry(tmp_path / "models")
+    trainer = HepaticTrainTask(test_start.RECIPE, registry, tmp_path / "runs")
+    for name, weights in (("good", test_start.GIVEN), ("other", {"layer.weight": torch.zeros(1)})):
+        torch.save(weights, tmp_path / f"{name}.pth")
+    for name, reason in (("gone", "no gone.pth"), ("other", "without conv1.weight")):
+        with pytest.raises(BadInputError, match=reason):
+            trainer({"imagenet": str(tmp_path / f"{name}.pth")}, None)
+    useless = dataclasses.replace(test_start.RECIPE, imagenet="")
+    with pytest.raises(BadInputError, match="a preset that begins with them"):
+        HepaticTrainTask(useless, registry, tmp_path)({"imagenet": str(tmp_path / "good.pth")}, None)
+    with pytest.raises(pytest.fail.Exception, match="read"):
+        trainer({"imagenet": str(tmp_path / "good.pth")}, None)
 
 
 def test_a_detector_is_trained_on_boxes_that_slicer_saved_and_a_segmentation_is_not(tmp_path):

@@ -62,6 +62,7 @@ def test_every_command_shows_an_example(command):
         (["tokens", "revoke", "nobody", "--studies", "x"], "hepatic tokens list"),
         (["audit", "export", "--since", "soon", "--studies", "x"], "2026-11-21"),
         (["serve", "--app", "/nowhere", "--studies", "x"], "main.py"),
+        (["train", "us_fll", "--imagenet", "gone.pth", "--studies", "x"], "no gone.pth"),
         (["import-dir", "/nowhere", "--studies", "x"], "Correct the path"),
         (["models", "rollback", "dsa_ltdnet", "--studies", "x"], "served before"),
     ],

@@ -98,6 +98,7 @@ def test_params_lose_what_only_the_server_decides():
         "image": "x", "model": "x", "session": {}, "image_path": "x", "output_dir": "x", "file": "x",
         "bundle_path": "x",
         "result_extension": "/../x", "name": "../x", "save_label": True, "label_path": "x",
+        "snapshot": "x", "imagenet": "x",
     }  # fmt: skip
     assert cleaned({**kept, **dropped}) == kept
     assert cleaned({"label": "/etc/passwd", "device": "/dev/sda", "result_extension": ".nrrd"}) == {
