@@ -1,73 +1,59 @@
-"""Filling the review store and learning from it: jobs that propose studies, and trainings on what readers said."""
+"""Filling the review store: jobs that let models look at studies, or take final labels for the truth."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hepatic.adapters.training_cases import label_names
-from hepatic.engine.fit import SPLIT
-from hepatic.engine.split import FrozenSplit
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.harvest.events import SLICER, read_box
-from hepatic.harvest.parts import Part
-from hepatic.harvest.propose_classes import classified_uid
-from hepatic.harvest.snapshots import Snapshot
 from hepatic.harvest.store import ReviewStore
-from hepatic.harvest.study_json import from_json
 from hepatic.store.case import LabelledCase
-from hepatic.store.images import Image
 from server import worker
-from server.class_labels import ClassLabels
-from server.class_proposals import CLASSIFICATION, proposed_from, request_for, suited
-from server.class_proposals import MODALITY as ULTRASOUND
 from server.executor import Executor
 from server.harvest_slicer import FINAL
-from server.host import Host, is_shared
+from server.host import Host
 from server.jobs.held import Held, JobFailedError
 from server.jobs.items import go_through
 from server.jobs.job import Job
 from server.jobs.runner import Jobs
-from server.names import check_listed
-from server.params import cleaned
-from server.training import Training
+from server.proposers.proposer import store_of
+from server.proposers.proposers import Proposers
 
 logger = logging.getLogger(__name__)
 
 KIND, KNOW = "propose", "know"
-DETECTION = "detection"
-DEFAULT_MODEL = "ct_centernet3d"
-MODALITY = "CT"
 AGAIN_S = 600.0
 
 
 class HarvestJobs:
-    """Asks for proposals and for trainings on snapshots; proposes anew when a training has brought a better model.
+    """Asks for proposals, and for known cases.
 
     Args:
         host: the app.
+        proposers: its models that propose.
         executor: where models run.
-        jobs: where jobs are kept; this serves its kind ``propose``.
+        jobs: where jobs are kept; this serves its kinds ``propose`` and ``know``.
         store: of reviews.
-        labels: where classes that readers settled are written.
         timeout_s: for one study.
     """
 
     def __init__(
         self,
         host: Host,
+        proposers: Proposers,
         executor: Executor,
         jobs: Jobs,
         store: ReviewStore,
-        labels: ClassLabels,
         *,
         timeout_s: float = 3600.0,
     ) -> None:
-        self._host, self._executor, self._jobs, self._store = host, executor, jobs, store
-        self._labels = labels
+        self._host, self._proposers, self._executor = host, proposers, executor
+        self._jobs, self._store = jobs, store
         self._timeout_s = timeout_s
         self._again: dict[str, float] = {}
         jobs.serve(KIND, self._run)
@@ -85,14 +71,12 @@ class HarvestJobs:
             BadInputError: there are no such studies, or the datastore is not ours.
             NotFoundError: there is no such model or study.
         """
-        classifier = self.classifiers().get(model)
-        chosen = model if classifier else self.detector(model)
-        modality = ULTRASOUND if classifier else MODALITY
-        there = self._looked_at_by(classifier)
+        proposer = self._proposers.named(model)
+        there = proposer.images()
         if studies is not None and (unknown := [uid for uid in studies if uid not in there]):
             raise NotFoundError(
                 "the study",
-                expected=f"{modality} studies of the datastore",
+                expected=f"{proposer.modality} studies of the datastore",
                 came=f"{len(unknown)} others, first {ascii(unknown[0])[:60]}",
                 fix="GET /datastore/ lists the images; add the study first.",
             )
@@ -100,11 +84,11 @@ class HarvestJobs:
         if not items:
             raise BadInputError(
                 "the datastore",
-                expected=f"a {modality} study",
+                expected=f"a {proposer.modality} study",
                 came="none",
-                fix=f"Put {modality} images into the studies folder.",
+                fix=f"Put {proposer.modality} images into the studies folder.",
             )
-        return self._jobs.submit(KIND, {"model": chosen}, items=items, asked_by=asked_by)
+        return self._jobs.submit(KIND, {"model": proposer.model}, items=items, asked_by=asked_by)
 
     def prepare_again(self, study: str) -> bool:
         """Propose a study anew whose prepared pictures have gone from the cache; return whether they will come.
@@ -141,150 +125,20 @@ class HarvestJobs:
             )
         return self._jobs.submit(KNOW, {"model": "labels"}, items=items, asked_by=asked_by)
 
-    def detector(self, asked: str = "") -> str:
-        """Return the name of a detector: the one asked for, else ours, else the first there is."""
-        found = [name for name, task in self._host.models.items() if _type(task) == DETECTION]
-        if asked:
-            check_listed(
-                "the model",
-                asked,
-                found,
-                fix="GET /info/ lists the models; it takes one that detects, or classifies US.",
-            )
-            return asked
-        if not found:
-            raise NotFoundError(
-                "the app", expected="a model that detects", came="none", fix="Serve an app that has one."
-            )
-        return DEFAULT_MODEL if DEFAULT_MODEL in found else found[0]
-
-    def classifiers(self) -> dict[str, dict[str, Any]]:
-        """Return the classifiers of ultrasound by name, with what they tell of themselves."""
-        told = {n: dict(task.info()) for n, task in self._host.models.items() if _type(task) == CLASSIFICATION}
-        return {n: about for n, about in told.items() if about.get("modality") == ULTRASOUND and about.get("note")}
-
-    def trains_classifier(self, trainer: str) -> bool:
-        """Whether a trainer makes a classifier of ultrasound."""
-        return trainer in self._host.trainers and trainer in self.classifiers()
-
-    def trains_detector(self, trainer: str) -> bool:
-        """Whether a trainer makes a detector that can learn from a snapshot."""
-        recipe = getattr(self._host.trainers.get(trainer), "recipe", None)
-        return str(getattr(getattr(recipe, "task", None), "type", "")) == DETECTION
-
-    def with_snapshot(self, request: Mapping[str, Any], *, asked_by: str = "", needed: bool = False) -> dict[str, Any]:
-        """Return a request for a training with a snapshot of what readers have said by now, where it can use one.
-
-        Args:
-            request: ``model`` names the trainer.
-            asked_by: who wants it.
-            needed: refuse where there is nothing to learn from; else the training goes without.
-
-        Raises:
-            BadInputError: nothing was finished yet, and it is needed.
-        """
-        given = {key: value for key, value in request.items() if key != "snapshot"}
-        if not self.trains_detector(str(given.get("model"))):
-            return given
-        try:
-            return {**given, "snapshot": self.snapshot(str(given["model"]), asked_by=asked_by).sha256}
-        except BadInputError:
-            if needed:
-                raise
-            return given
-
-    def snapshot(self, trainer: str = "", *, asked_by: str = "") -> Snapshot:
-        """Write down what readers have said by now; patients stay on the side that earlier trainings put them on.
-
-        Args:
-            trainer: whose trainings; of ours by default.
-            asked_by: who wants it.
-
-        Raises:
-            BadInputError: nothing was finished yet.
-        """
-        registry = getattr(self._host.app, "registry", None)
-        drawn: dict[str, Part] = {}
-        if registry is not None:
-            parts = FrozenSplit(registry.models / (trainer or DEFAULT_MODEL) / SPLIT).parts
-            drawn = {patient: "test" if part == "validation" else "train" for patient, part in parts.items()}
-        return self._store.snapshot(asked_by=asked_by, drawn=drawn)
-
-    def train(self, training: Training, params: Mapping[str, Any], *, model: str = "", asked_by: str = "") -> Job:
-        """Ask for a training on a snapshot of what readers have said by now.
-
-        A classifier learns from the final labels of images, where what readers settled is written before.
-
-        Args:
-            training: who runs it.
-            params: as ``POST /train/{model}`` takes them.
-            model: the trainer; ours by default.
-            asked_by: who wants it.
-
-        Raises:
-            NotFoundError: there is no such trainer.
-            BadInputError: nothing was finished yet.
-            JobRunningError: another training runs.
-        """
-        if self.trains_classifier(model):
-            self._labels.keep_all()
-            self.snapshot(model, asked_by=asked_by)
-            return training.submit({**cleaned(params), "model": model}, asked_by=asked_by)
-        found = [name for name in self._host.trainers if self.trains_detector(name)]
-        if not found:
-            raise NotFoundError(
-                "the app", expected="a trainer of a detector", came="none", fix="Serve an app that has one."
-            )
-        if model:
-            check_listed("the trainer", model, found, fix="GET /info/ lists them; it takes one of a detector.")
-        chosen = model or (DEFAULT_MODEL if DEFAULT_MODEL in found else found[0])
-        request = self.with_snapshot({**cleaned(params), "model": chosen}, asked_by=asked_by, needed=True)
-        return training.submit(request, asked_by=asked_by)
-
-    def after_training(self, job: Job) -> None:
-        """Let a model that was promoted look at the studies under review again; verdicts are inherited."""
-        promoted = isinstance(job.result, Mapping) and job.result.get("promoted")
-        if not promoted:
-            return
-        if self.trains_detector(job.subject):
-            there = self.series()
-            studies = [uid for uid in self._store.proposals.studies() if uid in there]
-        elif self.trains_classifier(job.subject):
-            note, reviews = str(self.classifiers()[job.subject]["note"]), self._store.reviews_of("classification")
-            there = self._looked_at_by(self.classifiers()[job.subject])
-            studies = [uid for uid in there if classified_uid(uid, note) in reviews]
-        else:
-            return
-        if studies:
-            self.propose(studies, model=job.subject, asked_by=job.asked_by)
-
     def _run(self, held: Held) -> dict[str, Any]:
         model = str(held.job.spec["model"])
         if model not in self._host.models:
             raise JobFailedError("The app has no such model any more.")
-        classifier = self.classifiers().get(model)
-        there = self._looked_at_by(classifier)
+        proposer = self._proposers.named(model)
+        there = proposer.images()
 
         def ask(study: str) -> tuple[Any, tuple[Any, ...]]:
             if study not in there:
                 raise NotFoundError("the study", expected="its images", came="none any more", fix="Add them again.")
-            if classifier:
-                paths = {image.id: str(self._host.image_path(image.id)) for image in there[study]}
-                return worker.classify, (request_for(study, there[study], paths, model),)
-            series = [
-                {
-                    "image_id": image.id,
-                    "path": str(self._host.image_path(image.id)),
-                    "description": image.description,
-                    "study_uid": image.study_uid,
-                    "patient_id": image.patient_id,
-                }
-                for image in there[study]
-            ]
-            return worker.propose, ({"study_uid": study, "series": series, "model": model},)
+            return proposer.work(study, there[study])
 
         def keep(study: str, result: dict[str, Any]) -> dict[str, Any]:
-            proposed = proposed_from(result, classifier) if classifier else from_json(result)
+            proposed = proposer.proposed(result)
             told = {key: str(result.get(key) or "") for key in ("model", "model_hash")}
             self._store.proposals.add(proposed, model=told["model"] or model, model_hash=told["model_hash"])
             return {"candidates": len(proposed.candidates), "warnings": list(proposed.warnings)}
@@ -320,8 +174,7 @@ class HarvestJobs:
 
         Boxes saved as a reading are no such label.
         """
-        self.series()  # refuses a datastore that is not ours
-        cases = {case.image_id: case for case in self._host.datastore.store.labelled_cases(FINAL)}
+        cases = {case.image_id: case for case in store_of(self._host).labelled_cases(FINAL)}
         return {
             review.uid: cases[image]
             for review in self._store.book.reviews().values()
@@ -330,40 +183,9 @@ class HarvestJobs:
             and not any(r.finished and r.finished.device == SLICER for r in review.readings)
         }
 
-    def _looked_at_by(self, classifier: Mapping[str, Any] | None) -> dict[str, list[Image]]:
-        """Return the series that a classifier can look at, or a detector for None: of one for cines no stills."""
-        if classifier is None:
-            return self.series()
-        found = {uid: suited(images, classifier) for uid, images in self.series(ULTRASOUND).items()}
-        return {uid: images for uid, images in found.items() if images}
 
-    def series(self, modality: str = MODALITY) -> dict[str, list[Image]]:
-        """Return the series of each study of the datastore, by StudyInstanceUID; CT by default.
-
-        Raises:
-            BadInputError: the datastore is not ours.
-        """
-        datastore = self._host.datastore
-        if not is_shared(datastore):
-            raise BadInputError(
-                "the datastore",
-                expected="one of hepatic's, which knows studies",
-                came="another",
-                fix="Serve a studies folder with an app on hepatic's datastore.",
-            )
-        found: dict[str, list[Image]] = {}
-        for image in datastore.store.images.all(modality=modality):
-            if image.study_uid:
-                found.setdefault(image.study_uid, []).append(image)
-        return found
-
-
-def studies_under_way(jobs: Jobs) -> set[str]:
-    """Return the studies that a detector is asked to look at and has not yet."""
+def studies_under_way(jobs: Jobs, model: str = "") -> set[str]:
+    """Return the studies that a model, or any, is asked to look at and has not yet."""
     active = jobs.table.jobs(kind=KIND, states=("queued", "running"), limit=-1)
-    return {study for job in active for study in jobs.table.waiting_items(job)}
-
-
-def _type(task: Any) -> str:
-    kind = getattr(task, "type", "")
-    return str(getattr(kind, "value", kind))
+    of_model = (job for job in active if not model or job.spec["model"] == model)
+    return {study for job in of_model for study in jobs.table.waiting_items(job)}

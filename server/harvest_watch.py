@@ -1,23 +1,25 @@
-"""Lets a detector look at CT studies that no detector has seen yet, while nobody asks for anything else."""
+"""Lets models look at studies that have arrived and that none has seen yet, while nobody asks for anything else."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from hepatic.errors import HepaticError
 from hepatic.harvest.store import ReviewStore
-from server.harvest_jobs import MODALITY, HarvestJobs, studies_under_way
+from server.harvest_jobs import HarvestJobs, studies_under_way
 from server.host import Host, is_shared
 from server.jobs.runner import Jobs
+from server.proposers.proposer import Proposer
 
 logger = logging.getLogger(__name__)
 
 
 class HarvestWatch:
-    """Asks for proposals of studies that have arrived.
+    """Asks one model for proposals of studies that have arrived.
 
-    A study is proposed once its series were the same at two looks, so that one that is still being copied is waited
-    for; and again when series are added to it. Does nothing before there is a detector that has been trained, nor with
+    A study is proposed once its images were the same at two looks, so that one that is still being copied is waited
+    for; and again when images are added to it. Does nothing before there is a model that has been trained, nor with
     one that is not ours, which is said once.
 
     Args:
@@ -25,10 +27,13 @@ class HarvestWatch:
         jobs: where jobs are kept.
         harvest: asks for proposals.
         store: of reviews.
+        find: returns the model; NotFoundError where there is none.
     """
 
-    def __init__(self, host: Host, jobs: Jobs, harvest: HarvestJobs, store: ReviewStore) -> None:
-        self._host, self._jobs, self._harvest, self._store = host, jobs, harvest, store
+    def __init__(
+        self, host: Host, jobs: Jobs, harvest: HarvestJobs, store: ReviewStore, find: Callable[[], Proposer]
+    ) -> None:
+        self._host, self._jobs, self._harvest, self._store, self._find = host, jobs, harvest, store, find
         self._state: object = None
         self._settled = False
         self._said = ""
@@ -40,39 +45,27 @@ class HarvestWatch:
         if not is_shared(self._host.datastore):
             return
         try:
-            detector = self._harvest.detector()
+            proposer = self._find()
         except HepaticError:  # the app has none
             return
-        version, reason = self._version(detector)
+        model = proposer.model
+        version, reason = proposer.version()
         if reason and reason != self._said:
-            logger.info("CT studies that arrive are not proposed by %s: %s", detector, reason)
+            logger.info("%s studies that arrive are not proposed by %s: %s", proposer.modality, model, reason)
         self._said = reason
-        state = (detector, version, self._host.datastore.waiting().arrivals())
+        state = (model, version, self._host.datastore.waiting().arrivals())
         if version is None or (state == self._state and self._settled):
             return
         self._state = state
-        now = {study: frozenset(image.id for image in images) for study, images in self._harvest.series().items()}
+        now = {study: frozenset(image.id for image in images) for study, images in proposer.images().items()}
         if self._asked is None:  # what earlier servers have asked for is not asked for again
-            proposed = {*self._store.proposals.studies(), *studies_under_way(self._jobs)}
-            self._asked = {study: series for study, series in now.items() if study in proposed}
+            reviewed, under_way = set(self._store.proposals.studies()), studies_under_way(self._jobs, model)
+            known = (study for study in now if proposer.review_uid(study) in reviewed or study in under_way)
+            self._asked = {study: now[study] for study in known}
         due = [study for study, series in now.items() if self._asked.get(study) != series]
         ready = [study for study in due if self._seen.get(study) == now[study]]
         self._seen, self._settled = now, len(ready) == len(due)
         if ready:
-            self._harvest.propose(ready, model=detector)
+            self._harvest.propose(ready, model=model)
             self._asked |= {study: now[study] for study in ready}
-            logger.info("%d studies have arrived; a detector is asked to look at them", len(ready))
-
-    def _version(self, detector: str) -> tuple[str | None, str]:
-        """Return which version of a detector is served, None where there is none, and why it is left alone."""
-        try:
-            about = dict(self._host.models[detector].info())
-        except Exception as failure:  # an app's own code
-            return None, f"it does not describe itself: {type(failure).__name__}"
-        if "version" not in about:
-            return None, "it is of another make and tells no version"
-        if about.get("modality", MODALITY) != MODALITY:
-            return None, f"it is for {about['modality']}"
-        if not callable(getattr(self._host.app, "propose", None)):
-            return None, "the app does not propose studies"
-        return about["version"], ""
+            logger.info("%d %s studies have arrived; %s is asked to look at them", len(ready), proposer.modality, model)

@@ -22,6 +22,7 @@ from server.class_labels import ClassLabels
 from server.executor import Executor
 from server.harvest import Harvest, rules_of
 from server.harvest_jobs import HarvestJobs
+from server.harvest_training import HarvestTraining
 from server.harvest_watch import HarvestWatch
 from server.held_pictures import HeldPictures
 from server.hiding import HIDING
@@ -36,6 +37,7 @@ from server.observe import relay
 from server.observe.log import ServerLog
 from server.observe.metrics import Metrics
 from server.observe.names import NAMES, Known, Listed
+from server.proposers.proposers import Proposers
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
 from server.slot import LocalSlot, RemoteError, Slot, Work
@@ -117,8 +119,16 @@ class Services:
         )
         self.class_labels = ClassLabels(self.cases, self.harvest.store, self.scratch.dir)
         self.class_cards = ClassCards(self.cases)
-        self.harvest_jobs = HarvestJobs(self.host, self.executor, self.jobs, self.harvest.store, self.class_labels)
-        self._watch = HarvestWatch(self.host, self.jobs, self.harvest_jobs, self.harvest.store)
+        self.proposers = Proposers(self.host)
+        reviews = self.harvest.store
+        self.harvest_jobs = HarvestJobs(self.host, self.proposers, self.executor, self.jobs, reviews)
+        self.harvest_training = HarvestTraining(
+            self.host, self.proposers, self.harvest_jobs, reviews, self.class_labels
+        )
+        self._watches = [
+            HarvestWatch(self.host, self.jobs, self.harvest_jobs, reviews, find)
+            for find in (self.proposers.detector,)
+        ]
         self._propose = chosen.propose_in_background
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
         self.metrics.watch(self._now, self.jobs.table.counts)
@@ -236,7 +246,7 @@ class Services:
         logger.info("training %s is done", job.id)
         if self._score:
             self.scoring.restart()
-        self.harvest_jobs.after_training(job)
+        self.harvest_training.after_training(job)
 
     def _next_slot(self) -> Slot:
         """A slot for the executor: one that is open already where there is one."""
@@ -268,7 +278,8 @@ class Services:
             if self._score:
                 _tried(self.scoring.look)
             if self._propose:
-                _tried(self._watch.look)
+                for watch in self._watches:
+                    _tried(watch.look)
 
 
 def _tried(step: Callable[[], object]) -> None:

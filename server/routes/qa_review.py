@@ -31,7 +31,7 @@ def progress(services: ServicesDep, user: UserDep, reader: ReaderDep) -> dict[st
     Other readers, who asked for what, and which candidates still fire are told to reviewers only.
     """
     try:
-        model = services.harvest_jobs.detector()
+        model = services.proposers.detector().model
     except NotFoundError:
         model = ""
     names = user.role >= Role.REVIEWER
@@ -41,7 +41,7 @@ def progress(services: ServicesDep, user: UserDep, reader: ReaderDep) -> dict[st
         services.jobs,
         reader=reader,
         model=model,
-        classifiers=services.harvest_jobs.classifiers(),
+        classifiers=services.proposers.classifiers(),
         names=names,
     )
 
@@ -75,7 +75,7 @@ def train(services: ServicesDep, reader: ReaderDep, body: Asked = None) -> dict[
     given = dict(body or {})
     model = plain_text(given.pop("model", None), "model")
     try:
-        return services.harvest_jobs.train(services.training, given, model=model, asked_by=reader).as_json()
+        return services.harvest_training.train(services.training, given, model=model, asked_by=reader).as_json()
     except JobRunningError as busy:
         raise HTTPException(429, str(busy)) from busy
 
@@ -89,7 +89,7 @@ def snapshots(services: ServicesDep) -> dict[str, Any]:
 @router.post("/snapshots", summary="Write down what is finished")
 def take_snapshot(services: ServicesDep, reader: ReaderDep) -> dict[str, Any]:
     """What a training learns from. It is final from then on; if nothing has changed, the last one is told again."""
-    return snapshot_json(services.harvest_jobs.snapshot(asked_by=reader))
+    return snapshot_json(services.harvest_training.snapshot(asked_by=reader))
 
 
 @router.get("/adjudication", summary="What readers disagree about", response_model=None)

@@ -88,7 +88,7 @@ async def _submitted(
     who = asker(user, params)
 
     def submit() -> Job:
-        request = services.harvest_jobs.with_snapshot({**cleaned(params), "model": model}, asked_by=who)
+        request = services.harvest_training.with_snapshot({**cleaned(params), "model": model}, asked_by=who)
         return services.training.submit(request, enqueue=enqueue, asked_by=who)
 
     return await run_in_threadpool(submit)

@@ -74,7 +74,7 @@ def reviewed(app, address):
     before = store.snapshot(asked_by="anna")
     versions = [version(1, 0.8), version(2, 0.9, before.sha256)]
     services.host.app.registry = SimpleNamespace(versions=lambda model: versions)
-    services.harvest_jobs.detector = lambda asked="": "ct_centernet3d"
+    services.proposers.detector = lambda asked="": SimpleNamespace(model="ct_centernet3d")
     return store
 
 

@@ -9,7 +9,6 @@ from hepatic.harvest.store import ReviewStore
 from server import harvest_watch
 from server.harvest_watch import HarvestWatch
 from server.jobs.runner import Jobs
-from tests.foreign_app.main import Boxes
 from tests.harvest.proposed import proposed
 
 
@@ -21,133 +20,124 @@ class Datastore:
         return SimpleNamespace(arrivals=lambda: self.number)
 
 
-class Harvest:
-    """Stands for the jobs: studies with their series, and what was asked for."""
+class Finder:
+    """Stands for a model that looks at studies: a detector, or a classifier whose reviews have names of their own."""
 
-    def __init__(self, datastore):
-        self.datastore, self.studies, self.asked, self.listed = datastore, {}, [], 0
+    def __init__(self, datastore, model="finder", note=""):
+        self.datastore, self.model, self.modality = datastore, model, "US" if note else "CT"
+        self.studies, self.listed, self.served, self.note = {}, 0, ("v1", ""), note
 
     def arrive(self, study, *series):
         self.studies.setdefault(study, []).extend(series)
         self.datastore.number += 1
 
-    def detector(self):
-        return "finder"
-
-    def series(self):
+    def images(self):
         self.listed += 1
         return {study: [SimpleNamespace(id=one) for one in series] for study, series in self.studies.items()}
 
-    def propose(self, studies, *, model):
-        self.asked.append((sorted(studies), model))
+    def review_uid(self, study):
+        return f"{study}:{self.note}" if self.note else study
+
+    def version(self):
+        return self.served
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(harvest_watch, "is_shared", lambda datastore: True)
-    datastore, told = Datastore(), {"version": "v1"}
-    host = SimpleNamespace(
-        datastore=datastore,
-        models={"finder": SimpleNamespace(info=lambda: told)},
-        app=SimpleNamespace(propose=lambda request: {}),
-    )
-    jobs, store = Jobs(tmp_path / "jobs.sqlite"), ReviewStore(tmp_path / "harvest")
-    harvest = Harvest(datastore)
-    yield SimpleNamespace(
-        harvest=harvest,
-        told=told,
-        host=host,
-        store=store,
-        jobs=jobs,
-        new=lambda: HarvestWatch(host, jobs, harvest, store),
-    )
+    datastore, asked = Datastore(), []
+    host = SimpleNamespace(datastore=datastore)
+    harvest = SimpleNamespace(propose=lambda studies, *, model: asked.append((sorted(studies), model)))
+    jobs, store, finder = Jobs(tmp_path / "jobs.sqlite"), ReviewStore(tmp_path / "harvest"), Finder(datastore)
+
+    def new(find=lambda: finder):
+        return HarvestWatch(host, jobs, harvest, store, find)
+
+    yield SimpleNamespace(datastore=datastore, finder=finder, asked=asked, store=store, jobs=jobs, new=new)
     jobs.close()
     store.close()
 
 
 def test_a_study_is_proposed_when_nothing_was_added_to_it_for_one_look(place):
     watch = place.new()
-    place.harvest.arrive("1.2", "nc", "arterial")
+    place.finder.arrive("1.2", "nc", "arterial")
     watch.look()
-    place.harvest.arrive("1.2", "venous")
+    place.finder.arrive("1.2", "venous")
     watch.look()
-    assert place.harvest.asked == [], "it was still being copied"
+    assert place.asked == [], "it was still being copied"
     watch.look()
-    assert place.harvest.asked == [(["1.2"], "finder")]
-    listed = place.harvest.listed
+    assert place.asked == [(["1.2"], "finder")]
+    listed = place.finder.listed
     watch.look()
     watch.look()
-    assert place.harvest.asked == [(["1.2"], "finder")]
-    assert place.harvest.listed == listed, "nothing is listed where nothing has arrived"
+    assert place.asked == [(["1.2"], "finder")]
+    assert place.finder.listed == listed, "nothing is listed where nothing has arrived"
 
 
 def test_a_series_that_comes_late_has_its_study_proposed_again(place):
     watch = place.new()
-    place.harvest.arrive("1.2", "venous")
+    place.finder.arrive("1.2", "venous")
     watch.look()
     watch.look()
-    place.harvest.arrive("1.2", "delayed")
+    place.finder.arrive("1.2", "delayed")
     watch.look()
     watch.look()
-    assert [studies for studies, _ in place.harvest.asked] == [["1.2"], ["1.2"]]
+    assert [studies for studies, _ in place.asked] == [["1.2"], ["1.2"]]
 
 
 def test_what_was_proposed_or_asked_for_before_the_server_started_is_left_alone(place):
     place.store.proposals.add(proposed("1.2"))
     place.jobs.submit("propose", {"model": "finder"}, items=["1.3"])
+    place.jobs.submit("propose", {"model": "another"}, items=["1.4"])
     for study in ("1.2", "1.3", "1.4"):
-        place.harvest.arrive(study, "venous")
+        place.finder.arrive(study, "venous")
     watch = place.new()
     watch.look()
     watch.look()
-    assert [studies for studies, _ in place.harvest.asked] == [["1.4"]]
+    assert [studies for studies, _ in place.asked] == [["1.4"]]
 
 
-def test_nothing_is_asked_for_before_the_detector_is_trained(place):
-    place.told["version"] = None
-    place.harvest.arrive("1.2", "venous")
+def test_nothing_is_asked_for_before_the_model_is_trained(place):
+    place.finder.served = (None, "")
+    place.finder.arrive("1.2", "venous")
     watch = place.new()
     watch.look()
     watch.look()
-    assert place.harvest.asked == []
-    place.told["version"] = "v1"
+    assert place.asked == []
+    place.finder.served = ("v1", "")
     watch.look()
     watch.look()
-    assert [studies for studies, _ in place.harvest.asked] == [["1.2"]]
+    assert [studies for studies, _ in place.asked] == [["1.2"]]
 
 
-def broken():
-    raise KeyError("config")
+def test_what_one_model_was_asked_about_a_study_another_still_is(place):
+    classifier = Finder(place.datastore, "us_fll", note="lesion_type")
+    place.store.proposals.add(proposed("1.2"))
+    place.store.proposals.add(proposed("1.3:lesion_type"))
+    for study in ("1.2", "1.3"):
+        classifier.arrive(study, "still")
+    watch = place.new(lambda: classifier)
+    watch.look()
+    watch.look()
+    assert place.asked == [(["1.2"], "us_fll")]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda host: host.models.update(finder=Boxes()), "of another make"),
-        (lambda host: host.models.update(finder=SimpleNamespace(info=broken)), "does not describe itself: KeyError"),
-        (lambda host: setattr(host, "app", Boxes()), "the app does not propose studies"),
-        (lambda host: host.models["finder"].info().update(modality="US"), "for US"),
-    ],
-    ids=["stock", "broken", "no-proposals", "ultrasound"],
-)
-def test_a_detector_that_is_not_ours_is_left_alone_and_that_is_said_once(place, caplog, change, reason):
+def test_a_model_that_is_not_ours_is_left_alone_and_that_is_said_once(place, caplog):
     caplog.set_level("INFO", "server.harvest_watch")
-    change(place.host)
-    place.harvest.arrive("1.2", "venous")
+    place.finder.served = (None, "it is of another make and tells no version")
+    place.finder.arrive("1.2", "venous")
     watch = place.new()
     for _ in range(3):
         watch.look()
-    assert place.harvest.asked == []
+    assert place.asked == []
     [line] = [record.getMessage() for record in caplog.records]
-    assert "finder" in line
-    assert reason in line
+    assert line == "CT studies that arrive are not proposed by finder: it is of another make and tells no version"
 
 
-def test_an_app_without_a_detector_is_left_alone(place, monkeypatch):
+def test_an_app_without_such_a_model_is_left_alone(place):
     def none():
         raise NotFoundError("the app", expected="a model that detects", came="none", fix="")
 
-    monkeypatch.setattr(place.harvest, "detector", none)
-    place.harvest.arrive("1.2", "venous")
-    place.new().look()
-    assert place.harvest.asked == []
+    place.finder.arrive("1.2", "venous")
+    place.new(none).look()
+    assert place.asked == []

@@ -1,0 +1,126 @@
+"""Learning from what readers said: snapshots, trainings on them, and proposals of the models that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hepatic.engine.fit import SPLIT
+from hepatic.engine.split import FrozenSplit
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.parts import Part
+from hepatic.harvest.snapshots import Snapshot
+from hepatic.harvest.store import ReviewStore
+from server.class_labels import ClassLabels
+from server.harvest_jobs import HarvestJobs
+from server.host import Host
+from server.jobs.job import Job
+from server.names import check_listed
+from server.params import cleaned
+from server.proposers.proposers import DEFAULT_DETECTOR, DETECTION, Proposers
+from server.training import Training
+
+
+class HarvestTraining:
+    """Asks for trainings on snapshots; proposes anew when a training has brought a better model.
+
+    Args:
+        host: the app.
+        proposers: its models that propose.
+        proposals: asks for proposals.
+        store: of reviews.
+        labels: where classes that readers settled are written.
+    """
+
+    def __init__(
+        self, host: Host, proposers: Proposers, proposals: HarvestJobs, store: ReviewStore, labels: ClassLabels
+    ) -> None:
+        self._host, self._proposers, self._proposals = host, proposers, proposals
+        self._store, self._labels = store, labels
+
+    def snapshot(self, trainer: str = "", *, asked_by: str = "") -> Snapshot:
+        """Write down what readers have said by now; patients stay on the side that earlier trainings put them on.
+
+        Args:
+            trainer: whose trainings; of ours by default.
+            asked_by: who wants it.
+
+        Raises:
+            BadInputError: nothing was finished yet.
+        """
+        registry = getattr(self._host.app, "registry", None)
+        drawn: dict[str, Part] = {}
+        if registry is not None:
+            parts = FrozenSplit(registry.models / (trainer or DEFAULT_DETECTOR) / SPLIT).parts
+            drawn = {patient: "test" if part == "validation" else "train" for patient, part in parts.items()}
+        return self._store.snapshot(asked_by=asked_by, drawn=drawn)
+
+    def with_snapshot(self, request: Mapping[str, Any], *, asked_by: str = "", needed: bool = False) -> dict[str, Any]:
+        """Return a request for a training with a snapshot of what readers have said by now, where it can use one.
+
+        Args:
+            request: ``model`` names the trainer.
+            asked_by: who wants it.
+            needed: refuse where there is nothing to learn from; else the training goes without.
+
+        Raises:
+            BadInputError: nothing was finished yet, and it is needed.
+        """
+        given = {key: value for key, value in request.items() if key != "snapshot"}
+        if not self._trains_detector(str(given.get("model"))):
+            return given
+        try:
+            return {**given, "snapshot": self.snapshot(str(given["model"]), asked_by=asked_by).sha256}
+        except BadInputError:
+            if needed:
+                raise
+            return given
+
+    def train(self, training: Training, params: Mapping[str, Any], *, model: str = "", asked_by: str = "") -> Job:
+        """Ask for a training on a snapshot of what readers have said by now.
+
+        A classifier learns from the final labels of images, where what readers settled is written before.
+
+        Args:
+            training: who runs it.
+            params: as ``POST /train/{model}`` takes them.
+            model: the trainer; of a detector by default, ours if it is there.
+            asked_by: who wants it.
+
+        Raises:
+            NotFoundError: there is no such trainer.
+            BadInputError: nothing was finished yet.
+            JobRunningError: another training runs.
+        """
+        if self._trains_classifier(model):
+            self._labels.keep_all()
+            self.snapshot(model, asked_by=asked_by)
+            return training.submit({**cleaned(params), "model": model}, asked_by=asked_by)
+        found = [name for name in self._host.trainers if self._trains_detector(name)]
+        if not found:
+            raise NotFoundError(
+                "the app", expected="a trainer of a detector", came="none", fix="Serve an app that has one."
+            )
+        if model:
+            check_listed("the trainer", model, found, fix="GET /info/ lists them; it takes one of a detector.")
+        chosen = model or (DEFAULT_DETECTOR if DEFAULT_DETECTOR in found else found[0])
+        request = self.with_snapshot({**cleaned(params), "model": chosen}, asked_by=asked_by, needed=True)
+        return training.submit(request, asked_by=asked_by)
+
+    def after_training(self, job: Job) -> None:
+        """Let a model that was promoted look at the studies under review again; verdicts are inherited."""
+        promoted = isinstance(job.result, Mapping) and job.result.get("promoted")
+        if not promoted or not (self._trains_detector(job.subject) or self._trains_classifier(job.subject)):
+            return
+        proposer = self._proposers.named(job.subject)
+        there, reviewed = proposer.images(), set(self._store.proposals.studies())
+        studies = [uid for uid in there if proposer.review_uid(uid) in reviewed]
+        if studies:
+            self._proposals.propose(studies, model=job.subject, asked_by=job.asked_by)
+
+    def _trains_classifier(self, trainer: str) -> bool:
+        return trainer in self._host.trainers and trainer in self._proposers.classifiers()
+
+    def _trains_detector(self, trainer: str) -> bool:
+        recipe = getattr(self._host.trainers.get(trainer), "recipe", None)
+        return str(getattr(getattr(recipe, "task", None), "type", "")) == DETECTION
