@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     )
     score_in_background: bool = Field(True, description="Score unlabelled images after start-up and each new model.")
     propose_in_background: bool = Field(
-        True, description="Let a detector look at CT studies that arrive, so that they wait in `/qa`."
+        True,
+        description="Let a detector look at CT studies that arrive, and a classifier at ultrasound, so that they wait "
+        "in `/qa`.",
     )
     reviews_database: SecretStr = Field(
         SecretStr(""),

@@ -127,7 +127,7 @@ class Services:
         )
         self._watches = [
             HarvestWatch(self.host, self.jobs, self.harvest_jobs, reviews, find)
-            for find in (self.proposers.detector,)
+            for find in (self.proposers.detector, self.proposers.classifier)
         ]
         self._propose = chosen.propose_in_background
         self._score = chosen.score_in_background if score_in_background is None else score_in_background

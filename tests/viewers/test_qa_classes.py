@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hepatic.settings import settings
 from sample_data.ceus import write_ceus
 from sample_data.us import write_us
 from server.app import create_app
@@ -19,8 +20,10 @@ pytestmark = pytest.mark.viewer
 
 
 @pytest.fixture
-def opened(tmp_path, tool):
-    """A page at a server whose classifier has proposed three stills and a cine."""
+def opened(tmp_path, tool, monkeypatch):
+    """A page at a server whose classifiers have proposed three stills and a cine, and nothing by themselves."""
+    monkeypatch.setenv("HEPATIC_PROPOSE_IN_BACKGROUND", "false")
+    settings.cache_clear()
     chromium = tool("chromium", "chromium")
     write_us(tmp_path, 3, seed=3, size=os.environ.get("HEPATIC_TEST_PHANTOMS", "tiny"))
     write_ceus(tmp_path, 1, seed=1, size="tiny")
@@ -34,6 +37,7 @@ def opened(tmp_path, tool):
         while any(services.jobs.table.get(job.id).state in ("queued", "running") for job in jobs):
             time.sleep(0.1)
         yield Page(browser, address, "rita", app), services
+    settings.cache_clear()
 
 
 def keep(page, name):

@@ -27,23 +27,25 @@ KIND = {"kind": "classification"}
 
 @pytest.fixture(scope="module")
 def us_app(tmp_path_factory):
-    """Our own app over three stills and a cine, proposed by the classifier of lesions; locked."""
+    """Our own app over three stills and a patient with still and cine; locked. What arrives is proposed by itself."""
     out = tmp_path_factory.mktemp("us")
     write_us(out, 3, seed=3, size="tiny")
     write_ceus(out, 1, seed=1, size="tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEPATIC_REQUEST_LIMIT", "")
+        patch.setattr("server.services._LOOK_S", 0.2)
         settings.cache_clear()
         app = create_app(ROOT / "apps" / "hepatic", out / "studies", auth=True, score_in_background=False)
-    settings.cache_clear()
-    tokens = Tokens(tokens_dir(settings().data_dir(out / "studies")))
-    secrets = {name: tokens.create(name, role, expires=None)[1] for name, role in PEOPLE.items()}
-    with running(app) as where:
-        people = {name: Person(where, secret) for name, secret in secrets.items()}
-        for model in ("us_fll", "us_ceus"):
-            job = people["Viktor"].ask("POST", "/propose", json={"model": model}).json()
-            until(lambda job=job: app.state.services.jobs.table.get(job["id"]).state not in ("queued", "running"))
-        yield app, people
+        settings.cache_clear()
+        tokens = Tokens(tokens_dir(settings().data_dir(out / "studies")))
+        secrets = {name: tokens.create(name, role, expires=None)[1] for name, role in PEOPLE.items()}
+        with running(app) as where:
+            people = {name: Person(where, secret) for name, secret in secrets.items()}
+            jobs = app.state.services.jobs.table
+            until(lambda: jobs.jobs(kind="propose", states=("succeeded",)))
+            job = people["Viktor"].ask("POST", "/propose", json={"model": "us_ceus"}).json()
+            until(lambda: jobs.get(job["id"]).state == "succeeded")
+            yield app, people
 
 
 def until(condition, limit_s=60):
@@ -79,6 +81,13 @@ def still(person):
 
 def image_of(services, study):
     return services.harvest.store.review(study["study_uid"]).study.candidates[0].image_id
+
+
+def test_studies_that_arrive_are_proposed_by_themselves_by_the_classifier_that_needs_no_box(services):
+    *_, first = services.jobs.table.jobs(kind="propose")
+    assert (first.asked_by, first.spec["model"], first.items_done) == ("", "us_fll", 4)
+    reviews = services.harvest.store.reviews_of("classification").values()
+    assert sorted(one.study.note for one in reviews) == ["diagnosis", *["lesion_type"] * 4]
 
 
 def test_a_named_class_is_the_final_label_of_its_image_until_it_is_taken_back(people, services):

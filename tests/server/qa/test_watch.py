@@ -1,5 +1,6 @@
 """Studies that arrive are proposed by themselves, once they are whole."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -7,9 +8,12 @@ import pytest
 from hepatic.errors import NotFoundError
 from hepatic.harvest.store import ReviewStore
 from server import harvest_watch
+from server.executor import Executor, Priority
+from server.harvest_jobs import HarvestJobs
 from server.harvest_watch import HarvestWatch
 from server.jobs.runner import Jobs
 from tests.harvest.proposed import proposed
+from tests.server.test_executor import ThreadSlot
 
 
 class Datastore:
@@ -120,6 +124,46 @@ def test_what_one_model_was_asked_about_a_study_another_still_is(place):
     watch.look()
     watch.look()
     assert place.asked == [(["1.2"], "us_fll")]
+
+
+def test_who_asks_for_something_waits_for_one_study_at_most(place):
+    class Classifier(Finder):
+        def __init__(self):
+            super().__init__(place.datastore, "us_fll", note="lesion_type")
+            self.begun, self.go_on, self.order = threading.Event(), threading.Event(), []
+
+        def work(self, study, images):
+            return self.classify, (study,)
+
+        def classify(self, study):
+            self.begun.set()
+            assert self.go_on.wait(10)
+            self.order.append(study)
+            return {"study": f"{study}:{self.note}"}
+
+        def proposed(self, result):
+            return proposed(result["study"])
+
+    classifier, executor = Classifier(), Executor(ThreadSlot)
+    proposers = SimpleNamespace(named=lambda model: classifier)
+    host = SimpleNamespace(datastore=place.datastore, models={"us_fll": None})
+    harvest = HarvestJobs(host, proposers, executor, place.jobs, place.store)
+    place.jobs.start()
+    try:
+        for study in ("1.2", "1.3", "1.4"):
+            classifier.arrive(study, "still")
+        watch = HarvestWatch(host, place.jobs, harvest, place.store, lambda: classifier)
+        watch.look()
+        watch.look()
+        assert classifier.begun.wait(10)
+        asked = executor.submit(classifier.order.append, "a reader", priority=Priority.INTERACTIVE)
+        classifier.go_on.set()
+        asked.result(10)
+        place.jobs.wait(place.jobs.table.jobs(kind="propose")[0].id, 10)
+    finally:
+        executor.close()
+    assert classifier.order == ["1.2", "a reader", "1.3", "1.4"]
+    assert place.store.proposals.studies() == ["1.2:lesion_type", "1.3:lesion_type", "1.4:lesion_type"]
 
 
 def test_a_model_that_is_not_ours_is_left_alone_and_that_is_said_once(place, caplog):
