@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
@@ -46,6 +48,11 @@ class Settings(BaseSettings):
     max_archive_mib: int = Field(8192, gt=0, description="Largest archive that is uploaded, unpacked.")
     data_dir_name: str = Field(
         ".hepatic", description="Folder below the studies that holds index, labels, runs, models."
+    )
+    dicomweb_data_dir: str = Field(
+        "",
+        description="Folder for index, labels, runs, models where the studies are on a DICOMweb server; by default one "
+        "for each URL below `~/.local/share/hepatic`.",
     )
     workers: int = Field(1, ge=1, description="Inference worker processes.")
     queue_limit: int = Field(64, ge=1, description="Requests that may wait for a worker; more are answered with 503.")
@@ -188,9 +195,23 @@ class Settings(BaseSettings):
             raise ValueError("must lead to a folder below the studies: files move between the two, on one disk")
         return name
 
-    def data_dir(self, studies: Path) -> Path:
-        """Return the folder that holds everything hepatic writes about these studies."""
-        return studies / self.data_dir_name
+    def data_dir(self, studies: str | Path) -> Path:
+        """Return the folder that holds everything hepatic writes about these studies.
+
+        Args:
+            studies: their folder, or the URL of the server they are on.
+        """
+        if not is_url(studies):
+            return Path(studies) / self.data_dir_name
+        if self.dicomweb_data_dir:
+            return Path(self.dicomweb_data_dir).expanduser().absolute()
+        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        return home / "hepatic" / hashlib.sha256(str(studies).rstrip("/").encode()).hexdigest()[:16]
+
+
+def is_url(studies: str | Path) -> bool:
+    """Whether studies are on another server, not in a folder."""
+    return str(studies).startswith(("http://", "https://"))
 
 
 @lru_cache(maxsize=1)

@@ -10,8 +10,8 @@ from typing import Any
 from hepatic.errors import ConflictError
 from hepatic.io.burnt_in import BurntIn
 from hepatic.release.quarantine import Box, Quarantine
-from hepatic.store.folder import Store
 from hepatic.store.images import Image
+from hepatic.store.store import Store
 from server import worker
 from server.cases.remembered import Remembered
 from server.executor import Executor, Priority

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.settings import settings
+from hepatic.settings import is_url, settings
 from hepatic.store.names import safe_id
 from server import stock_datastore
 from server.names import is_path_like
@@ -59,14 +59,12 @@ class AppSpec:
     @property
     def is_remote(self) -> bool:
         """Whether the studies are on another server."""
-        return self.studies.startswith(("http://", "https://"))
+        return is_url(self.studies)
 
     @property
     def data_dir(self) -> Path:
         """Folder for what the server writes: logs, sessions, trainings."""
-        if self.is_remote:
-            return Path.home() / ".cache" / "hepatic" / hashlib.sha256(self.studies.encode()).hexdigest()[:16]
-        return settings().data_dir(Path(self.studies))
+        return settings().data_dir(self.studies)
 
 
 def load_app(spec: AppSpec, role: Role) -> Any:

@@ -35,7 +35,7 @@ class HepaticApp(MONAILabelApp):
     """Tumours in liver images: proposed by models, corrected or judged by readers, retrained from what they say."""
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
-        self._data = settings().data_dir(Path(studies))
+        self._data = settings().data_dir(studies)
         self.registry = Registry(self._data / "models", shipped=Path(app_dir) / "models")
         self.predictor = Predictor(self.registry)
         self.tasks = discover_tasks(infer_tasks)

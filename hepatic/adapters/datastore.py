@@ -25,13 +25,14 @@ from hepatic.io.refusal import NotAnImageError
 from hepatic.release.quarantine import HeldError, Quarantine
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from hepatic.store.header import HeaderReader
 from hepatic.store.images import Image
 from hepatic.store.label import Label
 from hepatic.store.names import label_suffix
 from hepatic.store.rescan import Rescan
 from hepatic.store.scan import suffix_of
+from hepatic.store.store import Store
 from hepatic.store.waiting import Waiting
 
 compat.install()
@@ -79,7 +80,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         header: HeaderReader = read_header,
         check_label: Callable[[Path, Path], None] = _check_label,
     ) -> None:
-        self.store = Store(studies, header=header, not_images=(NotAnImageError,))
+        self.store: Store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
         self.check_label = check_label
         self._rescan = Rescan(self.store, after_seconds=auto_rescan_seconds if scan else None)
         if scan and first_scan_seconds is not None:
@@ -91,7 +92,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     def name(self) -> str:
         """Return the name of the datastore, that of the folder unless it was set."""
-        return self.store.about("name", self.store.root.name)
+        return self.store.about("name", self.store.name)
 
     def set_name(self, name: str) -> None:
         """Set the name of the datastore."""

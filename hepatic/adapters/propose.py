@@ -20,7 +20,7 @@ from hepatic.harvest.series import Series
 from hepatic.harvest.study import Box, Phase, PreparedStudy
 from hepatic.harvest.study_json import to_json
 from hepatic.io.image import Volume
-from hepatic.store.folder import Store
+from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask, Task
 
 logger = logging.getLogger(__name__)

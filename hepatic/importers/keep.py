@@ -20,7 +20,7 @@ from hepatic.io.labelmap import write_atomically, write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
 from hepatic.store.disk import sha256_of
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from hepatic.store.names import safe_id, split_suffix
 
 TAG = "final"
@@ -45,7 +45,7 @@ class Outcome:
     why: str = ""
 
 
-def keep(store: Store, data_set: DataSet, case: Case) -> Outcome:
+def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
     """Copy an image and what is marked in it into the studies folder.
 
     An image that is there is left as it is, and so is one whose final label somebody saved or removed. A label that
@@ -70,7 +70,7 @@ def keep(store: Store, data_set: DataSet, case: Case) -> Outcome:
             return Outcome(done, "refused", why=str(refused))
 
 
-def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> tuple[str, bool]:
+def _keep_image(store: FolderStore, data_set: DataSet, case: Case, scratch: Path) -> tuple[str, bool]:
     """Return the id of the image, and whether it was added."""
     image_id = safe_id(case.name)
     if store.images.known([image_id]):
@@ -105,7 +105,7 @@ def _keep_image(store: Store, data_set: DataSet, case: Case, scratch: Path) -> t
         raise
 
 
-def _check_same(store: Store, image_id: str, case: Case, scratch: Path) -> None:
+def _check_same(store: FolderStore, image_id: str, case: Case, scratch: Path) -> None:
     """Check that a file of the same name from the same data set is the image that is there.
 
     Folders of several sites may use the same names. DICOM is called by its UIDs and needs no check.
@@ -125,7 +125,7 @@ def _check_same(store: Store, image_id: str, case: Case, scratch: Path) -> None:
         )
 
 
-def _there(store: Store, case: Case, image_id: str) -> str:
+def _there(store: FolderStore, case: Case, image_id: str) -> str:
     """Return the id of an image that a case is about without bringing it."""
     if store.images.known([image_id]) and store.images.get(image_id).present:
         return image_id
@@ -137,14 +137,14 @@ def _there(store: Store, case: Case, image_id: str) -> str:
     )
 
 
-def _keep_dicom(store: Store, files: list[Path], info: dict[str, Any]) -> tuple[str, bool]:
+def _keep_dicom(store: FolderStore, files: list[Path], info: dict[str, Any]) -> tuple[str, bool]:
     """Keep a series or a run, which are called by their UIDs; whether one was added shows in how many there are."""
     before = store.counts().images
     added = store.add_series(files, info=info) if len(files) > 1 else store.add_image(files[0], info=info)
     return added, store.counts().images > before
 
 
-def _keep_label(store: Store, data_set: DataSet, case: Case, image_id: str, scratch: Path) -> int:
+def _keep_label(store: FolderStore, data_set: DataSet, case: Case, image_id: str, scratch: Path) -> int:
     """Return how many lesions were marked."""
     try:
         grid = grid_of(store.source(image_id))

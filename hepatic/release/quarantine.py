@@ -25,9 +25,9 @@ from hepatic.io.image import Cine
 from hepatic.io.read import read
 from hepatic.io.ultrasound import to_grey
 from hepatic.store.disk import TEMPORARY, make_folder, sha256_of, storage, sync_folder
-from hepatic.store.folder import Store
 from hepatic.store.images import Image
 from hepatic.store.names import folder_key
+from hepatic.store.store import Store
 
 State = Literal["free", "held", "approved"]
 Box = tuple[int, int, int, int]

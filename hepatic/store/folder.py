@@ -13,9 +13,6 @@ from typing import Any, overload
 
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.settings import settings
-from hepatic.store.case import LabelledCase
-from hepatic.store.counts import Counts, counts
-from hepatic.store.database import Database
 from hepatic.store.disk import (
     TEMPORARY,
     StorageError,
@@ -28,19 +25,17 @@ from hepatic.store.disk import (
     write_temporary,
 )
 from hepatic.store.header import HeaderReader, ImageHeader
-from hepatic.store.images import Images
-from hepatic.store.labels import Labels
 from hepatic.store.names import IMAGE_SUFFIXES, base_name, folder_key, safe_id, split_suffix
 from hepatic.store.removal import Removal
 from hepatic.store.scan import Scanner, ScanReport
 from hepatic.store.series_folder import content_name, make_series_folder
-from hepatic.store.waiting import Waiting
+from hepatic.store.store import Store
 
 _SEGMENTATION = ".seg.nrrd"
 _STALE_SECONDS = 24 * 3600.0
 
 
-class Store:
+class FolderStore(Store):
     """Images and labels of one studies folder.
 
     Everything hepatic writes is below its data folder (``.hepatic``), but for uploaded images. Any number of
@@ -57,11 +52,6 @@ class Store:
 
     Attributes:
         root: the studies folder, absolute.
-        data: the data folder, absolute.
-        images: the index of images.
-        labels: the labels and their history.
-        waiting: the images without a final label.
-        reconciled: which labels were adopted, which are missing, at this start.
     """
 
     def __init__(
@@ -75,12 +65,10 @@ class Store:
         with storage("create the studies folder"):
             Path(root).mkdir(parents=True, exist_ok=True)
             self.root = Path(root).resolve()
-        self.data = settings().data_dir(self.root) if data is None else data.resolve()
-        self._database = Database(self.data / "index.db")
+        super().__init__(
+            settings().data_dir(self.root) if data is None else data.resolve(), self.root, name=self.root.name
+        )
         self._header = header
-        self.images = Images(self._database, self.root)
-        self.labels = Labels(self._database, self.data)
-        self.waiting = Waiting(self._database)
         self._scanner = Scanner(self._database, self.root, skip=self.data, header=header, not_images=not_images)
         self._removal = Removal(self._database, self.root, self.data)
         self._removal.undo_unfinished()
@@ -152,47 +140,13 @@ class Store:
             )
         return files
 
-    def labelled_cases(self, tag: str) -> list[LabelledCase]:
-        """Return the images that are there and have a label with this tag; a label without its file is left out.
-
-        Raises:
-            StorageError: a folder for a series cannot be made.
-        """
-        labels = {label.image_id: label for label in self.labels.heads(tag=tag)}
-        cases = []
-        for image in self.images.all(labels):
-            label = labels[image.id]
-            with suppress(NotFoundError):
-                case = LabelledCase(
-                    image_id=image.id,
-                    patient_id=image.patient_id,
-                    study_uid=image.study_uid,
-                    modality=image.modality,
-                    source=self.source(image.id),
-                    files=tuple(self.files(image.id)),
-                    label=self.labels.path(label),
-                    label_version=label.version,
-                    label_sha256=label.sha256,
-                    label_info=label.info,
-                )
-                cases.append(case)
-        return cases
-
-    def checksum(self, image_id: str) -> str:
-        """Return ``SHA256:...`` of a single-file image, computed once per file; empty for a series.
-
-        Raises:
-            NotFoundError: no such image, or its file has gone.
-        """
-        known = self.images.get(image_id).checksum
-        files = self.files(image_id)
-        if known or len(files) != 1:
-            return known
-        signature = self.images.signature(image_id)
-        with storage("read the image"):
-            checksum = f"SHA256:{sha256_of(files[0])}"
-        self.images.set_checksum(image_id, checksum, signature=signature)
-        return checksum
+    def has(self, image_id: str) -> bool:
+        """Whether there is an image with this id, with its files."""
+        try:
+            source = self.source(image_id, make=False)
+        except NotFoundError:
+            return False
+        return source is None or source.exists()
 
     def add_image(
         self, source: Path, *, name: str = "", image_id: str = "", info: Mapping[str, Any] | None = None
@@ -306,26 +260,6 @@ class Store:
             self._scanner.forget(files, connection)
             self.labels.remove_all(image_id, connection, author=author)
         self._drop_cache(image_id)
-
-    def counts(self) -> Counts:
-        """Return how many images, patients and labels there are, without listing them."""
-        with self._database.read() as connection:
-            return counts(connection)
-
-    def about(self, key: str, default: str = "") -> str:
-        """Return a text kept with the store, such as its name."""
-        with self._database.read() as connection:
-            row = connection.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()
-            return default if row is None else str(row[0])
-
-    def set_about(self, key: str, value: str) -> None:
-        """Keep a text with the store."""
-        with self._database.write() as connection:
-            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
-
-    def close(self) -> None:
-        """Close the index; the store opens it again if it is used."""
-        self._database.close()
 
     def _cache(self, image_id: str) -> Path:
         return self.data / "cache" / "series" / folder_key(image_id)

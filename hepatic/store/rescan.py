@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from hepatic.errors import HepaticError
-from hepatic.store.folder import Store
+from hepatic.store.store import Store
 
 logger = logging.getLogger(__name__)
 

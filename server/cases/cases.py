@@ -18,9 +18,9 @@ from hepatic.boxes import to_voxels
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.geometry import Grid
 from hepatic.io.us_region import carried
-from hepatic.store.folder import Store
 from hepatic.store.images import Image
 from hepatic.store.label import Label
+from hepatic.store.store import Store
 from server import worker
 from server.cases.remembered import Remembered
 from server.executor import Executor, Priority

@@ -19,8 +19,8 @@ from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
 from hepatic.io.markups import ROI, encode_rois
-from hepatic.store.folder import Store
 from hepatic.store.label import Label, segment_names
+from hepatic.store.store import Store
 from server.cases.cases import FINAL, Box
 
 _MOST_BOXES = 50

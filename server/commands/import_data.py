@@ -63,7 +63,7 @@ def import_data(
     from hepatic.io.header import header
     from hepatic.io.image import Modality
     from hepatic.io.refusal import NotAnImageError
-    from hepatic.store.folder import Store
+    from hepatic.store.folder import FolderStore
 
     if kind not in IMPORTERS:
         raise BadInputError("KIND", expected=f"one of {', '.join(IMPORTERS)}", came=ascii(kind), fix="See --help.")
@@ -83,7 +83,7 @@ def import_data(
         found = [replace(case, modality=cast(Modality, modality)) if case.modality == "OT" else case for case in found]
     console.print(f"{data_set.name}: {len(found)} images, {data_set.licence} ({data_set.url})", highlight=False)
     studies.mkdir(parents=True, exist_ok=True)
-    store = Store(studies, header=header, not_images=(NotAnImageError,))
+    store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     store.rescan()
     images = labels = boxes = there = refused = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -130,11 +130,11 @@ def _quarantine(studies: Path) -> Iterator[Quarantine]:
     from hepatic.io.header import header
     from hepatic.io.refusal import NotAnImageError
     from hepatic.release.quarantine import Quarantine
-    from hepatic.store.folder import Store
+    from hepatic.store.folder import FolderStore
 
     if not studies.is_dir():
         raise NotFoundError("--studies", expected="a folder", came=str(studies), fix="Correct the path.")
-    store = Store(studies, header=header, not_images=(NotAnImageError,))
+    store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     try:
         store.rescan()
         yield Quarantine(store)

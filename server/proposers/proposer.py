@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from hepatic.errors import BadInputError
 from hepatic.harvest.study import ProposedStudy
-from hepatic.store.folder import Store
 from hepatic.store.images import Image
+from hepatic.store.store import Store
 from server.host import Host, is_shared
 
 

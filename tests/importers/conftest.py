@@ -10,7 +10,7 @@ from hepatic.importers.keep import keep
 from hepatic.importers.kinds import IMPORTERS
 from hepatic.io.header import header
 from hepatic.io.refusal import NotAnImageError
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 
 RAS = np.diag([-0.8, -0.7, 2.5, 1.0])
 RAS[:3, 3] = [10, 20, 30]
@@ -41,7 +41,7 @@ def mask():
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path / "studies", header=header, not_images=(NotAnImageError,))
+    made = FolderStore(tmp_path / "studies", header=header, not_images=(NotAnImageError,))
     yield made
     made.close()
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from hepatic.errors import BadInputError
 from hepatic.importers.kinds import IMPORTERS
 from hepatic.io.header import header
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from server.cli import app
 from server.commands.import_data import KINDS
 from tests.importers.conftest import mask, scan, write_nifti
@@ -71,7 +71,7 @@ def test_the_modality_can_be_said_where_no_file_says_it(tmp_path, options, modal
     images = [{"id": 1, "file_name": "a.nii.gz", "slice": 0}]
     (tmp_path / "set/boxes.json").write_text(json.dumps({"images": images, "categories": [], "annotations": []}))
     hepatic("coco", tmp_path / "set", "--studies", tmp_path / "studies", *options)
-    store = Store(tmp_path / "studies", header=header)
+    store = FolderStore(tmp_path / "studies", header=header)
     assert [image.modality for image in store.images.all()] == [modality]
     store.close()
 

@@ -11,7 +11,7 @@ import pydicom
 from hepatic.io.header import header
 from hepatic.io.refusal import NotAnImageError
 from hepatic.release.quarantine import Quarantine
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from sample_data import us
 from server.app import create_app
 from server.running import running
@@ -22,7 +22,7 @@ TINY_APP = Path(__file__).parent.parent / "tiny_app"
 def test_a_held_picture_is_refused_until_it_is_approved(tmp_path: Path) -> None:
     us.write_us(tmp_path, 2, seed=5, size="tiny", kind="cyst")
     studies = tmp_path / "studies"
-    store = Store(studies, header=header, not_images=(NotAnImageError,))
+    store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     store.rescan()
     label = tmp_path / "label.json"
     label.write_text("{}")

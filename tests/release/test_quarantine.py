@@ -16,7 +16,7 @@ from hepatic.io.header import header
 from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
 from hepatic.release.quarantine import HeldError, Quarantine
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from sample_data import us
 from sample_data.us.still import screen_of
 from sample_data.us.us_image import Series, us_still
@@ -48,17 +48,17 @@ def studies(tmp_path: Path, picture) -> Path:
 
 @pytest.fixture
 def store(studies: Path):
-    made = Store(studies, header=header, not_images=(NotAnImageError,))
+    made = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     made.rescan()
     yield made
     made.close()
 
 
-def ids(store: Store) -> dict[str, str]:
+def ids(store: FolderStore) -> dict[str, str]:
     return {Path(image.path).stem: image.id for image in store.images.all()}
 
 
-def test_pictures_that_say_yes_or_nothing_are_held(store: Store) -> None:
+def test_pictures_that_say_yes_or_nothing_are_held(store: FolderStore) -> None:
     quarantine, named = Quarantine(store), ids(store)
     held = {one.image_id: (one.said, one.state) for one in quarantine.held()}
     assert held == {named["yes"]: ("yes", "held"), named["silent"]: ("unknown", "held")}
@@ -68,7 +68,7 @@ def test_pictures_that_say_yes_or_nothing_are_held(store: Store) -> None:
         quarantine.files(named["yes"])
 
 
-def test_an_approved_picture_leaves_without_its_text(store: Store, picture) -> None:
+def test_an_approved_picture_leaves_without_its_text(store: FolderStore, picture) -> None:
     quarantine, image_id = Quarantine(store), ids(store)["yes"]
     proposal = quarantine.propose(image_id)
     assert (proposal.picture == picture.pixels[0]).all()
@@ -85,10 +85,10 @@ def test_an_approved_picture_leaves_without_its_text(store: Store, picture) -> N
     assert quarantine.held()[0].approval == made or quarantine.held()[1].approval == made
 
 
-def test_an_approval_survives_a_restart_and_ends_with_the_file(store: Store, studies: Path, picture) -> None:
+def test_an_approval_survives_a_restart_and_ends_with_the_file(store: FolderStore, studies: Path, picture) -> None:
     image_id = ids(store)["yes"]
     Quarantine(store).approve(image_id, by="Dr. K")
-    again = Store(studies, header=header, not_images=(NotAnImageError,))
+    again = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     assert Quarantine(again).files(image_id)
     ds = pydicom.dcmread(studies / "yes.dcm")
     ds.PixelData = bytes(255 - value for value in ds.PixelData)
@@ -99,7 +99,7 @@ def test_an_approval_survives_a_restart_and_ends_with_the_file(store: Store, stu
     again.close()
 
 
-def test_an_approval_can_be_withdrawn_and_given_again(store: Store) -> None:
+def test_an_approval_can_be_withdrawn_and_given_again(store: FolderStore) -> None:
     quarantine, image_id = Quarantine(store), ids(store)["silent"]
     quarantine.approve(image_id, by="Dr. K", as_is=True)
     assert quarantine.files(image_id) == store.files(image_id)
@@ -113,7 +113,7 @@ def test_an_approval_can_be_withdrawn_and_given_again(store: Store) -> None:
     assert len(list((store.data / "release").glob("*/*/approval.json"))) == 3
 
 
-def test_what_cannot_be_approved_is_explained(store: Store) -> None:
+def test_what_cannot_be_approved_is_explained(store: FolderStore) -> None:
     quarantine, named = Quarantine(store), ids(store)
     with pytest.raises(ConflictError, match="may leave"):
         quarantine.approve(named["no"], by="Dr. K")
@@ -151,7 +151,7 @@ def _record_gone(copy: Path, record: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_without, _changed, _one_more, _broken_record, _other_record, _record_gone])
-def test_an_approval_whose_copies_or_record_were_damaged_is_held_and_says_so(store: Store, damage) -> None:
+def test_an_approval_whose_copies_or_record_were_damaged_is_held_and_says_so(store: FolderStore, damage) -> None:
     quarantine, named = Quarantine(store), ids(store)
     for name in ("yes", "silent"):
         quarantine.approve(named[name], by="Dr. K")
@@ -165,7 +165,7 @@ def test_an_approval_whose_copies_or_record_were_damaged_is_held_and_says_so(sto
 
 
 @pytest.mark.parametrize("by", ["", "Dr.\x00K", "Dr.\nK", "Dr. \u202eK"])
-def test_who_approves_or_withdraws_has_a_name_of_one_line(store: Store, by: str) -> None:
+def test_who_approves_or_withdraws_has_a_name_of_one_line(store: FolderStore, by: str) -> None:
     quarantine, image_id = Quarantine(store), ids(store)["yes"]
     with pytest.raises(BadInputError, match="who looked"):
         quarantine.approve(image_id, by=by)
@@ -175,7 +175,7 @@ def test_who_approves_or_withdraws_has_a_name_of_one_line(store: Store, by: str)
     assert quarantine.files(image_id)
 
 
-def test_the_dataset_archive_takes_only_what_may_leave(studies: Path, store: Store, tmp_path: Path) -> None:
+def test_the_dataset_archive_takes_only_what_may_leave(studies: Path, store: FolderStore, tmp_path: Path) -> None:
     datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
     named = ids(store)
     label = tmp_path / "label.json"
@@ -192,7 +192,7 @@ def test_the_dataset_archive_takes_only_what_may_leave(studies: Path, store: Sto
     assert left.BurnedInAnnotation == "NO"
 
 
-def test_an_archive_of_held_pictures_alone_says_why(studies: Path, store: Store, tmp_path: Path) -> None:
+def test_an_archive_of_held_pictures_alone_says_why(studies: Path, store: FolderStore, tmp_path: Path) -> None:
     datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
     label = tmp_path / "label.json"
     label.write_text("{}")
@@ -201,7 +201,7 @@ def test_an_archive_of_held_pictures_alone_says_why(studies: Path, store: Store,
         datastore.get_dataset_archive(None)
 
 
-def test_the_command_lists_shows_and_approves(studies: Path, store: Store, tmp_path: Path) -> None:
+def test_the_command_lists_shows_and_approves(studies: Path, store: FolderStore, tmp_path: Path) -> None:
     image_id = ids(store)["yes"]
 
     def hepatic(*arguments: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hepatic.errors import NotFoundError
 from hepatic.store import counts, waiting
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from hepatic.store.handed import read_handed
 from hepatic.store.score import Score, read_scores, write_score
 
@@ -40,7 +40,7 @@ def read_header(path: Path) -> object:
     )  # fmt: skip
 
 
-def do(store: Store, turn: int, what: str, name: str, how: object) -> None:
+def do(store: FolderStore, turn: int, what: str, name: str, how: object) -> None:
     path, image_id = store.root / f"{name}.nrrd", name.replace("/", "_")
     if what == "write":
         path.parent.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def do(store: Store, turn: int, what: str, name: str, how: object) -> None:
         store.images.update_info(image_id, {"strategy": {"first": {"ts": how, "client_id": "ann"}}})
 
 
-def counted_anew(store: Store) -> counts.Counts:
+def counted_anew(store: FolderStore) -> counts.Counts:
     """The counts, from lists."""
     images, heads = store.images.all(), store.labels.heads()
     segments: dict[str, Counter[str]] = {}
@@ -81,7 +81,7 @@ def counted_anew(store: Store) -> counts.Counts:
     )
 
 
-def agree(store: Store) -> None:
+def agree(store: FolderStore) -> None:
     assert store.counts() == counted_anew(store)
     unlabelled = store.labels.unlabelled("final")
     waiting = store.waiting
@@ -106,7 +106,7 @@ def agree(store: Store) -> None:
 @given(st.lists(OPERATIONS, max_size=25))
 def test_counts_and_orders_are_what_listing_everything_says(operations: list[tuple[str, str, object]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "studies", header=read_header)  # type: ignore[arg-type]
+        store = FolderStore(Path(folder) / "studies", header=read_header)  # type: ignore[arg-type]
         for turn, operation in enumerate(operations):
             try:
                 do(store, turn, *operation)
@@ -116,8 +116,8 @@ def test_counts_and_orders_are_what_listing_everything_says(operations: list[tup
         store.close()
 
 
-def some(root: Path) -> Store:
-    store = Store(root / "studies", header=read_header)  # type: ignore[arg-type]
+def some(root: Path) -> FolderStore:
+    store = FolderStore(root / "studies", header=read_header)  # type: ignore[arg-type]
     story = [
         *[
             ("write", name, patient)
@@ -147,7 +147,7 @@ def test_an_index_made_before_there_were_counts_is_counted_once(tmp_path: Path) 
         ).fetchall():
             connection.execute(f"DROP {kind} {name}")
         connection.execute("PRAGMA user_version = 1")
-    again = Store(store.root, header=read_header)  # type: ignore[arg-type]
+    again = FolderStore(store.root, header=read_header)  # type: ignore[arg-type]
     agree(again)
     assert again.counts().images == 5
     do(again, 30, "write", "c", "P2")

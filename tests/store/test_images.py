@@ -17,13 +17,13 @@ from hepatic.io.header import header
 from hepatic.io.refusal import NotAnImageError
 from hepatic.settings import Settings
 from hepatic.store.disk import StorageError
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from hepatic.store.scan import Scanner
 from tests.store.studies import write_ct_slice, write_image, write_pacs_export, write_xa_run
 
 
-def open_store(root: Path) -> Store:
-    store = Store(root, header=header, not_images=(NotAnImageError,))
+def open_store(root: Path) -> FolderStore:
+    store = FolderStore(root, header=header, not_images=(NotAnImageError,))
     store.rescan()
     return store
 
@@ -174,7 +174,7 @@ def test_a_broken_file_is_remembered_and_left_alone_until_it_changes(tmp_path: P
 
     write_image(tmp_path / "bug.nrrd")
     write_image(tmp_path / "good.nrrd")
-    store = Store(tmp_path, header=counting, not_images=(NotAnImageError,))  # type: ignore[arg-type]
+    store = FolderStore(tmp_path, header=counting, not_images=(NotAnImageError,))  # type: ignore[arg-type]
     assert store.rescan().unreadable == 2
     unread = {u.path: u for u in store.images.unread()}
     assert unread["broken.nrrd"].broken
@@ -366,7 +366,7 @@ def test_two_thousand_images_are_listed_and_counted_quickly(tmp_path: Path) -> N
     for n in range(2000):
         (tmp_path / f"p{n // 10}").mkdir(exist_ok=True)
         (tmp_path / f"p{n // 10}/i{n}.nrrd").touch()
-    store = Store(tmp_path, header=lambda path: StubHeader())
+    store = FolderStore(tmp_path, header=lambda path: StubHeader())
     for what, call in (
         ("first scan", store.rescan),
         ("rescan of the unchanged tree", store.rescan),
@@ -382,13 +382,13 @@ def test_two_thousand_images_are_listed_and_counted_quickly(tmp_path: Path) -> N
 
 
 def test_what_a_killed_upload_left_is_removed_after_a_day(tmp_path: Path) -> None:
-    store = Store(tmp_path, header=header)
+    store = FolderStore(tmp_path, header=header)
     left = store.data / "incoming" / ".writing-series"
     young = store.data / "incoming" / ".writing-young"
     for folder in (left, young):
         folder.mkdir(parents=True)
         (folder / "00000.dcm").touch()
     os.utime(left, (0, 0))
-    Store(tmp_path, header=header)
+    FolderStore(tmp_path, header=header)
     assert not left.exists()
     assert young.is_dir()

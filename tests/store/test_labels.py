@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.store import disk
 from hepatic.store.disk import StorageError
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from hepatic.store.names import base_name, check_tag, folder_key, name_of_key, safe_id
 from tests.store.test_images import StubHeader
 
 
-def open_store(root: Path, *images: str) -> Store:
+def open_store(root: Path, *images: str) -> FolderStore:
     root.mkdir(parents=True, exist_ok=True)
     for name in images:
         (root / f"{name}.nrrd").touch()
-    store = Store(root, header=lambda path: StubHeader())
+    store = FolderStore(root, header=lambda path: StubHeader())
     store.rescan()
     return store
 
@@ -34,7 +34,7 @@ def label_file(folder: Path, content: str, name: str = "label.nii.gz") -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> FolderStore:
     return open_store(tmp_path / "studies", "a", "b")
 
 
@@ -42,7 +42,7 @@ def files_below(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def test_saving_again_adds_a_version_and_keeps_the_old_one(store: Store, tmp_path: Path) -> None:
+def test_saving_again_adds_a_version_and_keeps_the_old_one(store: FolderStore, tmp_path: Path) -> None:
     first = store.labels.save("a", "final", label_file(tmp_path, "one"), author="ann", info={"n": 1})
     second = store.labels.save(
         "a", "final", label_file(tmp_path, "two", "l.seg.nrrd"), model="liver", model_hash="abc", info={"n": 2}
@@ -57,18 +57,18 @@ def test_saving_again_adds_a_version_and_keeps_the_old_one(store: Store, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["l.nii.gz", "l.NRRD", "l.seg.nrrd", "l.nii", "l.json", "l.mrk.json", "1.2.3.nii.gz"])
-def test_the_kind_of_label_file_is_kept(store: Store, tmp_path: Path, name: str) -> None:
+def test_the_kind_of_label_file_is_kept(store: FolderStore, tmp_path: Path, name: str) -> None:
     label = store.labels.save("a", "final", label_file(tmp_path, "x", name))
     assert name.lower().endswith(Path(label.file).name[1:])
 
 
 @pytest.mark.parametrize("name", ["l.exe", "nrrd", "l.nrrd.sh", "l", "l.gz"])
-def test_other_files_are_refused(store: Store, tmp_path: Path, name: str) -> None:
+def test_other_files_are_refused(store: FolderStore, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInputError, match="NRRD"):
         store.labels.save("a", "final", label_file(tmp_path, "x", name))
 
 
-def test_a_removed_label_no_longer_counts_and_can_be_restored(store: Store, tmp_path: Path) -> None:
+def test_a_removed_label_no_longer_counts_and_can_be_restored(store: FolderStore, tmp_path: Path) -> None:
     store.labels.save("a", "final", label_file(tmp_path, "one"), author="ann", info={"label_info": [{"name": "liver"}]})
     tombstone = store.labels.remove("a", "final", author="bob")
     assert (tombstone.version, tombstone.removed, tombstone.author) == (2, True, "bob")
@@ -86,14 +86,14 @@ def test_a_removed_label_no_longer_counts_and_can_be_restored(store: Store, tmp_
     assert store.counts().segments == {"final": {"liver": 1}}
 
 
-def test_a_version_that_was_tampered_with_is_not_restored(store: Store, tmp_path: Path) -> None:
+def test_a_version_that_was_tampered_with_is_not_restored(store: FolderStore, tmp_path: Path) -> None:
     label = store.labels.save("a", "final", label_file(tmp_path, "one"))
     store.labels.path(label).write_text("eno")
     with pytest.raises(ConflictError, match="checksum"):
         store.labels.restore("a", "final", 1)
 
 
-def test_images_are_found_by_the_segments_of_their_labels(store: Store, tmp_path: Path) -> None:
+def test_images_are_found_by_the_segments_of_their_labels(store: FolderStore, tmp_path: Path) -> None:
     file = label_file(tmp_path, "x")
     store.labels.save("a", "final", file, info={"label_info": [{"name": "liver"}, {"name": "tumour"}, {"odd": 1}]})
     store.labels.save("b", "final", file, info={"params": {"label_names": {"liver": 1}}})
@@ -106,7 +106,7 @@ def test_images_are_found_by_the_segments_of_their_labels(store: Store, tmp_path
     assert store.labels.tags("a") == ["final"]
 
 
-def test_tags_that_differ_in_case_only_do_not_meet_on_any_file_system(store: Store, tmp_path: Path) -> None:
+def test_tags_that_differ_in_case_only_do_not_meet_on_any_file_system(store: FolderStore, tmp_path: Path) -> None:
     for tag in ("final", "Final", "FINAL"):
         store.labels.save("a", tag, label_file(tmp_path, tag))
     folders = [p.name for p in (store.data / "labels/a").iterdir()]
@@ -150,13 +150,13 @@ def test_a_tag_that_could_be_more_than_a_name_is_refused(tag: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
     return open_store(tmp_path_factory.mktemp("shared") / "studies", "a")
 
 
 @given(image_id=_NASTY, tag=_NASTY)
 @settings(max_examples=60, deadline=None)
-def test_nothing_is_written_for_an_id_or_tag_that_is_none(shared: Store, image_id: str, tag: str) -> None:
+def test_nothing_is_written_for_an_id_or_tag_that_is_none(shared: FolderStore, image_id: str, tag: str) -> None:
     parent = shared.root.parent
     before = files_below(parent)
     file = next(shared.root.glob("*.nrrd"))
@@ -176,7 +176,9 @@ def test_nothing_is_written_for_an_id_or_tag_that_is_none(shared: Store, image_i
     assert [f for f in files_below(parent) if "index.db" not in f] == [f for f in before if "index.db" not in f]
 
 
-def test_a_full_disk_says_so_and_leaves_nothing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_says_so_and_leaves_nothing(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = store.labels.save("a", "final", label_file(tmp_path, "one"))
 
     def full(handle: int) -> None:
@@ -195,7 +197,7 @@ def test_a_full_disk_says_so_and_leaves_nothing(store: Store, tmp_path: Path, mo
 
 
 def test_a_label_whose_row_cannot_be_written_is_not_kept_either(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -220,7 +222,7 @@ def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
         open_store(tmp_path / "studies")
 
 
-def test_a_file_whose_row_was_not_committed_is_adopted(store: Store, tmp_path: Path) -> None:
+def test_a_file_whose_row_was_not_committed_is_adopted(store: FolderStore, tmp_path: Path) -> None:
     store.labels.save("a", "final", label_file(tmp_path, "one"))
     label_file(store.data / "labels/a/final", "two", "2.nrrd")
     label_file(store.data / "labels/a/final", "half", f"{disk.TEMPORARY}fresh")
@@ -234,7 +236,7 @@ def test_a_file_whose_row_was_not_committed_is_adopted(store: Store, tmp_path: P
     assert open_store(store.root).reconciled.adopted == ()
 
 
-def test_reconciling_reports_what_it_cannot_explain(store: Store, tmp_path: Path) -> None:
+def test_reconciling_reports_what_it_cannot_explain(store: FolderStore, tmp_path: Path) -> None:
     gone = store.labels.save("a", "final", label_file(tmp_path, "one"))
     store.labels.save("a", "final", label_file(tmp_path, "two"))
     store.labels.path(gone).unlink()
@@ -251,7 +253,7 @@ def test_reconciling_reports_what_it_cannot_explain(store: Store, tmp_path: Path
         store.labels.path(gone)
 
 
-def test_labels_survive_the_loss_of_the_index(store: Store, tmp_path: Path) -> None:
+def test_labels_survive_the_loss_of_the_index(store: FolderStore, tmp_path: Path) -> None:
     for tag, content in (("final", "one"), ("final", "two"), ("Original", "three")):
         store.labels.save("a", tag, label_file(tmp_path, content))
     store.close()
@@ -263,7 +265,7 @@ def test_labels_survive_the_loss_of_the_index(store: Store, tmp_path: Path) -> N
     assert [v.version for v in again.labels.history("a", "final")] == [1, 2]
 
 
-def test_a_backup_is_a_copy_of_the_folder(store: Store, tmp_path: Path) -> None:
+def test_a_backup_is_a_copy_of_the_folder(store: FolderStore, tmp_path: Path) -> None:
     store.labels.save("a", "final", label_file(tmp_path, "one"), info={"who": "ann"})
     store.set_about("name", "Ward 7")
     store.close()

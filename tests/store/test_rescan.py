@@ -9,7 +9,7 @@ import pytest
 from hepatic.io.header import header
 from hepatic.store.breath import Breath
 from hepatic.store.disk import StorageError
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from hepatic.store.rescan import Rescan
 from tests.store.studies import write_image
 
@@ -29,7 +29,7 @@ def test_a_first_scan_that_takes_long_goes_on_while_the_store_is_used(tmp_path: 
         assert go_on.wait(20)
         return header(path)
 
-    store = Store(tmp_path, header=slow)  # type: ignore[arg-type]
+    store = FolderStore(tmp_path, header=slow)  # type: ignore[arg-type]
     rescan = Rescan(store, after_seconds=0.0)
     started = time.monotonic()
     rescan.first(wait_s=0.05)
@@ -41,7 +41,7 @@ def test_a_first_scan_that_takes_long_goes_on_while_the_store_is_used(tmp_path: 
 
 
 def test_what_is_wrong_with_the_folder_is_said_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(tmp_path, header=header)
+    store = FolderStore(tmp_path, header=header)
 
     def broken(**_: object) -> None:
         raise StorageError("not mounted")
@@ -55,7 +55,7 @@ def test_a_large_folder_is_scanned_rarely_and_nobody_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_image(tmp_path / "a.nrrd")
-    store = Store(tmp_path, header=header)
+    store = FolderStore(tmp_path, header=header)
     rescan = Rescan(store, after_seconds=0.0)
     monkeypatch.setattr("hepatic.store.rescan._FEW_FILES", 0)
     scans: list[float] = []

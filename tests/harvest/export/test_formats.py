@@ -21,7 +21,7 @@ from hepatic.io.orient import upright_grid
 from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
 from hepatic.store.disk import DiskFullError
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from tests.importers.dicom_files import write_ct
 
 
@@ -110,7 +110,7 @@ def test_a_data_set_for_nnunet_is_read_back_with_its_patients(export, study, tmp
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path / "Dataset500")
     (tmp_path / "Dataset500" / "left_out.json").unlink()
-    store = Store(tmp_path / "studies", header=header, not_images=(NotAnImageError,))
+    store = FolderStore(tmp_path / "studies", header=header, not_images=(NotAnImageError,))
     importer = IMPORTERS["nnunet"]
     (case,) = importer.cases(tmp_path / "Dataset500")
     outcome = keep(store, importer.data_set, case)

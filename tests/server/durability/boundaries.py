@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from hepatic.io.header import header
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from tests.harvest.proposed import decide, finish, proposed
 from tests.store.studies import write_ct_slice
 
@@ -23,7 +23,7 @@ class _OfStudies:
         store.close()
 
     def open(self, folder):
-        store = Store(folder, header=header)
+        store = FolderStore(folder, header=header)
         store.rescan()
         return store
 
