@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from hepatic.errors import BadInputError, HepaticError, NotFoundError
+from hepatic.errors import BadInputError, HepaticError
 from server.host import AppSpec, is_shared, load_app
 from server.notes import Note, collected
 from server.observe import relay
@@ -78,7 +78,7 @@ def usage() -> dict[str, Any]:
 
 def infer(request: dict[str, Any]) -> dict[str, Any]:
     """Run one inference; see ``run_inference``."""
-    return run_inference(_loaded(), request)
+    return run_inference(loaded(), request)
 
 
 def propose(request: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def propose(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         AppError: the app cannot, or refused.
     """
-    method = getattr(_loaded(), "propose", None)
+    method = getattr(loaded(), "propose", None)
     if method is None:
         raise AppError("APP_INFERENCE_FAILED", "This app does not propose studies.")
     return dict(plain(asking(method, request)))
@@ -114,7 +114,7 @@ def classify(request: dict[str, Any]) -> dict[str, Any]:
     from hepatic.io.grid import grid_of
 
     model = str(request["model"])
-    task = getattr(_loaded(), "tasks", {}).get(model)
+    task = getattr(loaded(), "tasks", {}).get(model)
     images, warnings, model_hash = [], [], ""
     for one in request["images"]:
         try:
@@ -156,63 +156,9 @@ def lesion_boxes(label: str, image: str, names: dict[str, int]) -> list[list[flo
     return [[float(mm) for mm in found[n]] for n in (-sizes(found).prod(axis=1)).argsort(kind="stable")]
 
 
-def infer_dicom_seg(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one inference, and write what it found as a DICOM segmentation of the image: labels, or boxes filled.
-
-    Returns:
-        As ``run_inference``; ``dicom_seg`` is the path of the segmentation.
-
-    Raises:
-        BadInputError: the image is not DICOM, which is seen before the model runs, or the result no labels or boxes.
-        NotFoundError: the model returned no file.
-    """
-    from hepatic.io.dicom_seg import dicom_source, write_dicom_seg, write_rois_seg
-    from hepatic.io.dicom_segment import Algorithm
-    from hepatic.io.markups import read_rois
-
-    image = Path(request["image"])
-    dicom_source(image)
-    result = infer(request)
-    if result["file"] is None:
-        raise NotFoundError(
-            "the result", expected="labels", came="none: this model returns only JSON", fix="Ask with output=json."
-        )
-    file = Path(result["file"])
-    model, params = str(request["model"]), result["params"]
-    names = _label_names(request, params, getattr(_loaded(), "_infers", {}).get(model))
-    with tempfile.NamedTemporaryFile(prefix=f"{model}-", suffix=".dcm", delete=False) as handle:
-        target = Path(handle.name)
-    try:
-        algorithm = Algorithm(model, str(params.get("model_version") or getattr(_loaded(), "version", "")))
-        if file.suffix == ".json":
-            write_rois_seg(target, read_rois(file), image, label=next(iter(names), "Box"), algorithm=algorithm)
-        else:
-            write_dicom_seg(target, file, image, names=names, algorithm=algorithm)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-    return {**result, "dicom_seg": str(target)}
-
-
-def _label_names(request: dict[str, Any], params: dict[str, Any], task: Any) -> dict[str, int]:
-    """Return label values by name: as the client says (``label_info``), as the model did, or as it is declared."""
-    asked, told = request.get("label_info"), params.get("label_names")
-    if isinstance(asked, list) and asked:
-        about = [info if isinstance(info, dict) else {} for info in asked]
-        return {str(info.get("name") or f"Segment {n}"): _whole(info.get("idx"), n) for n, info in enumerate(about, 1)}
-    declared = told or getattr(task, "labels", None) or {}
-    if not isinstance(declared, dict):
-        return {str(name): number for number, name in enumerate((n for n in declared if n != "background"), 1)}
-    return {str(name): _whole(value, number) for number, (name, value) in enumerate(declared.items(), 1)}
-
-
-def _whole(value: Any, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-
 def score(request: dict[str, Any]) -> Scored:
     """Run a scoring method of the app."""
-    app = _loaded()
+    app = loaded()
     datastore = app.datastore()
     if is_shared(datastore):
         return Scored(plain(asking(app.scoring, request)), [])
@@ -318,7 +264,7 @@ def approve_release(image_id: str, by: str, boxes: list[tuple[int, int, int, int
 def _quarantine() -> Any:
     from hepatic.release.quarantine import Quarantine
 
-    return Quarantine(_loaded().datastore().store)
+    return Quarantine(loaded().datastore().store)
 
 
 def run_inference(app: Any, request: dict[str, Any]) -> dict[str, Any]:
@@ -351,7 +297,12 @@ def asking(method: Any, request: dict[str, Any]) -> Any:
         raise AppError(refused.error.name, str(refused.msg)) from refused
 
 
-def _loaded() -> Any:
+def loaded() -> Any:
+    """Return the app of this process.
+
+    Raises:
+        AppError: there is none.
+    """
     if _app is None:
         raise AppError("APP_INIT_ERROR", "The app is not loaded in this worker.")
     return _app

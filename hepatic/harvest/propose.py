@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from hepatic.boxes import iou, kept_by_nms, to_voxels
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.harvest.study import Box, Candidate, Phase, PreparedStudy, Proposal, ProposedStudy
+from hepatic.io.dicom_instance import uid_of
 
 MOST = 10
 """Candidates of a study that a reader is shown at most (paper 001, section II-B)."""
@@ -21,8 +21,6 @@ MAX_IOU = 0.2
 
 Detect = Callable[[PreparedStudy, Phase], Sequence[tuple[Box, float]]]
 """Boxes (x, y, z, x, y, z) in LPS millimetres of the study's frame that a detector sees in one phase, with scores."""
-
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "hepatic candidate")
 
 
 def propose(
@@ -105,12 +103,12 @@ def merge(proposals: Sequence[Proposal], *, most: int, max_iou: float) -> list[t
 
 
 def candidate_uid(study_uid: str, model_hash: str, box: Box) -> str:
-    """Return the DICOM UID of a candidate, the same for the same model and box (PS3.5, B.2: 2.25 and a UUID).
+    """Return the DICOM UID of a candidate, the same for the same model and box.
 
     Boxes count to a tenth of a millimetre.
     """
     place = ",".join(f"{round(mm * 10):d}" for mm in box)
-    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{study_uid}|{model_hash}|{place}').int}"
+    return uid_of(study_uid, model_hash, place)
 
 
 def key_slice(box: Box, grid: Grid) -> int:

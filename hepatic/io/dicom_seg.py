@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import highdicom as hd
 import numpy as np
-from highdicom.seg import Segmentation
+from highdicom.seg import Segmentation, SegmentDescription
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -17,101 +16,101 @@ from pydicom.uid import UID
 from hepatic import __version__
 from hepatic.boxes import Boxes, voxels_inside
 from hepatic.errors import BadInputError
-from hepatic.geometry import Grid
-from hepatic.io.dicom import DicomHeader
-from hepatic.io.dicom_element import items, numbers, text
+from hepatic.io.dicom_instance import Instance, uid_of
 from hepatic.io.dicom_seg_cine import cine_segmentation
 from hepatic.io.dicom_segment import LONG_STRING, Algorithm, Segment
-from hepatic.io.dicom_series import sorted_series
-from hepatic.io.header import dicom_headers
+from hepatic.io.dicom_source import DicomSource, person_name, refused
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import ROI
-from hepatic.io.read import read
 
 logging.getLogger("highdicom").setLevel(logging.WARNING)  # it tells the log every image it refers to
 
 _MAKER = "hepatic"
 _SERIES_NUMBER = 300
-_PATIENT_POSITION = "ImagePositionPatient"
-_REFERRED_TO = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+_VERSION = "VERSION_{}"
 
 
-def dicom_source(source: Path) -> list[DicomHeader]:
-    """Return the headers of an image's DICOM files, in the order of its slices.
-
-    Args:
-        source: a file, or a folder with the slices of one series.
-
-    Raises:
-        BadInputError: the image is not DICOM or has no UIDs, or its slices form no regular grid.
-    """
-    headers = dicom_headers(source)
-    if isinstance(headers, Path):
-        raise _refused("a DICOM image, which a DICOM segmentation refers to", "another format")
-    lacking = sorted({keyword for keyword in _REFERRED_TO for h in headers if not text(h.dataset, keyword)})
-    if lacking:
-        raise _refused("a DICOM image with the UIDs a segmentation refers to", "none of " + ", ".join(lacking))
-    return headers if len(headers) == 1 else sorted_series(headers)[0]
-
-
-def write_dicom_seg(
-    path: Path, labels: Path, source: Path, *, names: Mapping[str, int], algorithm: Algorithm
-) -> dict[str, int]:
-    """Write labels as a binary DICOM segmentation; frames without any are left out.
+def labels_seg(
+    labels: Path,
+    source: DicomSource,
+    *,
+    names: Mapping[str, int],
+    algorithm: Algorithm | None,
+    judged: bool = False,
+    by: str = "",
+    instance: Instance | None = None,
+) -> Dataset:
+    """Return labels as a binary DICOM segmentation; frames without any are left out.
 
     Args:
-        path: the file to write.
         labels: a labelmap file on the image's grid, or a crop of it.
-        source: the image: a DICOM file, or the folder with the slices of one series.
+        source: the image.
         names: label value by name; what the labelmap file itself says goes first, a value nobody names is called by its
             number.
-        algorithm: what made the labels.
-
-    Returns:
-        Segment number by name.
+        algorithm: what made the labels; None for what somebody drew by hand.
+        judged: whether somebody looked at what the algorithm found, and could correct it.
+        by: who drew or judged them; empty where nobody did.
+        instance: which one of which series it is; a new one by default.
 
     Raises:
-        BadInputError: the source is not DICOM, or the labels are none or not on it.
+        BadInputError: the labels are none, or do not lie on the image.
     """
-    headers = dicom_source(source)
-    labelmap = read_labelmap(labels, like=_grid(headers, source))
-    numbered, named = _numbered(labelmap, names)
-    descriptions = [Segment(name=name, algorithm=algorithm).described(number) for name, number in named.items()]
-    datasets = [with_patient_and_study(header.dataset) for header in headers]
-    about = _about(algorithm.name, f"Segmentation by {algorithm.name}")
-    if _is_placed(datasets[0]):
-        written = _placed(datasets, numbered, descriptions, about)
+    numbered, named = _numbered(read_labelmap(labels, like=source.grid), names)
+    made_by = algorithm.name if algorithm else _MAKER
+    said = "by hand" if algorithm is None else f"by {algorithm.name}{', corrected' if judged else ''}"
+    about = _about(made_by, f"Segmentation {said}", instance or Instance.new())
+    segments = [
+        Segment(
+            name=name,
+            algorithm=algorithm,
+            judged=judged,
+            tracking_uid=uid_of(about["series_instance_uid"], name),
+            about=f"{'Drawn' if algorithm is None else 'Corrected'} by {by}" if by else "",
+        ).described(number)
+        for name, number in named.items()
+    ]
+    if source.is_placed:
+        made = _placed(source.datasets, numbered, segments, about)
     else:
-        written = cine_segmentation(datasets[0], numbered, descriptions, about)
-    written.save_as(path, enforce_file_format=True)
-    return named
+        made = cine_segmentation(source.datasets[0], numbered, segments, about)
+    _say_version(made, instance)
+    if by:
+        say_creators(made, [by])
+    return made
+
+
+def write_dicom_seg(path: Path, labels: Path, source: Path, *, names: Mapping[str, int], algorithm: Algorithm) -> None:
+    """Write labels that a model made as a DICOM segmentation; see ``labels_seg``."""
+    made = labels_seg(labels, DicomSource.read(source), names=names, algorithm=algorithm)
+    made.save_as(path, enforce_file_format=True)
 
 
 def boxes_seg(
-    datasets: Sequence[Dataset],
-    grid: Grid,
+    source: DicomSource,
     boxes: Boxes,
     segments: Sequence[Segment],
     *,
     model: str = _MAKER,
     description: str = "",
+    instance: Instance | None = None,
 ) -> Dataset:
     """Return filled boxes as a binary DICOM segmentation, one segment each; they may overlap.
 
     Args:
-        datasets: headers of the slices of a series, in the order of the grid's, or of one file with all of them.
-        grid: of these slices; a voxel belongs to a box if its centre lies in it, one at least.
+        source: the images; a voxel belongs to a box if its centre lies in it, one at least.
         boxes: (N, 6), LPS millimetres.
         segments: one for each box, or one alone where there is no box: an object without a segment is none.
         model: what made them, as the name of a device.
         description: of the series.
+        instance: which one of which series it is; a new one by default.
 
     Raises:
         BadInputError: the images have no place in the patient.
     """
-    if not _is_placed(datasets[0]):
-        raise _refused("images that say where in the patient they lie, as boxes do", "none of that")
+    if not source.is_placed:
+        raise refused("images that say where in the patient they lie, as boxes do", "none of that")
+    datasets, grid = source.datasets, source.grid
     spans = [voxels_inside(box, grid) for box in boxes]
     slices = sorted({k for span in spans if span for k in range(span[0].start, span[0].stop)}) or [0]
     if len(datasets) == 1:  # a file with all slices
@@ -123,8 +122,11 @@ def boxes_seg(
             masks[first : first + span[0].stop - span[0].start, span[1], span[2], number] = 1
     shown = datasets if len(datasets) == 1 else [datasets[k] for k in slices]
     described = [segment.described(number) for number, segment in enumerate(segments, 1)]
-    about = _about(model, description or f"Boxes by {model}")
-    return _placed([with_patient_and_study(one) for one in shown], masks, described, about)
+    made = _placed(
+        shown, masks, described, _about(model, description or f"Boxes by {model}", instance or Instance.new())
+    )
+    _say_version(made, instance)
+    return made
 
 
 def write_rois_seg(path: Path, rois: Sequence[ROI], source: Path, *, label: str, algorithm: Algorithm) -> None:
@@ -140,13 +142,23 @@ def write_rois_seg(path: Path, rois: Sequence[ROI], source: Path, *, label: str,
     Raises:
         BadInputError: the source is not DICOM or has no place in the patient.
     """
-    headers = dicom_source(source)
     boxes = np.array([roi.box for roi in rois], np.float64).reshape(-1, 6)
     segments = [_of_roi(roi, number, algorithm) for number, roi in enumerate(rois, 1)]
     none = [Segment(name=label, algorithm=algorithm)]
-    datasets = [header.dataset for header in headers]
-    made = boxes_seg(datasets, _grid(headers, source), boxes, segments or none, model=algorithm.name)
+    made = boxes_seg(DicomSource.read(source), boxes, segments or none, model=algorithm.name)
     made.save_as(path, enforce_file_format=True)
+
+
+def say_creators(made: Dataset, people: Sequence[str]) -> None:
+    """Name the people behind a segmentation, the one with the last word first."""
+    made.ContentCreatorName = person_name(people[0])
+    made.OperatorsName = [person_name(name) for name in people]
+
+
+def _say_version(made: Dataset, instance: Instance | None) -> None:
+    if instance is not None and instance.note:
+        made.ContentLabel = _VERSION.format(instance.number)
+        made.ContentDescription = instance.note[:LONG_STRING]
 
 
 def _of_roi(roi: ROI, number: int, algorithm: Algorithm) -> Segment:
@@ -157,39 +169,6 @@ def _of_roi(roi: ROI, number: int, algorithm: Algorithm) -> Segment:
         algorithm=algorithm,
         tracking_uid=str(uid) if uid.is_valid else "",
         tracking_id=f"Lesion {uid}" if uid.is_valid else "",
-    )
-
-
-def with_patient_and_study(dataset: Dataset) -> Dataset:
-    """Return a copy with what highdicom asks for even where DICOM leaves it open."""
-    copy = Dataset()
-    copy.update(dataset)
-    copy.file_meta = dataset.file_meta
-    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
-        if keyword not in copy:
-            setattr(copy, keyword, "")
-    for keyword in ("StudyDate", "StudyTime", "ReferringPhysicianName"):
-        if keyword not in copy:
-            setattr(copy, keyword, "")
-    return copy
-
-
-def _refused(expected: str, came: str) -> BadInputError:
-    fix = "Ask with output=image for the labels as NRRD or NIfTI."
-    return BadInputError("the image", expected=expected, came=came, fix=fix)
-
-
-def _grid(headers: Sequence[DicomHeader], source: Path) -> Grid:
-    return sorted_series(headers)[1] if len(headers) > 1 else read(source).grid
-
-
-def _is_placed(dataset: Dataset) -> bool:
-    """Whether the image says where in the patient it lies."""
-    if "FrameOfReferenceUID" not in dataset:
-        return False
-    groups = (*items(dataset, "SharedFunctionalGroupsSequence"), *items(dataset, "PerFrameFunctionalGroupsSequence"))
-    return numbers(dataset, _PATIENT_POSITION, 3) is not None or any(
-        items(group, "PlanePositionSequence") for group in groups
     )
 
 
@@ -214,12 +193,12 @@ def _numbered(labelmap: Labelmap, names: Mapping[str, int]) -> tuple[NDArray[np.
     return table[labelmap.array], named
 
 
-def _about(model: str, description: str) -> dict[str, Any]:
+def _about(model: str, description: str, instance: Instance) -> dict[str, Any]:
     return {
-        "series_instance_uid": hd.UID(),
+        "series_instance_uid": instance.series_uid,
         "series_number": _SERIES_NUMBER,
-        "sop_instance_uid": hd.UID(),
-        "instance_number": 1,
+        "sop_instance_uid": instance.sop_uid,
+        "instance_number": instance.number,
         "manufacturer": _MAKER,
         "manufacturer_model_name": model[:LONG_STRING],
         "software_versions": __version__,
@@ -231,7 +210,7 @@ def _about(model: str, description: str) -> dict[str, Any]:
 def _placed(
     datasets: Sequence[Dataset],
     labels: NDArray[np.uint16] | NDArray[np.uint8],
-    descriptions: Sequence[hd.seg.SegmentDescription],
+    descriptions: Sequence[SegmentDescription],
     about: dict[str, Any],
 ) -> Dataset:
     """Return a segmentation of images that have a place in the patient.

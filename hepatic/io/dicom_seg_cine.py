@@ -44,7 +44,6 @@ def cine_segmentation(
     ] or [(1, 0)]  # an object without a frame is none
     dimensions = UID(hd.UID())
     made.ImageType = ["DERIVED", "PRIMARY"]
-    made.InstanceNumber = 1
     made.PatientOrientation = ""
     made.ContentLabel, made.ContentDescription, made.ContentCreatorName = "SEGMENTATION", "", ""
     made.LossyImageCompression, made.BurnedInAnnotation = "00", "NO"

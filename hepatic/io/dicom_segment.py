@@ -22,10 +22,12 @@ class Algorithm:
     Attributes:
         name: of the model.
         version: of the model.
+        weights_sha256: of its weights; empty where nobody said.
     """
 
     name: str
     version: str
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,7 @@ class Segment:
             name=self.algorithm.name[:LONG_STRING],
             family=codes.DCM.ArtificialIntelligence,
             version=self.algorithm.version[:LONG_STRING] or "unknown",
+            parameters={"weights SHA-256": self.algorithm.weights_sha256} if self.algorithm.weights_sha256 else None,
         )
 
 

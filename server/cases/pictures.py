@@ -16,6 +16,7 @@ CURVE_LEFT, CURVE_RIGHT = 0.075, 0.985
 """Shares of the curve's width between which its time axis lies; the page draws the frame that is shown on it."""
 
 _FAST = 1
+_HEAT_SHARE = 0.5
 _GROUND, _LINE, _TEXT, _STRONG, _REGION, _ONSET = "#0a0d0f", "#2a333a", "#93a0a7", "#e4eaed", "#ffc94d", "#5cc9bd"
 _drawing = threading.Lock()
 """Matplotlib is not made for several threads."""
@@ -34,13 +35,26 @@ def heat_png(attention: NDArray[np.floating[Any]], region: Sequence[int], size: 
         region: (top, left, bottom, right) in pixels.
         size: (width, height) of the frame.
     """
+    return _png(Image.fromarray(_heat(attention, region, size), "RGBA"))
+
+
+def under_heat(
+    frame: NDArray[np.uint8], attention: NDArray[np.floating[Any]], region: Sequence[int]
+) -> NDArray[np.uint8]:
+    """Return a frame (H, W, 3) with the picture of ``heat_png`` over it, half as strong."""
+    below = Image.fromarray(np.ascontiguousarray(frame)).convert("RGBA")
+    heat = _heat(attention, region, below.size)
+    heat[..., 3] = (heat[..., 3] * _HEAT_SHARE).astype(np.uint8)
+    return np.asarray(Image.alpha_composite(below, Image.fromarray(heat, "RGBA")).convert("RGB"))
+
+
+def _heat(attention: NDArray[np.floating[Any]], region: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
     top, left, bottom, right = region
     cells = Image.fromarray(np.asarray(attention, np.float32))
     share = np.zeros((size[1], size[0]), np.float32)
     share[top:bottom, left:right] = np.asarray(cells.resize((right - left, bottom - top), Image.Resampling.BILINEAR))
     share = share.clip(0, 1)
-    colours = [np.full_like(share, 255), 60 + 170 * share, 40 * share, 255 * share]
-    return _png(Image.fromarray(np.stack(colours, axis=-1).astype(np.uint8), "RGBA"))
+    return np.stack([np.full_like(share, 255), 60 + 170 * share, 40 * share, 255 * share], axis=-1).astype(np.uint8)
 
 
 def mask_png(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bytes:

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from hepatic.errors import BadInputError, NotFoundError
-from server import worker
+from server import dicom_results, worker
 from server.access.guard import note
 from server.access.roles import Role
 from server.access.user import User, UserDep, signed
@@ -45,6 +45,17 @@ class Output(StrEnum):
     JSON = "json"
     ALL = "all"
     DICOM_SEG = "dicom_seg"
+    DICOM_SR = "dicom_sr"
+    DICOM_SR_SLICES = "dicom_sr_slices"
+    DICOM_SC = "dicom_sc"
+
+
+_AS_DICOM = {
+    Output.DICOM_SEG: dicom_results.segmentation,
+    Output.DICOM_SR: dicom_results.report,
+    Output.DICOM_SR_SLICES: dicom_results.report_of_slices,
+    Output.DICOM_SC: dicom_results.heat_map,
+}
 
 
 @router.post("/{model}", summary="Run a model", response_model=None)
@@ -62,14 +73,16 @@ async def infer(
 ) -> Response:
     """Answer with ``params`` and the result file as two parts, unless ``output`` asks for one of them.
 
-    ``dicom_seg`` answers with a DICOM segmentation that refers to the image, which must be DICOM.
+    The DICOM objects refer to the image, which must be DICOM: a segmentation (``dicom_seg``); of detectors and
+    classifiers a Comprehensive 3D SR (``dicom_sr``), or one with rectangles on key slices, of which OHIF makes
+    annotations (``dicom_sr_slices``); where a classifier looked, as a secondary capture (``dicom_sc``).
     """
     uploads: list[Path] = []
     try:
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
         given = parsed(params)
         save = result_tag(given.get("label_tag")) if _is_on(given.get("save_label")) and "image_id" in asked else ""
-        work = worker.infer_dicom_seg if output is Output.DICOM_SEG else worker.infer
+        work = _AS_DICOM.get(output, worker.infer)
         if save:
             user.require(Role.ANNOTATOR, "save_label")
             note(request.state, "request")
@@ -153,9 +166,9 @@ def _answer(
     if output is Output.JSON:
         cleanup()
         return JSONResponse(params)
-    if output is Output.DICOM_SEG:
+    if output in _AS_DICOM:
         cleanup()
-        file = Path(result["dicom_seg"])
+        file = Path(result["dicom"])
     if output is Output.ALL:
         return MultipartResponse(params, file, cleanup)
     if file is None:
@@ -163,7 +176,7 @@ def _answer(
             "the result", expected="an image", came="none: this model returns only JSON", fix="Ask with output=json."
         )
     name = sent_name(file)
-    media_type = "application/dicom" if output is Output.DICOM_SEG else media_type_of(name)
+    media_type = "application/dicom" if output in _AS_DICOM else media_type_of(name)
     return FileResponse(file, media_type=media_type, filename=name, background=BackgroundTask(cleanup))
 
 

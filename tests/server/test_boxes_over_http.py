@@ -15,6 +15,8 @@ import requests
 import SimpleITK
 
 from hepatic.engine.weights import Registry
+from hepatic.io.dicom_report_read import read_report
+from hepatic.io.dicom_source import DicomSource
 from hepatic.io.markups import ROI, encode_rois, read_rois
 from hepatic.io.sidecar import Sidecar, write_sidecar
 from hepatic.settings import settings
@@ -128,6 +130,42 @@ def test_a_pacs_gets_a_segmentation_with_a_segment_for_each_box(server, studies,
     assert tallest.algorithm_identification.version == told["model_version"]
     order = [0, 1] if found[0, ..., 0].any() else [1, 0]
     assert np.array_equal(found[..., order].astype(bool), expected)
+
+
+@pytest.mark.parametrize(
+    ("output", "kind"), [("dicom_sr", "Comprehensive3DSR"), ("dicom_sr_slices", "ComprehensiveSR")]
+)
+def test_a_pacs_gets_the_boxes_as_a_report(server, studies, tmp_path, tool, output, kind):
+    answer = ask(server, DETECTOR.name, SERIES, output, {"min_score": 0.5})
+    assert answer.headers["content-type"] == "application/dicom", answer.text
+    file = tmp_path / "sr.dcm"
+    file.write_bytes(answer.content)
+    assert complaints(tool, file) == []
+    assert type(hd.sr.srread(file)).__name__ == kind
+    told = ask(server, DETECTOR.name, SERIES, "json", {"min_score": 0.5}).json()
+    found = read_report(file, DicomSource.read(studies / "series"))
+    assert [box.about["candidate"] for box in found.boxes] == [box["candidate"] for box in told["boxes"]]
+    in_plane = [0, 1, 3, 4] if output == "dicom_sr_slices" else slice(None)
+    for one, other in zip(found.boxes, told["boxes"], strict=True):
+        assert np.array(one.box)[in_plane] == pytest.approx(np.array(other["box"])[in_plane], abs=1e-3)
+    assert (found.algorithm.name, found.algorithm.version) == (DETECTOR.name, told["model_version"])
+
+
+def test_a_pacs_gets_a_class_with_how_probable_each_is(server, studies, tmp_path, tool):
+    file = tmp_path / "sr.dcm"
+    file.write_bytes(ask(server, CLASSIFIER.name, SERIES, "dicom_sr", {}).content)
+    assert complaints(tool, file) == []
+    told = ask(server, CLASSIFIER.name, SERIES, "json", {}).json()
+    assert read_report(file, DicomSource.read(studies / "series")).classes == {"phase": told["result"]}
+    (group,) = hd.sr.srread(file).content.get_image_measurement_groups()
+    found = {one.name.meaning.removeprefix("Probability of "): one.value / 100 for one in group.get_measurements()}
+    assert found == pytest.approx(told["probabilities"], abs=1e-4)
+
+
+def test_a_model_that_looks_nowhere_has_no_heat_map(server):
+    answer = ask(server, CLASSIFIER.name, SERIES, "dicom_sc", {})
+    assert answer.status_code == 422
+    assert "where it looked" in answer.json()["detail"]
 
 
 def test_nothing_found_is_a_segmentation_too(server):

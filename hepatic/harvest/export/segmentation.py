@@ -9,15 +9,17 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from hepatic.errors import BadInputError
-from hepatic.harvest.export.reference_series import ReferenceSeries, person_name
+from hepatic.harvest.export.reference_series import ReferenceSeries
 from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy
-from hepatic.io.dicom_seg import boxes_seg
+from hepatic.io.dicom_instance import Instance
+from hepatic.io.dicom_seg import boxes_seg, say_creators
 from hepatic.io.dicom_segment import Algorithm, Segment
+from hepatic.io.dicom_source import person_name
 
 _WHAT = "DICOM segmentation"
 
 
-def segmentation(study: ReviewedStudy, reference: Sequence[Path]) -> Dataset:
+def segmentation(study: ReviewedStudy, reference: Sequence[Path], *, instance: Instance | None = None) -> Dataset:
     """Return the accepted boxes of a study, filled, on the slices of its reference series as they were scanned.
 
     A segment has the candidate's tracking UID and says what proposed the box and who accepted it, or who drew it. All
@@ -26,6 +28,7 @@ def segmentation(study: ReviewedStudy, reference: Sequence[Path]) -> Dataset:
     Args:
         study: with one accepted box or more.
         reference: the DICOM files of the study's reference series.
+        instance: which one of which series it is; a new one by default.
 
     Raises:
         BadInputError: nothing was accepted; or the series is not DICOM, not the study's, or has no frame of reference.
@@ -38,13 +41,13 @@ def segmentation(study: ReviewedStudy, reference: Sequence[Path]) -> Dataset:
     source = ReferenceSeries.of(study, reference, what=_WHAT)
     segments = [_segment(number, candidate) for number, candidate in enumerate(accepted, 1)]
     boxes = np.array([candidate.box for candidate in accepted], np.float64)
-    made = boxes_seg(source.datasets, source.grid, boxes, segments, description="Reviewed lesions, boxes")
-    made.ContentDescription = "Boxes around lesions that readers accepted"
+    made = boxes_seg(source.source, boxes, segments, description="Reviewed lesions, boxes", instance=instance)
+    if not made.ContentDescription:
+        made.ContentDescription = "Boxes around lesions that readers accepted"
     judges = [candidate.adjudicated_by for candidate in accepted if candidate.adjudicated_by]
     people = list(dict.fromkeys([*judges, *(name for candidate in accepted for name in _accepting(candidate))]))
     if people:
-        made.ContentCreatorName = person_name(people[0])
-        made.OperatorsName = [person_name(name) for name in people]
+        say_creators(made, people)
     return made
 
 

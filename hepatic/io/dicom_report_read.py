@@ -1,0 +1,188 @@
+"""Read boxes and classes from DICOM structured reports, TID 1500 "Measurement Report" (PS3.16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+
+from hepatic.boxes import from_voxels
+from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
+from hepatic.io.dicom_element import items, text
+from hepatic.io.dicom_report import SCHEME
+from hepatic.io.dicom_segment import Algorithm
+from hepatic.io.dicom_source import DicomSource
+from hepatic.io.markups import ROI
+from hepatic.io.refusal import refusing
+
+EXPECTED = "a DICOM measurement report (TID 1500)"
+REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
+_HEADER = ("SOPClassUID", "SOPInstanceUID", "CurrentRequestedProcedureEvidenceSequence")
+_VERDICT, _TRUE = "verdict", "31874001"
+_OF_REVIEWS = {_VERDICT, "primary", "state"}
+
+
+@dataclass(frozen=True)
+class ReportHeader:
+    """What a report refers to.
+
+    Attributes:
+        sop_uid: its own.
+        images: SOPInstanceUIDs by SeriesInstanceUID.
+    """
+
+    sop_uid: str
+    images: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What a report says of one image.
+
+    Attributes:
+        boxes: with the ``candidate`` (tracking UID), ``score`` and ``class`` where they are told; what readers found to
+            be none is left out.
+        classes: by what they say, where the report has hepatic's own codes.
+        by: the person who observed it; empty where it names none.
+        algorithm: what found it; None where it names none.
+    """
+
+    boxes: tuple[ROI, ...]
+    classes: Mapping[str, str]
+    by: str
+    algorithm: Algorithm | None
+
+
+def read_report_header(path: Path) -> ReportHeader | None:
+    """Return what a report refers to; None for a file that is none."""
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
+    except (pydicom.errors.InvalidDicomError, OSError):
+        return None
+    if dataset.get("SOPClassUID") not in REPORTS:
+        return None
+    images: dict[str, frozenset[str]] = {}
+    for study in items(dataset, "CurrentRequestedProcedureEvidenceSequence"):
+        for series in items(study, "ReferencedSeriesSequence"):
+            uids = {text(one, "ReferencedSOPInstanceUID") or "" for one in items(series, "ReferencedSOPSequence")}
+            images[text(series, "SeriesInstanceUID") or ""] = frozenset(uids)
+    return ReportHeader(text(dataset, "SOPInstanceUID") or "", images)
+
+
+def read_report(path: Path, source: DicomSource) -> ReadReport:
+    """Read what a report says of an image; what it says of others is passed over.
+
+    Args:
+        path: the file.
+        source: the image.
+
+    Raises:
+        BadInputError: it cannot be read, or is no such report.
+    """
+    with refusing(path, expected=EXPECTED):
+        content = hd.sr.srread(path).content
+        if not isinstance(content, hd.sr.MeasurementReport):
+            raise BadInputError(path.name, expected=EXPECTED, came="another document", fix="Leave it where it is.")
+        groups = [
+            *content.get_volumetric_roi_measurement_groups(),
+            *content.get_planar_roi_measurement_groups(),
+            *content.get_image_measurement_groups(),
+        ]
+        boxes: list[ROI] = []
+        classes: dict[str, str] = {}
+        algorithm: Algorithm | None = None
+        for group in groups:
+            said = dict(_own_evaluations(group))
+            if said.get(_VERDICT, _TRUE) != _TRUE:
+                continue
+            box = None if isinstance(group, hd.sr.MeasurementsAndQualitativeEvaluations) else _box(group.roi, source)
+            classes |= {note: name for note, name in said.items() if note not in _OF_REVIEWS}
+            algorithm = algorithm or _algorithm(group)
+            if box is not None:
+                boxes.append(_roi(group, box))
+        people = content.get_observer_contexts(observer_type=codes.DCM.Person)
+        names = [str(one.observer_identifying_attributes.name).replace("^", " ").strip() for one in people]
+        return ReadReport(tuple(boxes), classes, next(iter(names), ""), algorithm)
+
+
+def _own_evaluations(group: Any) -> Iterator[tuple[str, str]]:
+    for one in group.get_qualitative_evaluations():
+        if one.name.scheme_designator != SCHEME:
+            continue
+        own = one.value.scheme_designator == SCHEME
+        yield one.name.value, one.value.meaning.replace(" ", "_") if own else one.value.value
+
+
+def _box(region: Any, source: DicomSource) -> NDArray[np.float64] | None:
+    """Return the box (6,) around a region, LPS millimetres; None where it lies elsewhere or is none."""
+    if isinstance(region, hd.sr.VolumeSurface | hd.sr.ImageRegion3D):
+        if str(region.frame_of_reference_uid) != source.frame_of_reference_uid:
+            return None
+        given = region.graphic_data if isinstance(region, hd.sr.VolumeSurface) else [region.value]
+        return _around(np.concatenate([np.asarray(one, np.float64).reshape(-1, 3) for one in given]), source.grid)
+    if not isinstance(region, hd.sr.ImageRegion):
+        return None
+    on = items(next(iter(items(region, "ContentSequence")), Dataset()), "ReferencedSOPSequence")
+    k = _slice(on[0], source) if on else None
+    if k is None:
+        return None
+    flat = np.asarray(region.value, np.float64).reshape(-1, 2)
+    if str(region.GraphicType) == "CIRCLE":  # centre and a point on it
+        radius = float(np.linalg.norm(flat[1] - flat[0]))
+        flat = np.array([flat[0] - radius, flat[0] + radius])
+    (left, top), (right, bottom) = flat.min(axis=0), flat.max(axis=0)
+    if right <= left or bottom <= top:
+        return None
+    return np.asarray(from_voxels([[k, top, left, k + 1, bottom, right]], source.grid)[0])
+
+
+def _around(points: NDArray[np.float64], grid: Grid) -> NDArray[np.float64] | None:
+    """Return the box around points; one drawn in a single plane is as thick as a slice."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = np.abs(grid.direction) @ np.asarray(grid.spacing) / 2
+    flat = high - low < 1e-3
+    if flat.sum() > 1:
+        return None
+    return np.concatenate([np.where(flat, low - half, low), np.where(flat, high + half, high)])
+
+
+def _slice(image: Dataset, source: DicomSource) -> int | None:
+    uid = text(image, "ReferencedSOPInstanceUID")
+    found = [k for k, one in enumerate(source.datasets) if one.SOPInstanceUID == uid]
+    if not found or len(source.datasets) > 1:
+        return next(iter(found), None)
+    frame = image.get("ReferencedFrameNumber", 1)
+    frame = int(frame[0] if isinstance(frame, Sequence) else frame)
+    return frame - 1 if 1 <= frame <= source.grid.size[2] else None
+
+
+def _roi(group: Any, box: NDArray[np.float64]) -> ROI:
+    found = {one.name.value: one.value for one in group.get_measurements()}
+    about: dict[str, Any] = {"candidate": str(group.tracking_uid or "")}
+    sure = found.get("111012")  # certainty of finding
+    if sure is not None and 0 <= float(sure) <= 100:
+        about["score"] = round(float(sure) / 100, 5)
+    kind = group.finding_type
+    label = kind.meaning.lower() if kind is not None else "lesion"
+    x, y, z, u, v, w = box.tolist()
+    return ROI((x, y, z, u, v, w), label, {**about, "class": label})
+
+
+def _algorithm(group: Any) -> Algorithm | None:
+    said = {
+        str(item.ConceptNameCodeSequence[0].CodeValue): str(item.get("TextValue") or "")
+        for item in group[0].get("ContentSequence") or []
+        if item.ValueType == "TEXT" and item.get("ConceptNameCodeSequence")
+    }
+    name = said.get("111001", "")
+    return Algorithm(name, said.get("111003", "")) if name else None
