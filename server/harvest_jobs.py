@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hepatic.adapters.training_cases import label_names
+from hepatic.engine.cases import label_names
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.harvest.events import SLICER, read_box
 from hepatic.harvest.store import ReviewStore

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from hepatic.adapters.datastore import HepaticDatastore
-from hepatic.adapters.training_cases import label_names
-from hepatic.engine.cases import names_in
+from hepatic.engine.cases import label_names, names_in
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.labelmap import read_labelmap

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.adapters import compat
+from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.training_cases import cases_for
 from hepatic.engine.cases import TrainingCase
 from hepatic.engine.fit import FitSettings, fit, summary
@@ -19,12 +20,13 @@ from hepatic.engine.start import check_imagenet
 from hepatic.engine.train_network import Progress
 from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.noted_class import snapshot_class_cases
 from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.snapshot_cases import Prepare, snapshot_cases
 from hepatic.harvest.snapshots import snapshot_file
 from hepatic.settings import settings
 from hepatic.tasks.recipe import Recipe
-from hepatic.tasks.spec import Option
+from hepatic.tasks.spec import ClassificationTask, Option
 
 compat.install()
 
@@ -40,7 +42,8 @@ _SNAPSHOT = re.compile(r"([0-9a-f]{64})(\.json)?")
 class HepaticTrainTask(TrainTask):  # type: ignore[misc]
     """Trains a hepatic recipe for MONAI Label, on the final labels of the datastore.
 
-    A detector is also trained on a snapshot of readers' verdicts, a classifier on the notes of images.
+    A detector is also trained on a snapshot of readers' verdicts. A classifier is trained on the notes of images: as a
+    snapshot holds them, where one is given, else those of the moment.
 
     Args:
         recipe: how.
@@ -97,10 +100,10 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
 
         Args:
             request: the options; ``imagenet``: file or folder of ImageNet weights to begin with; ``snapshot``, for a
-                detector: the SHA-256 of a snapshot of the review store, or its
-                file below the data folder; and ``job_dir``: a folder of this training's own, in which it notes what it
-                trains on. Given the same folder again, it goes on where it was cut off, on the same labels and from
-                the same version, whatever has changed meanwhile.
+                detector or a classifier: the SHA-256 of a snapshot of the review store, or its file below the data
+                folder; and ``job_dir``: a folder of this training's own, in which it notes what it trains on. Given the
+                same folder again, it goes on where it was cut off, on the same labels and from the same version,
+                whatever has changed meanwhile.
             datastore: with the labels.
 
         Raises:
@@ -115,7 +118,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         started = time.monotonic()
         result = fit(
             self.recipe,
-            self._cases(plan),
+            self._cases(plan, datastore),
             registry=self._registry,
             runs=self._runs,
             settings=dataclasses.replace(plan.settings, snapshot=plan.snapshot),
@@ -151,13 +154,14 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         )
         served = self._registry.served(self.recipe.name)
         self._check_imagenet(choices, served)
-        snapshot = self._snapshot(request.get("snapshot"))
-        cases = cases_for(self.recipe.task, datastore)
+        snapshot = self._snapshot(request.get("snapshot"), datastore)
+        frozen = bool(snapshot) and isinstance(self.recipe.task, ClassificationTask)
+        cases = [] if frozen else cases_for(self.recipe.task, datastore)
         logger.info(
-            "Training %s on the labels of %d images%s",
+            "Training %s on %s%s",
             self.recipe.name,
-            len(cases),
-            f" and the verdicts of snapshot {snapshot[:12]}" if snapshot else "",
+            "the labels" if frozen else f"the labels of {len(cases)} images",
+            f"{'' if frozen else ' and the verdicts'} of snapshot {snapshot[:12]}" if snapshot else "",
         )
         start = {"from_scratch": True} if served is None else {"start": served.version}
         return Plan(dataclasses.replace(choices, **start), cases, snapshot)
@@ -175,15 +179,18 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
                 fix="Add -p start=scratch and for example -p preset=paper (docs/ultrasound.md), or leave them out.",
             )
 
-    def _snapshot(self, asked: object) -> str:
+    def _snapshot(self, asked: object, datastore: Datastore) -> str:
         """Return the SHA-256 of the snapshot that is asked for; empty where none is."""
         if not asked:
             return ""
         found = _SNAPSHOT.fullmatch(str(asked).replace("\\", "/").rpartition("/")[2])
-        if found is None or self.recipe.task.type != "detection" or self._data_dir is None:
+        able = self.recipe.task.type == "detection" or (
+            self.recipe.task.type == "classification" and isinstance(datastore, HepaticDatastore)
+        )
+        if found is None or not able or self._data_dir is None:
             raise BadInputError(
                 "parameter 'snapshot'",
-                expected="the SHA-256 of a snapshot of verdicts, for a detector",
+                expected="the SHA-256 of a snapshot, for a detector or a classifier",
                 came=ascii(asked)[:80],
                 fix="Take a snapshot at /qa, or leave it out.",
             )
@@ -193,11 +200,15 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             )
         return found[1]
 
-    def _cases(self, plan: Plan) -> list[TrainingCase]:
-        """All that is trained on; of an image with both a label and verdicts, the verdicts if they say all there is."""
+    def _cases(self, plan: Plan, datastore: Datastore) -> list[TrainingCase]:
+        """All that is trained on: a classifier's snapshot alone; of an image that has both a label and verdicts, a
+        detector takes the verdicts if they say all there is.
+        """
         if not plan.snapshot or self._data_dir is None:
             return list(plan.cases)
         file = snapshot_file(self._data_dir, plan.snapshot)
+        if isinstance(self.recipe.task, ClassificationTask) and isinstance(datastore, HepaticDatastore):
+            return list(snapshot_class_cases(file, self.recipe.task, datastore.store))
         reviewed = snapshot_cases(file, prepared=prepared_folder(self._data_dir), prepare=self._prepare)
         said = {case.image_id for case in reviewed if case.complete}
         labelled = {case.image_id for case in plan.cases} - said

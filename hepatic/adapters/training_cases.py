@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
-from hepatic.engine.cases import Case, ClassCase
-from hepatic.errors import BadInputError
+from hepatic.engine.cases import Case, ClassCase, label_names
 from hepatic.tasks.spec import ClassificationTask, Task
 
 compat.install()
@@ -90,19 +87,3 @@ def labelled_cases(datastore: Datastore, *, modality: str, markups: bool = False
             )
         )
     return cases
-
-
-def label_names(info: Mapping[str, Any]) -> dict[str, int]:
-    """Values by name out of what a viewer sent with a label: ``label_info``, a list of {name, idx}.
-
-    Raises:
-        BadInputError: it is not that shape.
-    """
-    nested = info.get("params")
-    entries = info.get("label_info") or (nested.get("label_info") if isinstance(nested, Mapping) else None) or []
-    try:
-        return {str(entry["name"]): int(entry.get("idx", position)) for position, entry in enumerate(entries, start=1)}
-    except (TypeError, KeyError, ValueError, AttributeError):
-        raise BadInputError(
-            "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
-        ) from None

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,22 @@ class ClassCase(_OneImage):
         """Hashes of image and label, the class, and the boxes."""
         drawn = "" if self.label is None else content_hash(self.label)
         return f"{content_hash(self.source)} {self.truth} {drawn} {sorted(self.names.items())} {self.boxes}"
+
+
+def label_names(info: Mapping[str, Any]) -> dict[str, int]:
+    """Values by name out of what a viewer sent with a label: ``label_info``, a list of {name, idx}.
+
+    Raises:
+        BadInputError: it is not that shape.
+    """
+    nested = info.get("params")
+    entries = info.get("label_info") or (nested.get("label_info") if isinstance(nested, Mapping) else None) or []
+    try:
+        return {str(entry["name"]): int(entry.get("idx", position)) for position, entry in enumerate(entries, start=1)}
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise BadInputError(
+            "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
+        ) from None
 
 
 def names_in(labelmap: Labelmap, told: Mapping[str, int]) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -44,22 +43,20 @@ def model_against(reviews: Iterable[Review], rules: Rules) -> dict[str, Any]:
 
 
 def classifier_curve(versions: Iterable[Version], snapshots: Sequence[Snapshot], note: str) -> list[dict[str, Any]]:
-    """Return each version of a classifier against the minutes that had been read when it was trained.
-
-    A training reads the labels that were there, so the last snapshot before it tells the minutes.
-    """
+    """Return each version of a classifier against the minutes and images of the snapshot that it was trained on."""
+    known = {snapshot.sha256: snapshot.summary for snapshot in snapshots}
     found = []
     for one in versions:
-        made = datetime.fromisoformat(one.created).timestamp()
-        before = [snapshot.summary for snapshot in snapshots if snapshot.at <= made and "images" in snapshot.summary]
-        last = before[-1] if before else {"image_minutes": {}, "images": {}}
+        sha256 = str(one.card.data.get("snapshot", ""))
+        trained = known.get(sha256, {})
         found.append(
             {
                 "version": one.version,
                 "created": one.created,
                 "state": one.state,
-                "minutes": last["image_minutes"].get(note, 0.0),
-                "images": last["images"].get(note, 0),
+                "snapshot": sha256 if trained else None,
+                "minutes": trained.get("image_minutes", {}).get(note, 0.0),
+                "images": trained.get("labels", {}).get(note, 0),
                 **{measure: one.metrics.get(measure) for measure in MEASURES},
             }
         )

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,8 @@ class Snapshot:
         file: where it lies.
         summary: ``studies``, ``boxes``, ``negatives``, ``ignored``, ``complete``, ``test`` (studies that test),
             ``patients``, ``clicks``, ``minutes`` that were spent reading and ``manual`` studies that were boxed; where
-            images were classified, ``images`` and ``image_minutes``, by note.
+            images were classified, ``images`` and ``image_minutes``, by note; where classifiers can learn, ``labels``:
+            how many images they learn from, by note.
     """
 
     sha256: str
@@ -72,6 +73,7 @@ class Snapshots:
         *,
         asked_by: str = "",
         drawn: Mapping[str, Part] | None = None,
+        labels: Sequence[Mapping[str, Any]] = (),
     ) -> Snapshot:
         """Write down what everything that is finished teaches. If nothing has changed, the last one is returned.
 
@@ -81,6 +83,7 @@ class Snapshots:
             rules: by which studies were read.
             asked_by: who wants it.
             drawn: see ``draw_parts``.
+            labels: what classifiers learn from, ``NotedClass.as_json`` of each image.
 
         Raises:
             BadInputError: nothing has been finished yet.
@@ -89,7 +92,7 @@ class Snapshots:
         images = _images((review for review in reviews.values() if review.study.kind == "classification"), rules)
         lessons = {uid: lesson(review, rules) for uid, review in detected.items()}
         lessons = {uid: one for uid, one in lessons.items() if one.boxes or one.negatives or one.background}
-        if not lessons and not images:
+        if not lessons and not images and not labels:
             raise BadInputError(
                 "the snapshot",
                 expected="a study that somebody has finished",
@@ -102,7 +105,7 @@ class Snapshots:
                 patient = reviews[uid].study.patient_id
                 able[patient] = able.get(patient, False) or (one.complete and bool(one.boxes))
             parts = draw_parts(connection, able, rules=rules, now=self._clock(), drawn=drawn)
-        content = {**_content(detected, lessons, parts), **images}
+        content = {**_content(detected, lessons, parts), **images, **({"labels": [*labels]} if labels else {})}
         sha256 = hashlib.sha256(_canonical(content)).hexdigest()
         known = self.get(sha256)
         if known is not None and known.file.is_file():
@@ -246,14 +249,18 @@ def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
         **{key: sum(len(study[key]) for study in studies) for key in ("boxes", "negatives", "ignored")},
         **{key: content[key] for key in ("clicks", "minutes", "manual")},
         **_images_summary(content),
+        **({"labels": _by_note(content["labels"])} if "labels" in content else {}),
     }
 
 
 def _images_summary(content: Mapping[str, Any]) -> dict[str, Any]:
     if "images" not in content:
         return {}
-    images = Counter(one["note"] for one in content["images"])
-    return {"images": dict(sorted(images.items())), "image_minutes": content["image_minutes"]}
+    return {"images": _by_note(content["images"]), "image_minutes": content["image_minutes"]}
+
+
+def _by_note(images: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return dict(sorted(Counter(one["note"] for one in images).items()))
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:

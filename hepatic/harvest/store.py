@@ -142,18 +142,25 @@ class ReviewStore:
         """Close every finished reading of some studies: what they said has been used."""
         self._finalise(studies, lambda reading: True)
 
-    def snapshot(self, *, asked_by: str = "", drawn: Mapping[str, Part] | None = None) -> Snapshot:
+    def snapshot(
+        self,
+        *,
+        asked_by: str = "",
+        drawn: Mapping[str, Part] | None = None,
+        labels: Sequence[Mapping[str, Any]] = (),
+    ) -> Snapshot:
         """Write down what a training is to learn from; every finished reading in it is final from then on.
 
         Args:
             asked_by: who wants it.
             drawn: on which side of the split trainings on labels have put patients already.
+            labels: what classifiers learn from, ``NotedClass.as_json`` of each image.
 
         Raises:
             BadInputError: nothing has been finished yet.
         """
         reviews, upto = self.book.reviews_upto()
-        taken = self.snapshots.take(reviews, upto, self.rules, asked_by=asked_by, drawn=drawn)
+        taken = self.snapshots.take(reviews, upto, self.rules, asked_by=asked_by, drawn=drawn, labels=labels)
         self._finalise(reviews, lambda reading: reading.last_seq <= upto)
         return taken
 

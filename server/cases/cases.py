@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatic.adapters.training_cases import label_names
 from hepatic.boxes import to_voxels
+from hepatic.engine.cases import label_names
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.geometry import Grid
 from hepatic.io.us_region import carried

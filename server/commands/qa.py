@@ -101,7 +101,9 @@ def snapshot(server: Server = HERE, as_json: Json = False) -> None:
     Console().print(
         f"Snapshot {told['sha256'][:12]}: {told['studies']} studies of {told['patients']} patients "
         f"({told['test']} studies test), "
-        f"{told['boxes']} boxes, {told['negatives']} hard negatives, {told['minutes']:.1f} minutes of reading.",
+        f"{told['boxes']} boxes, {told['negatives']} hard negatives, {told['minutes']:.1f} minutes of reading"
+        + "".join(f"; classes of {count} images ({note})" for note, count in told.get("labels", {}).items())
+        + ".",
         highlight=False,
         soft_wrap=True,
     )
@@ -113,18 +115,20 @@ def train(
     param: Params = None,
     server: Server = HERE,
 ) -> None:
-    """Train the detector on what readers said; it is served if it is not worse.
+    """Train the detector, or a classifier, on what readers said; it is served if it is not worse.
 
     [bold]Examples[/]
 
     hepatic qa train
+
+    hepatic qa train --model us_fll
 
     hepatic qa train -p max_epochs=20
     """
     body = {**values(param), **({"model": model} if model else {})}
     with connected(server) as client:
         job = asked(client, "POST", f"{_API}/train", json=body, timeout=_LONG_S)
-    _follow(job, "The detector is trained")
+    _follow(job, f"{model or 'The detector'} is trained")
 
 
 @app.command("export")

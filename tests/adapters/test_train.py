@@ -9,10 +9,13 @@ import torch
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.scoring import ForegroundEntropy
 from hepatic.adapters.train import HepaticTrainTask
-from hepatic.adapters.training_cases import cases_for, label_names, labelled_cases
+from hepatic.adapters.training_cases import cases_for, labelled_cases
+from hepatic.engine.cases import data_hash, label_names
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
+from hepatic.harvest.noted_class import noted_classes
+from hepatic.harvest.store import ReviewStore
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
 from hepatic.io.markups import ROI, encode_rois
@@ -186,6 +189,72 @@ def test_a_classifier_is_trained_on_the_classes_that_stand_in_the_notes_of_image
     assert "accuracy" in stats["metrics"]
     again = trainer({"job_dir": str(tmp_path)}, datastore)
     assert again["version"] == stats["version"], "its plan was read again"
+
+
+BOXED = dataclasses.replace(CLASSIFIER, name="toy_boxed", uses_boxes=True)
+
+
+@pytest.fixture
+def noted(tmp_path):
+    """Four patients whose images say their class; on the first a lesion is drawn."""
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    for number in range(4):
+        write_sidecar(folder / f"{number}.nrrd", Sidecar(f"P{number}", None, None, "CT"))
+        write_ct(folder / f"{number}.nrrd", seed=number, level=200 if number % 2 else -200)
+    datastore = HepaticDatastore(folder, auto_rescan_seconds=None)
+    for image_id in datastore.list_images():
+        datastore.update_image_info(image_id, {"phase": "bright" if int(image_id[0]) % 2 else "dark"})
+    draw(datastore, tmp_path, (3, 5, 5))
+    return datastore
+
+
+def draw(datastore, folder, centre):
+    (folder / "boxes.json").write_bytes(encode_rois([ROI(box_of(centre))]))
+    datastore.save_label(datastore.list_images()[0], str(folder / "boxes.json"), "final", {})
+
+
+def test_a_classifier_learns_from_its_snapshot_whatever_is_said_before_and_after_it_is_trained(noted, tmp_path):
+    store = ReviewStore(tmp_path / "data" / "harvest")
+    now = data_hash(cases_for(BOXED, noted))
+    taken = store.snapshot(labels=[one.as_json() for one in noted_classes(noted.store, [BOXED])]).sha256
+    first, second, *_ = noted.list_images()
+    draw(noted, tmp_path, (3, 5, 9))  # between the snapshot and the training
+    noted.update_image_info(second, {"phase": "dark"})
+    assert data_hash(cases_for(BOXED, noted)) != now
+
+    recipe = dataclasses.replace(CLASSIFICATION, task=BOXED)
+    registry = Registry(tmp_path / "models")
+    trainer = HepaticTrainTask(recipe, registry, tmp_path / "runs", data_dir=tmp_path / "data")
+    asked = {"max_epochs": 2, "start": "scratch", "seed": 3, "snapshot": f"harvest/snapshots/{taken}.json"}
+    made = [registry.version(recipe.name, trainer(asked, noted)["version"]).card for _ in range(2)]
+    assert [(card.data["snapshot"], card.data["sha256"]) for card in made] == [(taken, now)] * 2
+    assert made[0].sha256 == made[1].sha256, "it can be made again from the snapshot"
+
+    latest = registry.version(recipe.name, trainer({**asked, "snapshot": ""}, noted)["version"]).card
+    assert latest.data["sha256"] == data_hash(cases_for(BOXED, noted))
+
+    drawn = noted.store.labels.path(noted.store.labels.get(first, "final", 1))
+    kept = drawn.read_bytes()
+    drawn.write_bytes(kept + b" ")
+    with pytest.raises(BadInputError, match="another checksum"):
+        trainer(asked, noted)
+    drawn.unlink()
+    with pytest.raises(BadInputError, match=f"1 of 4 that have gone, first {first}"):
+        trainer(asked, noted)
+    store.close()
+
+
+def test_a_snapshot_without_images_for_a_classifier_says_so(noted, tmp_path):
+    other = dataclasses.replace(BOXED, note="stage")
+    store = ReviewStore(tmp_path / "data" / "harvest")
+    taken = store.snapshot(labels=[one.as_json() for one in noted_classes(noted.store, [BOXED, other])])
+    assert taken.summary["labels"] == {"phase": 4}
+    recipe = dataclasses.replace(CLASSIFICATION, task=other)
+    trainer = HepaticTrainTask(recipe, Registry(tmp_path / "models"), tmp_path / "runs", data_dir=tmp_path / "data")
+    with pytest.raises(BadInputError, match="images with the note 'stage'"):
+        trainer({"snapshot": taken.sha256}, noted)
+    store.close()
 
 
 def test_imagenet_weights_that_do_not_fit_or_are_of_no_use_are_refused_before_a_label_is_read(tmp_path, monkeypatch):

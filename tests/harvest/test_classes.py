@@ -119,19 +119,20 @@ def test_a_model_is_measured_against_what_readers_settled(store):
     assert row == {"model": "us_fll", "images": 2, "accuracy": 0.5, "auc": 1.0}
 
 
-def test_a_classifier_stands_at_the_minutes_of_the_last_snapshot_before_it():
-    def snapshot(at, minutes):
-        return SimpleNamespace(at=at, summary={"images": {"lesion_type": 3}, "image_minutes": {"lesion_type": minutes}})
+def test_a_classifier_stands_at_the_minutes_of_the_snapshot_it_was_trained_on():
+    def snapshot(name, images, minutes):
+        summary = {"labels": {"lesion_type": images}, "image_minutes": {"lesion_type": minutes}}
+        return SimpleNamespace(sha256=name, summary=summary)
 
-    def version(hour):
-        about = {"version": str(hour), "state": "kept", "metrics": {"auc": 0.9}}
-        return SimpleNamespace(created=f"2026-11-21T{hour:02}:00:00+00:00", **about)
+    def version(name, **data):
+        about = {"version": name, "state": "kept", "metrics": {"auc": 0.9}, "created": "2026-11-21T06:00:00+00:00"}
+        return SimpleNamespace(card=SimpleNamespace(data=data), **about)
 
-    at = 1795219200 + 3600 * 6  # 2026-11-21T06:00:00Z
-    versions = [version(5), version(7), version(12)]
-    rows = classifier_curve(versions, [snapshot(at, 2.0), snapshot(at + 4 * 3600, 5.0)], "lesion_type")
-    assert [(row["minutes"], row["auc"], row["accuracy"]) for row in rows] == [
-        (0.0, 0.9, None), (2.0, 0.9, None), (5.0, 0.9, None)
+    snapshots = [snapshot("a" * 64, 3, 2.0), snapshot("b" * 64, 9, 5.0)]
+    versions = [version("shipped"), version("second", snapshot="b" * 64), version("first", snapshot="a" * 64)]
+    rows = classifier_curve(versions, snapshots, "lesion_type")
+    assert [(row["minutes"], row["images"], row["auc"], row["accuracy"]) for row in rows] == [
+        (0.0, 0, 0.9, None), (5.0, 9, 0.9, None), (2.0, 3, 0.9, None)
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hepatic.harvest.snapshots import check_snapshot
 from hepatic.settings import settings
 from sample_data.ceus import write_ceus
 from sample_data.us import write_us
@@ -200,7 +201,7 @@ def test_a_reviewer_settles_the_class_that_readers_were_unsure_of(people, servic
     assert noted(services, image, note) == name
 
 
-def test_a_training_of_a_classifier_takes_a_snapshot_and_learns_from_the_labels(people, services, monkeypatch):
+def test_a_training_of_a_classifier_takes_a_snapshot_of_the_labels_and_learns_from_that(people, services, monkeypatch):
     asked = []
 
     def busy(request, **_):
@@ -208,9 +209,24 @@ def test_a_training_of_a_classifier_takes_a_snapshot_and_learns_from_the_labels(
         raise JobRunningError("the job", expected="no other", came="one that runs", fix="Wait for it.")
 
     monkeypatch.setattr(services.training, "submit", busy)
-    assert people["Viktor"].ask("POST", "/train", json={"model": "us_fll", "max_epochs": 1}).status_code == 429
-    assert asked == [{"model": "us_fll", "max_epochs": 1}]
-    assert people["Viktor"].ask("GET", "/snapshots").json()["snapshots"][-1]["images"]
+    viktor, store = people["Viktor"], services.cases.store
+    image = services.cases.images()[0].id
+    seen = len(store.labels.history(image, "final"))
+    body = {"seen": seen, "classes": {"lesion_type": "fnh"}}
+    assert people["Anna"].ask("PUT", f"/../../../cases/api/v1/images/{image}/reading", json=body).status_code == 200
+    assert viktor.ask("POST", "/train", json={"model": "us_fll", "max_epochs": 1}).status_code == 429
+    assert viktor.ask("POST", "/../../../train/us_fll", json={"snapshot": "/etc/passwd"}).status_code == 429
+    taken = services.harvest.store.snapshots.latest()
+    assert asked == [
+        {"model": "us_fll", "max_epochs": 1, "snapshot": taken.sha256},
+        {"model": "us_fll", "snapshot": taken.sha256},
+    ]
+    held = {(one["image_id"], one["note"]): one for one in check_snapshot(taken.file)["labels"]}
+    assert held[image, "lesion_type"]["name"] == "fnh"
+    for one in held.values():
+        label = store.labels.latest(one["image_id"], "final")
+        assert one["name"] == noted(services, one["image_id"], one["note"])
+        assert one["label"] == {"version": label.version, "sha256": label.sha256, "names": {}}
     assert "us_fll" in people["Rita"].ask("GET", "/progress").json()["classifiers"]
 
 

@@ -1,0 +1,151 @@
+"""The class that is noted of an image, as a snapshot holds it: with the very version of the label that shows where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hepatic.engine.cases import ClassCase, label_names
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.snapshots import check_snapshot
+from hepatic.store.disk import sha256_of
+from hepatic.store.folder import Store
+from hepatic.tasks.spec import ClassificationTask
+
+FINAL = "final"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A version of the final label of an image.
+
+    Attributes:
+        version: which.
+        sha256: of its file.
+        names: label value by structure, where viewers sent them beside it.
+    """
+
+    version: int
+    sha256: str
+    names: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class NotedClass:
+    """What a classifier learns of one image.
+
+    Attributes:
+        image_id: in the datastore.
+        patient_id: PatientID; the image where it has none.
+        modality: of the image.
+        note: key of the note.
+        name: what it says.
+        label: where the lesions are; None where nobody has drawn them, or no classifier wants to know.
+    """
+
+    image_id: str
+    patient_id: str
+    modality: str
+    note: str
+    name: str
+    label: Drawn | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a snapshot holds it."""
+        return asdict(self)
+
+    def case(self, store: Store) -> ClassCase:
+        """Return it to be learnt from.
+
+        Raises:
+            NotFoundError: the image or the version of its label has gone.
+            BadInputError: that version is not the file that was saved.
+        """
+        return ClassCase(
+            image_id=self.image_id,
+            patient_id=self.patient_id,
+            source=store.source(self.image_id),
+            truth=self.name,
+            label=None if self.label is None else _file(self.image_id, self.label, store),
+            names={} if self.label is None else self.label.names,
+        )
+
+
+def noted_classes(store: Store, tasks: Iterable[ClassificationTask]) -> list[NotedClass]:
+    """Return what is noted of images now, for each classifier that is to learn from it.
+
+    Args:
+        store: of the images.
+        tasks: the classifiers.
+    """
+    asked: dict[tuple[str, str], bool] = {}
+    for task in tasks:
+        key = (task.note, task.modality)
+        asked[key] = asked.get(key, False) or task.uses_boxes
+    drawn = {}
+    if any(asked.values()):
+        drawn = {
+            one.image_id: Drawn(one.label_version, one.label_sha256, label_names(one.label_info))
+            for one in store.labelled_cases(FINAL)
+        }
+    return [
+        NotedClass(
+            image_id=image.id,
+            patient_id=image.patient_id or image.id,
+            modality=modality,
+            note=note,
+            name=str(image.info[note]),
+            label=drawn.get(image.id) if uses_boxes else None,
+        )
+        for (note, modality), uses_boxes in sorted(asked.items())
+        for image in sorted(store.images.all(modality=modality), key=lambda one: one.id)
+        if image.info.get(note)
+    ]
+
+
+def snapshot_class_cases(file: Path, task: ClassificationTask, store: Store) -> list[ClassCase]:
+    """Return what a snapshot holds for a classifier, whatever has been said since.
+
+    Args:
+        file: a snapshot of the review store.
+        task: the classifier.
+        store: of its images.
+
+    Raises:
+        BadInputError: the snapshot was changed or damaged, has nothing for this classifier, or an image or label in it
+            has gone.
+    """
+    told = [_read(one) for one in check_snapshot(file).get("labels", [])]
+    own = [one for one in told if (one.note, one.modality) == (task.note, task.modality)]
+    cases, gone = [], []
+    for one in own:
+        try:
+            cases.append(one.case(store))
+        except NotFoundError:
+            gone.append(one.image_id)
+    if gone or not cases:
+        raise BadInputError(
+            f"snapshot {file.stem[:12]}",
+            expected=f"images with the note '{task.note}', all of them and their labels still there",
+            came=f"{len(gone)} of {len(own)} that have gone, first {gone[0]}" if gone else "none",
+            fix="Name the classes of images if there are none, and take a new snapshot.",
+        )
+    return cases
+
+
+def _read(told: Mapping[str, Any]) -> NotedClass:
+    return NotedClass(**{**told, "label": None if told["label"] is None else Drawn(**told["label"])})
+
+
+def _file(image_id: str, label: Drawn, store: Store) -> Path:
+    file = store.labels.path(store.labels.get(image_id, FINAL, label.version))
+    if sha256_of(file) != label.sha256:
+        raise BadInputError(
+            f"version {label.version} of the label of {image_id}",
+            expected="the file that was saved",
+            came="one with another checksum",
+            fix="Restore the labels folder from a backup, or take a new snapshot.",
+        )
+    return file
