@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hepatic.adapters import compat
 from hepatic.adapters.region_mask import class_names
 from hepatic.adapters.results import as_file, result_params
 from hepatic.engine.answer import Answer, Classification
+from hepatic.engine.packed import pack, take_in
 from hepatic.engine.predict import Predictor
 from hepatic.errors import BadInputError
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Task
@@ -75,6 +77,28 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
         """Weights file of the served version."""
         served = self._predictor.registry.served(self.task.name)
         return None if served is None else str(served.weights_file)
+
+    def pack(self, file: Path) -> bool:
+        """Write the served version as a zip, where it has several networks; return whether it has."""
+        served = self._predictor.registry.served(self.task.name)
+        if served is None or not served.card.members:
+            return False
+        pack(served, file)
+        return True
+
+    def take_in(self, card: Path, weights: Sequence[Path]) -> str:
+        """Serve a packed version from now on, and return its name.
+
+        Args:
+            card: its card.
+            weights: its safetensors files.
+
+        Raises:
+            BadInputError: it is none of this task.
+        """
+        registry = self._predictor.registry
+        version = take_in(card, weights, task=self.task, registry=registry)
+        return registry.promote(self.task.name, version.version).version
 
     def __call__(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
         """Run inference.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,3 +69,8 @@ class ModelCard(BaseModel):
     key_metric: str
     software: dict[str, str] = Field(default_factory=dict)
     notes: str = ""
+
+
+def software() -> dict[str, Any]:
+    """Versions of the packages a model depends on, for its card."""
+    return {package: version(package) for package in ("hepatic", "torch", "monai", "numpy")}

@@ -13,7 +13,7 @@ from typing import cast
 
 from filelock import FileLock, Timeout
 
-from hepatic.engine.card import ModelCard
+from hepatic.engine.card import ModelCard, software
 from hepatic.engine.cases import PreparedCases, TrainingCase, data_hash, prepare_cases
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate, nothing_to_judge
@@ -28,7 +28,7 @@ from hepatic.engine.split import FrozenSplit, Part
 from hepatic.engine.start import begin_with_imagenet
 from hepatic.engine.train_network import Progress, drop_checkpoints
 from hepatic.engine.tuning import epoch_chosen, with_shown_from
-from hepatic.engine.weights import ModelVersion, Registry, software
+from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import ConflictError
 from hepatic.settings import settings as library_settings
 from hepatic.tasks.recipe import Recipe

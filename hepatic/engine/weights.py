@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from hepatic.engine.card import ModelCard, State
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.store.disk import make_folder, sha256_of
+from hepatic.store.disk import make_folder, sha256_of, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +184,7 @@ class Registry:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        _sync(folder)
+        sync_folder(folder)
         return self.version(card.task, version)
 
     def promote(self, task: str, version: str) -> ModelVersion:
@@ -284,7 +283,8 @@ def _save(state: Mapping[str, torch.Tensor], file: Path) -> str:
     """Write weights, wait until they are on disk, and return their hash."""
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, file)
     file.chmod(0o644)
-    _sync(file)
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())
     return sha256_of(file)
 
 
@@ -300,20 +300,4 @@ def _write(file: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync(file.parent)
-
-
-def _sync(place: Path) -> None:
-    """Wait until a file, or a folder's list of files, is on disk."""
-    handle = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def software() -> dict[str, Any]:
-    """Versions of the packages a model depends on, for its card."""
-    from importlib.metadata import version
-
-    return {package: version(package) for package in ("hepatic", "torch", "monai", "numpy")}
+    sync_folder(file.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -50,7 +51,7 @@ class PlainCNN(nn.Module):
             stages.append(Pool[Pool.MAX, dimension](pool, stride=2, padding=(pool - 1) // 2))
             left = [(edge + 2 * ((pool - 1) // 2) - pool) // 2 + 1 for edge in left]
         self.features = nn.Sequential(*stages)
-        flat = before * int(torch.tensor(left).prod())
+        flat = before * math.prod(left)
         self.classify = nn.Sequential(
             nn.Flatten(), nn.Dropout(dropout), nn.Linear(flat, hidden), nn.ReLU(), nn.Linear(hidden, classes)
         )

@@ -96,15 +96,47 @@ def inspect_weights(file: Path) -> None:
         BadInputError: its header does not describe its contents byte by byte, or it is another kind of file.
     """
     with _limited("the weights"):
-        try:
-            with safe_open(file, framework="numpy") as tensors:
-                count = len(tensors.keys())
-        except SafetensorError:
-            count = 0
-        if not count:
+        if not _holds_tensors(file):
             raise BadInputError(
                 "the weights", expected="a safetensors file", came="something else", fix="Save them with safetensors."
             )
+
+
+def unpack_model(archive: Path, folder: Path, limits: Limits) -> tuple[Path, list[Path]]:
+    """Unpack a model: its card, and one or more files of weights that hold tensors and nothing else.
+
+    Args:
+        archive: a zip.
+        folder: an empty one.
+        limits: of what comes out.
+
+    Returns:
+        The card, JSON whose contents nobody has looked at, and the weights.
+
+    Raises:
+        BadInputError: an archive that is refused (``server.intake.archive``), or with something else in it.
+        StorageError: it cannot be written.
+    """
+    with _limited("the packed model"):
+        files = unpack(archive, folder, limits)
+        weights = [file for file in files if _holds_tensors(file)]
+        cards = [file for file in files if file not in weights]
+        if len(cards) != 1 or not weights or cards[0].stat().st_size > _LARGEST_JSON_BYTES:
+            raise BadInputError(
+                "the packed model",
+                expected="a card and safetensors files",
+                came="other files",
+                fix="Download it again.",
+            )
+        return cards[0], weights
+
+
+def _holds_tensors(file: Path) -> bool:
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            return len(tensors.keys()) > 0
+    except SafetensorError:
+        return False
 
 
 def unpack_image(archive: Path, folder: Path, limits: Limits) -> list[Path]:

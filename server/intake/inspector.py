@@ -64,6 +64,11 @@ class Inspector:
         """Check that a file holds tensors and nothing else; raises as ``image``."""
         self._ask(inspection.inspect_weights, file)
 
+    def packed_model(self, archive: Path, folder: Path) -> tuple[Path, list[Path]]:
+        """Unpack a model's card and its weights into an empty folder; raises as ``image``."""
+        found: tuple[Path, list[Path]] = self._ask(inspection.unpack_model, archive, folder, self._limits)
+        return found
+
     def unpack(self, archive: Path, folder: Path) -> list[Path]:
         """Unpack an archive with one image into an empty folder, read it, and return its files; raises as ``image``."""
         files: list[Path] = self._ask(inspection.unpack_image, archive, folder, self._limits)

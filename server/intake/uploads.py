@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 from fastapi import UploadFile
@@ -19,6 +21,8 @@ from server.observe.names import NAMES
 
 WEIGHTS_SUFFIXES = (".safetensors",)
 """Weights that hold numbers only. A ``.pt`` or ``.ts`` file can hold code that runs when it is loaded."""
+PACKED = ".zip"
+"""A model's card with all of its weights."""
 
 _WHAT = "the image file"
 
@@ -68,14 +72,9 @@ class Uploads:
         """Take in an archive with one image, or the files of one DICOM series; they lie in a folder of their own."""
         suffix = suffix_of(upload.filename or "", ARCHIVE_SUFFIXES, "the archive")
         received = self._scratch.receive(upload.file, suffix)
-        folder = self._scratch.dir / uuid.uuid4().hex
         try:
-            with storage("unpack the archive"):
-                folder.mkdir(mode=0o700)
-            return self._inspector.unpack(received, folder)
-        except BaseException:
-            self._scratch.discard(folder)
-            raise
+            with self._folder() as folder:
+                return self._inspector.unpack(received, folder)
         finally:
             self._scratch.discard(received)
 
@@ -108,10 +107,31 @@ class Uploads:
             raise
         return received
 
+    def packed_model(self, upload: UploadFile) -> tuple[Path, list[Path]]:
+        """Take in a zip of a model's card and weights; they lie in a folder of their own."""
+        received = self._scratch.receive(upload.file, suffix_of(upload.filename or "", (PACKED,), "the packed model"))
+        try:
+            with self._folder() as folder:
+                return self._inspector.packed_model(received, folder)
+        finally:
+            self._scratch.discard(received)
+
     def discard(self, *paths: Path) -> None:
         """Delete files that were taken in, with the folder of an archive."""
         folders = {path.parent for path in paths} - {self._scratch.dir}
         self._scratch.discard(*paths, *folders)
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """Make a folder, which is gone again if what it was made for fails."""
+        folder = self._scratch.dir / uuid.uuid4().hex
+        try:
+            with storage("unpack the archive"):
+                folder.mkdir(mode=0o700)
+            yield folder
+        except BaseException:
+            self._scratch.discard(folder)
+            raise
 
     def _receive_image(self, upload: UploadFile) -> Path:
         name = PureWindowsPath(upload.filename or "").name

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.disk import make_folder, put_in_place, storage, write_temporary
 from server.intake.spool import SpoolingRoute
-from server.intake.uploads import WEIGHTS_SUFFIXES
+from server.intake.uploads import PACKED, WEIGHTS_SUFFIXES
 from server.names import check_listed, suffix_of
 from server.plain import plain
 from server.services import Services, ServicesDep
@@ -26,24 +30,44 @@ _CARD = "card.json"
 @router.get("/info/{model}", summary="Checksum, time and training numbers of the weights")
 def info(services: ServicesDep, model: str) -> dict[str, Any]:
     """Answer 404 for a model that has no weights file."""
-    file = _present(services, model)
+    with _sent(services, model) as (file, _):
+        told = _described(file)
     trainer = services.host.trainers.get(model)
     stats = plain(trainer.stats()) if trainer is not None else None
-    return {**_described(file), **({"train_stats": stats} if stats else {})}
+    return {**told, **({"train_stats": stats} if stats else {})}
 
 
 @router.get("/{model}", summary="Download the weights")
 def download(services: ServicesDep, model: str) -> FileResponse:
-    """As the file is; for our own models that is safetensors."""
-    file = _present(services, model)
-    return FileResponse(file, media_type="application/octet-stream", filename=f"{model}{file.suffix}")
+    """As the file is; for our own models that is safetensors.
+
+    A model of several networks is a zip of its card and all of them, which ``PUT`` takes.
+    """
+    with ExitStack() as until_sent:
+        file, media_type = until_sent.enter_context(_sent(services, model))
+        done = BackgroundTask(until_sent.pop_all().close)
+        return FileResponse(file, media_type=media_type, filename=f"{model}{file.suffix}", background=done)
 
 
 @router.put("/{model}", summary="Replace the weights")
 def upload(services: ServicesDep, model: str, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
-    """Only safetensors, and only over safetensors; a registered version is never overwritten."""
+    """Only safetensors, and only over safetensors; a registered version is never overwritten.
+
+    A zip of a model's card and weights becomes a version of its own and is served from then on; one that is here
+    already is served again.
+    """
     target = _file(services, model)
-    suffix_of(file.filename or "", WEIGHTS_SUFFIXES, "the weights")
+    take_in = getattr(services.host.models[model], "take_in", None)
+    accepted = WEIGHTS_SUFFIXES if take_in is None else (*WEIGHTS_SUFFIXES, PACKED)
+    suffix = suffix_of(file.filename or "", accepted, "the weights")
+    if take_in is not None and suffix == PACKED:
+        card, weights = services.uploads.packed_model(file)
+        try:
+            version = take_in(card, weights)
+        finally:
+            services.uploads.discard(card, *weights)
+        with _sent(services, model) as (sent, _):
+            return {"version": version, **_described(sent)}
     if target is None or target.suffix not in WEIGHTS_SUFFIXES:
         raise ConflictError(
             "the model",
@@ -74,6 +98,18 @@ def remove(services: ServicesDep, model: str) -> dict[str, Any]:
     with storage("take the weights away"):
         put_in_place(file, file.with_name(f"{file.name}.{datetime.now().astimezone():%Y%m%d_%H%M%S}.deleted"))
     return {}
+
+
+@contextmanager
+def _sent(services: Services, model: str) -> Iterator[tuple[Path, str]]:
+    """Give the file that is sent for a model, and its media type; a packed one is gone afterwards."""
+    file = _present(services, model)
+    pack = getattr(services.host.models[model], "pack", None)
+    packed = services.scratch.dir / f"{uuid.uuid4().hex}{PACKED}"
+    try:
+        yield (packed, "application/zip") if pack and pack(packed) else (file, "application/octet-stream")
+    finally:
+        services.scratch.discard(packed)
 
 
 def _file(services: Services, model: str) -> Path | None:
