@@ -23,7 +23,7 @@ class Row:
 
     Attributes:
         name: of what was trained.
-        whose: whose probabilities judge, or how the rarer class was expanded.
+        whose: whose probabilities judge, "(paper)" where who judges chose them, or how the rarer class was expanded.
         splits: by split, its measures.
         told: by split, the classes of the images that judged and the probabilities (N, L).
     """
@@ -115,7 +115,7 @@ class Results:
             preset, expansion, split = name.split("/")
             truth = [self.truth[n] for n in cell["test"]]
             for who, measures in cell["metrics"].items():
-                told = who if len(cell["metrics"]) > 1 else expansion
+                told = expansion if len(cell["metrics"]) == 1 else who if expansion != "paper" else f"{who} (paper)"
                 row = rows.setdefault((preset, told), Row(preset, told))
                 row.splits[split] = measures
                 if who in cell["probabilities"]:

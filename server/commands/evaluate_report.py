@@ -117,9 +117,8 @@ def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -
     singles = [label for label in task.labels if f"auc_{label}" not in SCORES]
     for column in ("preset", *singles):
         types.add_column(column, overflow="fold")
-    for row in rows:
-        if row.whose == WHOSE:
-            types.add_row(row.name, *(_figure(row.values(f"auc_{label}")) for label in singles))
+    for row in _one_epoch(rows):
+        types.add_row(row.name, *(_figure(row.values(f"auc_{label}")) for label in singles))
     console.print(types)
     _compare(console, rows, task)
 
@@ -148,7 +147,7 @@ def _draw(task: ClassificationTask, rows: Sequence[Row], out: Path, *, patients:
     from hepatic.engine.trial_pictures import draw_confusion, draw_roc
 
     if task.findings:
-        shown = {row.name: row for row in rows if row.whose == WHOSE}
+        shown = {row.name: row for row in _one_epoch(rows)}
         questions = {label: (place, _applies(task, place)) for place, label in enumerate(task.labels)}
     else:
         shown = {f"{row.name}, {row.whose}": row for row in rows}
@@ -168,6 +167,11 @@ def _applies(task: ClassificationTask, place: int) -> Callable[[str], bool | Non
         return None if math.isnan(told) else told == 1
 
     return is_true
+
+
+def _one_epoch(rows: Sequence[Row]) -> list[Row]:
+    """The rows of weights chosen on others than those who judge; where there are none, all of one epoch."""
+    return [row for row in rows if row.whose == WHOSE] or [row for row in rows if row.whose.startswith(WHOSE)]
 
 
 def _find(rows: Sequence[Row], name: str, whose: str) -> Row | None:

@@ -111,6 +111,17 @@ def test_an_ensemble_is_the_mean_of_presets_that_judged_the_same_split(tmp_path)
     assert "a,checkpoints,auc,0.7500,0.0707,2" in (tmp_path / "table.csv").read_text()
 
 
+def test_weights_that_who_judges_chose_have_lines_of_their_own(tmp_path):
+    results = kept(tmp_path / "results.json")
+    both = {"checkpoints": [[0.9, 0.1], [0.2, 0.8]], "best": [[0.5, 0.5], [0.5, 0.5]]}
+    results.keep("a/inner/0.0", cell(both, 0.7))
+    results.keep("a/paper/0.0", cell(both, 0.8))
+    rows = {(row.name, row.whose): row for row in results.rows({}, measure=lambda *_: {})}
+    honest, flattered = rows["a", "checkpoints"], rows["a", "checkpoints (paper)"]
+    assert (honest.values("auc"), flattered.values("auc")) == ([0.7], [0.8])
+    assert flattered.gain(honest, "auc") == pytest.approx([0.1]), "paired by split"
+
+
 def test_one_split_has_no_spread():
     assert mean_sd([0.5])[0] == 0.5
     assert np.isnan(mean_sd([0.5])[1])
