@@ -11,6 +11,7 @@ from rich.markup import escape
 from hepatic.errors import HepaticError
 from server.commands import (
     audit,
+    deidentify,
     demo_weights,
     evaluate,
     import_data,
@@ -51,6 +52,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(qa.app, name="qa")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(deidentify.app, name="deidentify")
 
 WRONG_INPUT = 2
 

@@ -31,7 +31,7 @@ def test_every_task_is_in_the_readmes_table(name):
 @pytest.mark.parametrize("command", re.findall(r"^hepatic (.+)$", README, flags=re.MULTILINE))
 def test_every_command_of_the_readme_takes_the_options_it_is_shown_with(command):
     words = shlex.split(command)
-    nested = words[:2] if words[0] in ("models", "tokens", "audit", "quarantine") else words[:1]
+    nested = words[:2] if words[0] in ("models", "tokens", "audit", "quarantine", "deidentify") else words[:1]
     said = subprocess.run(
         [sys.executable, "-m", "server.cli", *nested, "--help"],
         capture_output=True, text=True, check=False, env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"}, cwd=ROOT,

@@ -22,6 +22,8 @@ from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.refusal import NotAnImageError
+from hepatic.release.leaving import Leaving, write_dataset
+from hepatic.release.option import Option
 from hepatic.release.quarantine import HeldError, Quarantine
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
@@ -188,11 +190,14 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
             },
         }
 
-    def get_dataset_archive(self, limit_cases: int | None) -> str:
+    def get_dataset_archive(
+        self, limit_cases: int | None, *, without_patients: Collection[Option] | None = None
+    ) -> str:
         """Write a zip of images, final labels and metadata (``hepatic.store.archive``), and return its path.
 
         Args:
             limit_cases: include so many cases at most; None or 0 for all.
+            without_patients: de-identify all of it (``hepatic.release.leaving``), with these options; None does not.
 
         Raises:
             NotFoundError: nothing is labelled yet.
@@ -203,6 +208,9 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         if not cases:
             raise NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first.")
         chosen = cases[:limit_cases] if limit_cases and limit_cases > 0 else cases
+        folder = self.store.data / "cache" / "archives"
+        if without_patients is not None:
+            return str(write_dataset(Leaving(self.store, without_patients), chosen, folder))
         leaving: list[LabelledCase] = []
         held: dict[str, HeldError] = {}
         for case in chosen:
@@ -214,7 +222,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
             raise next(iter(held.values()))
         metadata = json.dumps(self.json(), default=str)
         left_out = {image_id: str(reason) for image_id, reason in held.items()}
-        return str(write_archive(leaving, self.store.data / "cache" / "archives", metadata=metadata, left_out=left_out))
+        return str(write_archive(leaving, folder, metadata=metadata, left_out=left_out))
 
     def files_to_leave(self, image_id: str) -> list[Path]:
         """Return the files of an image for an export: itself, or what was approved of it.

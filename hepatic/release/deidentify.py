@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,7 +19,8 @@ from pydicom.sr.coding import Code
 from hepatic import __version__
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_element import text
-from hepatic.release.profile import CODES, CONTENT, EDITION, PIXELS, PROFILE, Action, Option, action_for, name_of
+from hepatic.release.option import Option
+from hepatic.release.profile import CODES, CONTENT, EDITION, PIXELS, PROFILE, Action, action_for, name_of
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.words import cleaned, codes_of
 
@@ -48,12 +49,10 @@ class Deidentifier:
     Attributes:
         pseudonyms: of this site.
         options: of the profile.
-        copies: SOPInstanceUID of the copy that leaves, by that of the object it was made of: references follow.
     """
 
     pseudonyms: Pseudonyms
     options: frozenset[Option] = frozenset()
-    copies: Mapping[str, str] = field(default_factory=dict)
 
     def apply(self, dataset: FileDataset, *, pixels: Pixels = "free") -> Done:
         """Change an object in place, and return what was done.
@@ -95,10 +94,6 @@ class Deidentifier:
                 del meta[element.tag]
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         return one.done
-
-    def uid(self, uid: str) -> str:
-        """Return the UID an object has when it leaves."""
-        return self.pseudonyms.uid(self.copies.get(uid, uid))
 
     def _say(self, dataset: Dataset, pixels: Pixels, *, is_report: bool) -> None:
         applied = [PROFILE, *([PIXELS] if pixels == "approved" else []), *([CONTENT] if is_report else [])]
@@ -162,7 +157,7 @@ class _One:
             case Action.REPLACE:
                 self._replace(dataset, element)
             case Action.UID:
-                element.value = _each(element.value, self.by.uid)
+                element.value = _each(element.value, self.by.pseudonyms.uid)
             case Action.SHIFT:
                 element.value = _each(element.value, lambda value: _shifted(str(value), element.VR, self.shift))
             case Action.CLEAN:
@@ -194,7 +189,7 @@ class _One:
         if element.VR == "PN":
             element.value = _each(element.value, lambda name: self.by.pseudonyms.person(str(name)))
         elif element.VR == "UI":
-            element.value = _each(element.value, self.by.uid)
+            element.value = _each(element.value, self.by.pseudonyms.uid)
         elif element.VR in _DUMMIES:
             element.value = _DUMMIES[element.VR]
         elif element.VR in ("OB", "OW", "OF", "OD", "OL", "OV", "UV", "SV", "AT"):
@@ -229,7 +224,7 @@ class _One:
         return concept in _SUBJECT and not is_kept
 
     def _cleaned(self, value: Any) -> str:
-        return cleaned(str(value), without=self.named, uid=self.by.uid) or REMOVED
+        return cleaned(str(value), without=self.named, uid=self.by.pseudonyms.uid) or REMOVED
 
 
 def _named(dataset: Dataset) -> Iterator[str]:

@@ -12,15 +12,9 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.tag import BaseTag
 
+from hepatic.release.option import Option
+
 EDITION = "2026c"
-
-
-class Option(StrEnum):
-    """An option of the profile (PS3.15, E.3), by the name hepatic gives it."""
-
-    DATES = "modified-dates"
-    PATIENT = "patient-characteristics"
-    DESCRIPTORS = "descriptors"
 
 
 class Action(StrEnum):

@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.release.words import UID
 from hepatic.store.disk import TEMPORARY, make_folder, put_in_place, storage
 
 STANDARD = "1.2.840.10008."
@@ -93,6 +94,12 @@ class Pseudonyms:
     def person(self, name: str) -> str:
         """Return the name that stands for a member of staff: two of them stay two."""
         return f"Person-{_letters(self._digest('person', name.strip('^ ').casefold()), 8)}^"
+
+    def image(self, image_id: str) -> str:
+        """Return the id that stands for an image's, a UID for a UID."""
+        return (
+            self.uid(image_id) if UID.fullmatch(image_id) else f"image-{_letters(self._digest('image', image_id), 12)}"
+        )
 
     def days(self, patient_id: str) -> int:
         """Return by how many days all dates of a patient are moved: between one and ten years back."""

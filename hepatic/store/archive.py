@@ -13,16 +13,21 @@ from hepatic.store.case import LabelledCase
 from hepatic.store.disk import TEMPORARY, make_folder, storage
 from hepatic.store.names import label_suffix, split_suffix
 
-_KEEP_SECONDS = 3600.0
+KEEP_SECONDS = 3600.0
 
 
 def write_archive(
-    cases: Sequence[LabelledCase], folder: Path, *, metadata: str, left_out: Mapping[str, str] | None = None
+    cases: Sequence[LabelledCase],
+    folder: Path,
+    *,
+    metadata: str,
+    left_out: Mapping[str, str] | None = None,
+    beside: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write images, labels and metadata into a new zip in the folder, and return its path.
 
     ``image/<id><suffix>``, or ``image/<id>/<file>`` for a series; ``label/<id><suffix>``; ``metadata.json``; where
-    something is left out, ``left_out.json`` with the reason by image.
+    something is left out, ``left_out.json`` with the reason by image; and the files ``beside`` by name.
     Archives older than an hour are removed: a download that is still under way keeps its open file.
 
     Raises:
@@ -33,7 +38,7 @@ def write_archive(
     with storage("write the dataset archive"):
         make_folder(folder)
         for old in folder.iterdir():
-            if time.time() - old.stat().st_mtime > _KEEP_SECONDS:
+            if old.is_file() and time.time() - old.stat().st_mtime > KEEP_SECONDS:
                 old.unlink(missing_ok=True)
         try:
             with zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:
@@ -42,6 +47,8 @@ def write_archive(
                         archive.write(file, f"image/{name}")
                     archive.write(case.label, f"label/{case.image_id}{label_suffix(case.label.name)}")
                 archive.writestr("metadata.json", metadata)
+                for name, data in (beside or {}).items():
+                    archive.writestr(name, data)
                 if left_out:
                     archive.writestr("left_out.json", json.dumps(left_out, indent=1))
             temporary.rename(path)

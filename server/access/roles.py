@@ -167,6 +167,7 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "GET /logs/",
         "GET /logs/gpu",
         "GET /audit",
+        "GET /deidentify/{pseudonym}",
     ),
 }
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hepatic.release.option import Option
 from hepatic.store.disk import put_in_place
 from server.commands.client import HERE, Server, asked, check, connected
 from server.commands.options import values
@@ -136,6 +137,10 @@ def export(
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     format: Annotated[str, typer.Option(help="csv, coco, markups, nifti, nnunet, sr or seg (DICOM).")] = "csv",
     study: Annotated[list[str] | None, typer.Option(help="Only this study; may be repeated.")] = None,
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="Without names of patients and readers.")] = False,
+    keep: Annotated[
+        list[Option] | None, typer.Option("--keep", help="What stays in part; see hepatic deidentify; may be repeated.")
+    ] = None,
     server: Server = HERE,
 ) -> None:
     """Take away what was reviewed.
@@ -145,8 +150,12 @@ def export(
     hepatic qa export verdicts.csv
 
     hepatic qa export reports.zip --format sr --study 1.2.840.113619.2.1
+
+    hepatic qa export verdicts.csv --deidentify
     """
     query: dict[str, Any] = {"format": format, "study": study or []}
+    if deidentify or keep:
+        query |= {"deidentify": deidentify, "keep": [option.value for option in keep or ()]}
     temporary = target.with_name(f".{target.name}.part")
     try:
         with (

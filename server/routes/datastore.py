@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 
 from hepatic.errors import NotFoundError
 from server.executor import QueueFullError
+from server.leaving import Deidentify, Keep, asked_options
 from server.plain import plain
 from server.services import ServicesDep
 
@@ -40,13 +41,20 @@ def read(services: ServicesDep, output: Extent = Extent.STATS) -> Any:
 
 
 @router.get("/dataset", summary="Images and finished labels as one ZIP file")
-def dataset(services: ServicesDep, limit_cases: int | None = None) -> FileResponse:
+def dataset(
+    services: ServicesDep,
+    limit_cases: int | None = None,
+    deidentify: Deidentify = False,
+    keep: Keep = None,
+) -> FileResponse:
     """Answer 404 while nothing is labelled, and 503 while another one is written: each may fill the disk."""
     if not _writing.acquire(blocking=False):
         raise QueueFullError("Another archive of the dataset is being written. Try again in a moment.")
     try:
         with services.host.storing() as datastore:
-            archive = Path(datastore.get_dataset_archive(limit_cases)) if datastore.datalist() else None
+            options = asked_options(datastore, deidentify=deidentify, keep=keep)
+            asked = {} if options is None else {"without_patients": options}
+            archive = Path(datastore.get_dataset_archive(limit_cases, **asked)) if datastore.datalist() else None
     finally:
         _writing.release()
     if archive is None or not archive.is_file():

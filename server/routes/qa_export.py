@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +12,16 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from hepatic.errors import NotFoundError
+from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.events import plain_text
 from hepatic.harvest.export.formats import FORMATS, write_export
+from hepatic.harvest.export.pseudonymous import pseudonymous
+from hepatic.harvest.export.reviewed import ReviewedStudy
 from hepatic.harvest.reviewed_studies import reviewed_study
+from hepatic.release.leaving import Leaving
 from hepatic.store.disk import make_folder
 from server.host import is_shared
+from server.leaving import Deidentify, Keep, asked_options
 from server.routes.qa import NO_STORE
 from server.services import ServicesDep
 
@@ -36,19 +40,33 @@ def export(
     services: ServicesDep,
     format: ExportFormat,
     study: Annotated[list[str] | None, Query(description="only these studies; all by default")] = None,
+    deidentify: Deidentify = False,
+    keep: Keep = None,
 ) -> FileResponse:
-    """As ``csv``, ``coco``, or a zip with a file per study: ``markups``, ``nifti``, ``sr``, ``seg``, ``nnunet``."""
+    """As ``csv``, ``coco``, or a zip with a file per study: ``markups``, ``nifti``, ``sr``, ``seg``, ``nnunet``.
+
+    With ``deidentify``, patients, studies, images and readers have other names, and the times begin in 1970.
+    """
     store = services.harvest.store
     uids = None if study is None else [plain_text(uid, "study") for uid in study]
     reviews = list(store.book.reviews().values()) if uids is None else [store.review(uid) for uid in uids]
     reviews = [one for one in reviews if one.study.kind == "detection"]  # classes are labels of the datastore
     datastore = services.host.datastore
 
+    options = asked_options(datastore, deidentify=deidentify, keep=keep)
+    leaving = None if options is None else Leaving(datastore.store, options)
+
     def files_of(image_id: str) -> Sequence[Path]:
         if not is_shared(datastore):
             raise NotFoundError(
                 "the series", expected="one in hepatic's datastore", came="another datastore", fix="Use another format."
             )
+        if leaving is not None:
+            try:
+                return leaving.image(originals[image_id], folder)
+            except BadInputError as reason:  # what is left out is named in the file by its new UID only
+                fix = "Its own site can tell why."
+                raise BadInputError("the series", expected=reason.expected, came=reason.came, fix=fix) from reason
         has_pictures = format == "nnunet"
         files: list[Path] = datastore.files_to_leave(image_id) if has_pictures else datastore.store.files(image_id)
         return files
@@ -56,12 +74,19 @@ def export(
     about = FORMATS[str(format)]
     make_folder(services.scratch.results_dir)
     target = services.scratch.results_dir / f"{uuid.uuid4().hex}{about.suffix}"
+    folder = services.scratch.results_dir / uuid.uuid4().hex
+    folder.mkdir()
+    originals: dict[str, str] = {}
     try:
-        studies = (reviewed_study(review, store.rules) for review in reviews)
+        studies: Iterator[ReviewedStudy] = (reviewed_study(review, store.rules) for review in reviews)
+        if leaving is not None:
+            studies = _leaving(studies, leaving, originals, folder)
         write_export(str(format), studies, target, files_of=files_of)
     except BaseException:
         services.scratch.discard(target)
         raise
+    finally:
+        services.scratch.discard(folder)
     return FileResponse(
         target,
         media_type=about.media_type,
@@ -69,3 +94,14 @@ def export(
         headers=NO_STORE,
         background=BackgroundTask(services.scratch.discard, target),
     )
+
+
+def _leaving(
+    studies: Iterable[ReviewedStudy], leaving: Leaving, originals: dict[str, str], folder: Path
+) -> Iterator[ReviewedStudy]:
+    """Yield studies under other names, and note what their images are called here; empty the folder after each."""
+    for study in studies:
+        originals |= {leaving.by.pseudonyms.image(image_id): image_id for image_id in study.image_ids.values()}
+        yield pseudonymous(study, leaving.by.pseudonyms)
+        for file in folder.iterdir():
+            file.unlink()

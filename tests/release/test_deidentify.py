@@ -17,7 +17,7 @@ from hepatic.io.dicom_seg_read import read_dicom_seg
 from hepatic.io.grid import grid_of
 from hepatic.release.deidentify import Deidentifier
 from hepatic.release.files import deidentify_file, deidentify_folder
-from hepatic.release.profile import Option
+from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.words import cleaned
 from sample_data import us

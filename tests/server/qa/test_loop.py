@@ -1,6 +1,9 @@
 """The loop over HTTP: propose, read, train on a snapshot, propose anew, inherit."""
 
+import csv
+import io
 import time
+import zipfile
 
 import numpy as np
 import pydicom
@@ -160,6 +163,37 @@ def test_what_was_reviewed_leaves_in_every_format(loop, reviewed, format, begins
     while list(left.glob("*.csv")):  # it is removed once it is sent
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("format", ["csv", "coco", "markups", "nifti", "sr", "seg"])
+def test_it_leaves_without_patients_and_readers_where_that_is_asked_for(loop, reviewed, format):
+    asked = {"format": format, "study": "1.2.3.12", "deidentify": "true", "keep": "modified-dates"}
+    answer = loop["Viktor"].ask("GET", "/export", params=asked)
+    assert answer.status_code == 200
+    packed = zipfile.ZipFile(io.BytesIO(answer.content)) if answer.content.startswith(b"PK") else None
+    parts = [answer.content] if packed is None else [packed.read(one) for one in packed.namelist()]
+    names = [] if packed is None else packed.namelist()
+    for secret in ("1.2.3.12", "P12", "Anna"):
+        assert not any(secret.encode() in part for part in parts)
+        assert not any(secret in name for name in names)
+    assert any(b"2.25." in part for part in (*parts, *map(str.encode, names)))
+    assert loop["Viktor"].ask("GET", "/export", params={"format": "csv", "keep": "descriptors"}).status_code == 422
+
+
+def test_an_admin_looks_up_who_a_pseudonym_is_and_that_is_noted(loop, reviewed):
+    table = loop["Viktor"].ask("GET", "/export?format=csv&study=1.2.3.12&deidentify=true").text
+    row = next(csv.DictReader(io.StringIO(table)))
+    place = loop["address"] + "/deidentify/"
+    headers = {name: loop[name]._session.headers for name in ("Ada", "Viktor")}
+    assert requests.get(place + row["patient_id"], headers=headers["Viktor"], timeout=30).status_code == 403
+    found = requests.get(place + row["patient_id"], headers=headers["Ada"], timeout=30).json()
+    assert (found["kind"], found["original"]) == ("patient", "P12")
+    study = requests.get(place + row["study_uid"], headers=headers["Ada"], timeout=30).json()
+    assert (study["kind"], study["original"]) == ("study", "1.2.3.12")
+    assert requests.get(place + "HEP-NOBODY", headers=headers["Ada"], timeout=30).status_code == 404
+    noted = requests.get(loop["address"] + "/audit", params={"user": "Ada"}, headers=headers["Ada"], timeout=30).json()
+    asked = [one["ids"]["pseudonym"] for one in noted if one["what"] == "GET /deidentify/{pseudonym}"]
+    assert asked == [row["patient_id"], row["study_uid"], "HEP-NOBODY"]
 
 
 def test_exports_are_for_reviewers_and_of_studies_and_formats_there_are(loop, reviewed):

@@ -1,0 +1,180 @@
+"""Images and labels of a store as they leave without their patients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import SimpleITK as sitk
+
+from hepatic.errors import BadInputError
+from hepatic.io.format import format_of
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import encode_labelmap, read_labelmap, write_atomically
+from hepatic.io.markups import ROI, encode_rois, read_rois
+from hepatic.io.refusal import refusing
+from hepatic.release.deidentify import Deidentifier, Pixels
+from hepatic.release.files import Report, deidentified, encoded
+from hepatic.release.option import Option
+from hepatic.release.pseudonyms import Pseudonyms
+from hepatic.release.quarantine import HeldError, Quarantine
+from hepatic.release.words import cleaned
+from hepatic.store.archive import KEEP_SECONDS, write_archive
+from hepatic.store.case import LabelledCase
+from hepatic.store.disk import TEMPORARY, make_folder, remove_stale
+from hepatic.store.folder import Store
+from hepatic.store.images import Image
+from hepatic.store.names import label_suffix, split_suffix
+
+_NUMBERS = ("boxes_lps_mm", "boxes_known")
+_ABOUT_ROI = ("class", "score", "verdict", "primary", "origin")
+
+
+class Leaving:
+    """Writes copies of what is in a store, without patients; what is held stays, the originals do, too.
+
+    Args:
+        store: whose images they are.
+        options: of the profile.
+    """
+
+    def __init__(self, store: Store, options: Iterable[Option] = ()) -> None:
+        self._store, self._quarantine = store, Quarantine(store)
+        self.by = Deidentifier(Pseudonyms.of(store.data), frozenset(options))
+        self.report = Report()
+
+    def image(self, image_id: str, folder: Path) -> list[Path]:
+        """Write the files of an image into a folder under names that tell nothing, and return them.
+
+        DICOM is de-identified (``Deidentifier``); of NIfTI and NRRD the grid and the voxels are left.
+
+        Raises:
+            HeldError: there may be text in its pixels, and nobody has approved it.
+            BadInputError: it cannot be read.
+            StorageError: the disk is full or cannot be written.
+        """
+        files = self._quarantine.files(image_id)
+        pixels: Pixels = "free" if self._quarantine.said(image_id) == "no" else "approved"
+        made = []
+        for file in files:
+            if format_of(file) == "dicom":
+                dataset, done = deidentified(file, self.by, pixels=pixels)
+                target, data = folder / f"{dataset.SOPInstanceUID}.dcm", encoded(dataset, file)
+                write_atomically(target, data)
+                self.report.add(done)
+            else:
+                target = folder / (self.by.pseudonyms.image(image_id) + split_suffix(file.name)[1].lower())
+                _write_voxels(file, target)
+                self.report.objects["written"] += 1
+            made.append(target)
+        return made
+
+    def label(self, case: LabelledCase, folder: Path) -> Path:
+        """Write a label into a folder: voxels and boxes, names made of known words.
+
+        Raises:
+            BadInputError: it is neither a labelmap nor boxes.
+        """
+        suffix = label_suffix(case.label.name)
+        target = folder / (self.by.pseudonyms.image(case.image_id) + suffix)
+        if suffix.endswith(".json"):
+            rois = [
+                ROI(one.box, self._name(one.label, number), {k: one.about[k] for k in _ABOUT_ROI if k in one.about})
+                for number, one in enumerate(read_rois(case.label), 1)
+            ]
+            write_atomically(target, encode_rois(rois))
+        else:
+            labelmap = read_labelmap(case.label)
+            names = {self._name(name, value): value for name, value in labelmap.names.items()}
+            write_atomically(target, encode_labelmap(target.name, Labelmap(labelmap.array, labelmap.grid, names)))
+        return target
+
+    def about(self, case: LabelledCase) -> dict[str, Any]:
+        """Return what is told of an image and its label: numbers, and names made of known words; nobody's name."""
+        image, info = self._store.images.get(case.image_id), case.label_info
+        names = [one for one in info.get("label_info") or () if isinstance(one, Mapping)]
+        told: dict[str, Any] = {key: info[key] for key in _NUMBERS if key in info}
+        told["label_info"] = [
+            {"name": self._name(str(one.get("name", "")), one.get("idx")), "idx": one.get("idx")} for one in names
+        ]
+        classes = info.get("classes")
+        if isinstance(classes, Mapping):
+            told["classes"] = {self._name(str(note), 0): self._name(str(said), 0) for note, said in classes.items()}
+        return {"image": {"info": self._about(image)}, "labels": {"final": {"info": told}}}
+
+    def export(self, image: Image, target: Path, *, label: LabelledCase | None = None) -> list[Path]:
+        """Write an image into ``patient/study/series`` below a folder, its label beside it, and return the files.
+
+        Raises: as ``image`` and ``label``; nothing of the image is left behind then.
+        """
+        with TemporaryDirectory(dir=target, prefix=TEMPORARY) as made:
+            files = self.image(image.id, Path(made))
+            if label is not None:
+                files.append(self.label(label, Path(made)))
+            told = self._about(image)
+            folder = target / str(told["patient"]) / str(told.get("StudyInstanceUID") or "none")
+            folder /= self.by.pseudonyms.image(image.series_uid or image.id)
+            folder.mkdir(parents=True, exist_ok=True)
+            return [file.replace(folder / file.name) for file in files]
+
+    def _about(self, image: Image) -> dict[str, Any]:
+        told = {"modality": image.modality, "kind": image.kind, "size": list(image.size)}
+        told["patient"] = self.by.pseudonyms.patient(image.patient_id)
+        if image.study_uid:
+            told["StudyInstanceUID"] = self.by.pseudonyms.study(image.study_uid)
+        if image.series_uid:
+            told["SeriesInstanceUID"] = self.by.pseudonyms.uid(image.series_uid)
+        return told
+
+    def _name(self, name: str, number: object) -> str:
+        return cleaned(name, uid=self.by.pseudonyms.uid) or f"label {number}"
+
+
+def write_dataset(leaving: Leaving, cases: Iterable[LabelledCase], folder: Path) -> Path:
+    """Write a zip as ``hepatic.store.archive`` does, of images and labels without their patients, and return its path.
+
+    ``deidentification.csv`` in it says what was done; ``left_out.json`` names by their new ids what stays, and why.
+
+    Raises:
+        HeldError: no image may leave.
+        StorageError: the disk is full or cannot be written.
+    """
+    left_out: dict[str, str] = {}
+    held: HeldError | None = None
+    leave: list[LabelledCase] = []
+    told: dict[str, Any] = {}
+    make_folder(folder)
+    remove_stale(folder, older_than_s=KEEP_SECONDS)
+    with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as made:
+        for number, case in enumerate(cases):
+            new_id = leaving.by.pseudonyms.image(case.image_id)
+            place = Path(made) / str(number)
+            (place / "image").mkdir(parents=True)
+            try:
+                files = leaving.image(case.image_id, place / "image")
+                label = leaving.label(case, place)
+                told[new_id] = leaving.about(case)
+            except HeldError as reason:
+                held = reason
+                left_out[new_id] = "held: text may be burnt in, and nobody has approved it"
+            except BadInputError as reason:
+                left_out[new_id] = f"expected {reason.expected}, but found {reason.came}"
+            else:
+                leave.append(replace(case, image_id=new_id, files=tuple(files), label=label))
+        if not leave and held is not None:
+            raise held
+        report = {"deidentification.csv": leaving.report.csv()}
+        return write_archive(leave, folder, metadata=json.dumps({"objects": told}), left_out=left_out, beside=report)
+
+
+def _write_voxels(source: Path, target: Path) -> None:
+    """Write an image again with nothing but its grid and voxels."""
+    with refusing(source, expected="an image that can be written again"):
+        image = sitk.ReadImage(source)
+        for key in image.GetMetaDataKeys():
+            image.EraseMetaData(key)
+        sitk.WriteImage(image, target, useCompression=True)

@@ -1,0 +1,174 @@
+"""``hepatic deidentify``: images and folders without their patients, and who is who, for those who may know."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.release.option import Option
+
+if TYPE_CHECKING:
+    from hepatic.release.files import Report
+    from hepatic.store.folder import Store
+
+app = typer.Typer(
+    help="Let images leave without their patients (PS3.15), and look up who is who.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+StudiesFolder = Annotated[
+    Path, typer.Option("--studies", "-s", help="Folder of the studies; its data folder has the key.")
+]
+Keep = Annotated[
+    list[Option] | None,
+    typer.Option(
+        "--keep",
+        help="What stays in part: [bold]modified-dates[/] (moved by days, together for each patient), "
+        "[bold]patient-characteristics[/] (age, sex, size, weight), [bold]descriptors[/] (known words of them); "
+        "may be repeated.",
+    ),
+]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="CSV file: what was done to which attribute.")]
+
+
+@app.command("folder")
+def folder(
+    source: Annotated[Path, typer.Argument(help="Folder of DICOM files.")],
+    target: Annotated[Path, typer.Argument(help="Folder to write into, as patient/study/series/object.dcm.")],
+    studies: StudiesFolder,
+    keep: Keep = None,
+    report: ReportFile = None,
+) -> None:
+    """De-identify a folder of DICOM files: images, segmentations and structured reports.
+
+    Everything else is left out, and so are pictures with text in their pixels: import these, approve them (hepatic
+    quarantine) and export them from there.
+
+    [bold]Example[/]
+
+    hepatic deidentify folder /media/cdrom out --studies studies --keep modified-dates --report report.csv
+    """
+    from hepatic.importers.folder import files_below
+    from hepatic.release.deidentify import Deidentifier
+    from hepatic.release.files import deidentify_folder
+    from hepatic.release.pseudonyms import Pseudonyms
+    from hepatic.settings import settings
+
+    if not source.is_dir():
+        raise NotFoundError("the folder", expected="a folder", came=str(source), fix="Correct the path.")
+    pseudonyms = Pseudonyms.of(settings().data_dir(studies.absolute()))
+    made = deidentify_folder(files_below(source), target, Deidentifier(pseudonyms, frozenset(keep or ())))
+    _told(made, target, report)
+
+
+@app.command("export")
+def export(
+    target: Annotated[Path, typer.Argument(help="Folder to write into, as patient/study/series.")],
+    studies: StudiesFolder,
+    image: Annotated[list[str] | None, typer.Option(help="Id of an image; may be repeated. All by default.")] = None,
+    keep: Keep = None,
+    report: ReportFile = None,
+) -> None:
+    """Export images of the studies, with their final labels beside them, without their patients.
+
+    Pictures that are held stay until they are approved (hepatic quarantine).
+
+    [bold]Example[/]
+
+    hepatic deidentify export out --studies studies --keep modified-dates --keep descriptors
+    """
+    from hepatic.release.leaving import Leaving
+
+    target.mkdir(parents=True, exist_ok=True)
+    with _store(studies) as store:
+        leaving = Leaving(store, keep or ())
+        labels = {case.image_id: case for case in store.labelled_cases("final")}
+        for one in store.images.all() if image is None else [store.images.get(name) for name in image]:
+            try:
+                leaving.export(one, target, label=labels.get(one.id))
+            except BadInputError as reason:
+                leaving.report.left_out[one.id] = str(reason)
+    _told(leaving.report, target, report)
+
+
+@app.command("lookup")
+def lookup(
+    pseudonym: Annotated[str, typer.Argument(help="A PatientID or StudyInstanceUID of what left.")],
+    studies: StudiesFolder,
+) -> None:
+    """Tell whom a pseudonym stands for; that it was asked is in the audit log.
+
+    Only who may read the data folder can: the list is closed to others. On a server, an admin asks
+    GET /deidentify/PSEUDONYM.
+
+    [bold]Example[/]
+
+    hepatic deidentify lookup HEP-QAZ2WSX3EDC4RFV5 --studies studies
+    """
+    from hepatic.release.pseudonyms import Pseudonyms
+    from hepatic.settings import settings
+    from server.access.access import audit_dir
+    from server.access.audit import AuditLog, Entry
+
+    data = settings().data_dir(studies.absolute())
+    log = AuditLog(audit_dir(data))
+    log.open()
+    try:
+        log.add(
+            Entry(
+                "command", "deidentify lookup", who=getpass.getuser(), by="command line", ids={"pseudonym": pseudonym}
+            )
+        ).result()
+    finally:
+        log.close()
+    found = Pseudonyms.of(data).lookup(pseudonym)
+    Console().print(f"{found.kind} {escape(found.original)}, since {found.at}", highlight=False)
+
+
+def _told(made: Report, target: Path, report: Path | None) -> None:
+    """Show what was done, and write it where that is asked for."""
+    if report is not None:
+        report.write_bytes(made.csv())
+    table = Table("Attribute", "What was done", Column("Elements", justify="right"))
+    for keyword, action, count in made.rows():
+        table.add_row(keyword, action, str(count))
+    console = Console()
+    if made.done and report is None:
+        console.print(table)
+    for name, reason in made.left_out.items():
+        console.print(f"[yellow]left out:[/] {escape(f'{name}: {reason}')}", highlight=False)
+    console.print(
+        f"{made.objects['written']} files are in {target}; left out: {len(made.left_out)}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if made.left_out and not made.objects["written"]:
+        raise BadInputError(
+            "the export", expected="something that may leave", came="nothing", fix="See the lines above."
+        )
+
+
+@contextmanager
+def _store(studies: Path) -> Iterator[Store]:
+    from hepatic.io.header import header
+    from hepatic.io.refusal import NotAnImageError
+    from hepatic.store.folder import Store
+
+    if not studies.is_dir():
+        raise NotFoundError("--studies", expected="a folder", came=str(studies), fix="Correct the path.")
+    store = Store(studies, header=header, not_images=(NotAnImageError,))
+    try:
+        store.rescan()
+        yield store
+    finally:
+        store.close()
