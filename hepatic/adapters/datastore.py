@@ -190,30 +190,20 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
             },
         }
 
-    def get_dataset_archive(
-        self, limit_cases: int | None, *, without_patients: Collection[Option] | None = None
-    ) -> str:
+    def get_dataset_archive(self, limit_cases: int | None) -> str:
         """Write a zip of images, final labels and metadata (``hepatic.store.archive``), and return its path.
 
         Args:
             limit_cases: include so many cases at most; None or 0 for all.
-            without_patients: de-identify all of it (``hepatic.release.leaving``), with these options; None does not.
 
         Raises:
             NotFoundError: nothing is labelled yet.
             HeldError: no image may leave.
             StorageError: the disk is full or cannot be written.
         """
-        cases = self.labelled_cases()
-        if not cases:
-            raise NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first.")
-        chosen = cases[:limit_cases] if limit_cases and limit_cases > 0 else cases
-        folder = self.store.data / "cache" / "archives"
-        if without_patients is not None:
-            return str(write_dataset(Leaving(self.store, without_patients), chosen, folder))
         leaving: list[LabelledCase] = []
         held: dict[str, HeldError] = {}
-        for case in chosen:
+        for case in self._finished(limit_cases):
             try:
                 leaving.append(replace(case, files=tuple(self.files_to_leave(case.image_id))))
             except HeldError as reason:
@@ -222,7 +212,24 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
             raise next(iter(held.values()))
         metadata = json.dumps(self.json(), default=str)
         left_out = {image_id: str(reason) for image_id, reason in held.items()}
-        return str(write_archive(leaving, folder, metadata=metadata, left_out=left_out))
+        return str(write_archive(leaving, self._archives, metadata=metadata, left_out=left_out))
+
+    def deidentified_archive(self, limit_cases: int | None, options: Collection[Option]) -> str:
+        """Write the same without patients (``hepatic.release.leaving``), with these options of the profile.
+
+        Raises: as ``get_dataset_archive``.
+        """
+        return str(write_dataset(Leaving(self.store, options), self._finished(limit_cases), self._archives))
+
+    @property
+    def _archives(self) -> Path:
+        return self.store.data / "cache" / "archives"
+
+    def _finished(self, limit_cases: int | None) -> list[LabelledCase]:
+        cases = self.labelled_cases()
+        if not cases:
+            raise NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first.")
+        return cases[:limit_cases] if limit_cases and limit_cases > 0 else cases
 
     def files_to_leave(self, image_id: str) -> list[Path]:
         """Return the files of an image for an export: itself, or what was approved of it.

@@ -26,9 +26,9 @@ from hepatic.release.words import cleaned
 from hepatic.store.archive import KEEP_SECONDS, write_archive
 from hepatic.store.case import LabelledCase
 from hepatic.store.disk import TEMPORARY, make_folder, remove_stale
-from hepatic.store.folder import Store
 from hepatic.store.images import Image
 from hepatic.store.names import label_suffix, split_suffix
+from hepatic.store.store import Store
 
 _NUMBERS = ("boxes_lps_mm", "boxes_known")
 _ABOUT_ROI = ("class", "score", "verdict", "primary", "origin")

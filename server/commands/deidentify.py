@@ -18,7 +18,7 @@ from hepatic.release.option import Option
 
 if TYPE_CHECKING:
     from hepatic.release.files import Report
-    from hepatic.store.folder import Store
+    from hepatic.store.store import Store
 
 app = typer.Typer(
     help="Let images leave without their patients (PS3.15), and look up who is who.",
@@ -162,11 +162,11 @@ def _told(made: Report, target: Path, report: Path | None) -> None:
 def _store(studies: Path) -> Iterator[Store]:
     from hepatic.io.header import header
     from hepatic.io.refusal import NotAnImageError
-    from hepatic.store.folder import Store
+    from hepatic.store.folder import FolderStore
 
     if not studies.is_dir():
         raise NotFoundError("--studies", expected="a folder", came=str(studies), fix="Correct the path.")
-    store = Store(studies, header=header, not_images=(NotAnImageError,))
+    store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     try:
         store.rescan()
         yield store

@@ -53,8 +53,12 @@ def dataset(
     try:
         with services.host.storing() as datastore:
             options = asked_options(datastore, deidentify=deidentify, keep=keep)
-            asked = {} if options is None else {"without_patients": options}
-            archive = Path(datastore.get_dataset_archive(limit_cases, **asked)) if datastore.datalist() else None
+            archive = None
+            if datastore.datalist():
+                if options is None:
+                    archive = Path(datastore.get_dataset_archive(limit_cases))
+                else:
+                    archive = Path(datastore.deidentified_archive(limit_cases, options))
     finally:
         _writing.release()
     if archive is None or not archive.is_file():

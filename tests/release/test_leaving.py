@@ -28,7 +28,7 @@ from hepatic.io.refusal import NotAnImageError
 from hepatic.release.leaving import Leaving
 from hepatic.release.option import Option
 from hepatic.release.quarantine import HeldError, Quarantine
-from hepatic.store.folder import Store
+from hepatic.store.folder import FolderStore
 from sample_data import us
 from server.app import create_app
 from server.cli import app
@@ -52,7 +52,7 @@ def store(tmp_path):
     image.SetMetaData("ITK_FileNotes", "Aloisia Kratochvil")
     SimpleITK.WriteImage(image, studies / "Aloisia.nii.gz")
     (studies / "Aloisia.json").write_text(json.dumps({"PatientID": PATIENT_ID, "Modality": "CT"}))
-    made = Store(studies, header=header, not_images=(NotAnImageError,))
+    made = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     made.rescan()
     for one in made.images.all():
         label = tmp_path / ("label.mrk.json" if one.modality == "US" else "label.seg.nrrd")
