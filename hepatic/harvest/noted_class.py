@@ -11,7 +11,7 @@ from hepatic.engine.cases import ClassCase, label_names
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.store.disk import sha256_of
-from hepatic.store.folder import Store
+from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask
 
 FINAL = "final"
