@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     inspect_seconds: float = Field(120.0, gt=0, description="Time that reading one upload may take.")
     max_archive_files: int = Field(5000, gt=0, description="Most files in an archive that is uploaded.")
     max_archive_mib: int = Field(8192, gt=0, description="Largest archive that is uploaded, unpacked.")
+    deidentify_uploads: bool = Field(False, description="Take patients out of images that are uploaded (PS3.15).")
+    deidentify_keep: str = Field(
+        "",
+        description="What stays of them in part, separated by spaces: modified-dates, patient-characteristics, "
+        "descriptors.",
+    )
     data_dir_name: str = Field(
         ".hepatic", description="Folder below the studies that holds index, labels, runs, models."
     )

@@ -23,6 +23,7 @@ from server.claim import Claim
 from server.failures import REFUSALS, install_handlers
 from server.gate import LOOPBACK_HOSTS, Gate
 from server.host import AppSpec
+from server.leaving import options_of_uploads
 from server.observe.metrics import Metrics
 from server.observe.request import HEADER, identified
 from server.observe.served import Served
@@ -146,6 +147,7 @@ def create_app(
     """
     spec = AppSpec(str(app_dir), str(studies), dict(conf or {}))
     claim = Claim(spec.data_dir)
+    options_of_uploads()  # a wrong setting is said now, not to whoever uploads first
     dicomweb = upstream_spec(spec)
     required = auth if auth is not None else settings().auth or bool(settings().oidc_issuer)
     metrics = Metrics()

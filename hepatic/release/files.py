@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import SimpleITK as sitk
 from pydicom.dataset import FileDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -88,6 +89,19 @@ def deidentify_file(source: Path, target: Path, by: Deidentifier, *, pixels: Pix
     dataset, done = deidentified(source, by, pixels=pixels)
     write_atomically(target, encoded(dataset, source))
     return done
+
+
+def write_voxels(source: Path, target: Path) -> None:
+    """Write a NIfTI or NRRD file again with nothing but its grid and voxels.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    with refusing(source, expected="an image that can be written again"):
+        image = sitk.ReadImage(source)
+        for key in image.GetMetaDataKeys():
+            image.EraseMetaData(key)
+        sitk.WriteImage(image, target, useCompression=True)
 
 
 def encoded(dataset: FileDataset, source: Path) -> bytes:

@@ -9,16 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import SimpleITK as sitk
-
 from hepatic.errors import BadInputError
 from hepatic.io.format import format_of
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import encode_labelmap, read_labelmap, write_atomically
 from hepatic.io.markups import ROI, encode_rois, read_rois
-from hepatic.io.refusal import refusing
 from hepatic.release.deidentify import Deidentifier, Pixels
-from hepatic.release.files import Report, deidentified, encoded
+from hepatic.release.files import Report, deidentified, encoded, write_voxels
 from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.quarantine import HeldError, Quarantine
@@ -68,7 +65,7 @@ class Leaving:
                 self.report.add(done)
             else:
                 target = folder / (self.by.pseudonyms.image(image_id) + split_suffix(file.name)[1].lower())
-                _write_voxels(file, target)
+                write_voxels(file, target)
                 self.report.objects["written"] += 1
             made.append(target)
         return made
@@ -169,12 +166,3 @@ def write_dataset(leaving: Leaving, cases: Iterable[LabelledCase], folder: Path)
             raise held
         report = {"deidentification.csv": leaving.report.csv()}
         return write_archive(leave, folder, metadata=json.dumps({"objects": told}), left_out=left_out, beside=report)
-
-
-def _write_voxels(source: Path, target: Path) -> None:
-    """Write an image again with nothing but its grid and voxels."""
-    with refusing(source, expected="an image that can be written again"):
-        image = sitk.ReadImage(source)
-        for key in image.GetMetaDataKeys():
-            image.EraseMetaData(key)
-        sitk.WriteImage(image, target, useCompression=True)

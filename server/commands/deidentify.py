@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.release.option import Option
+from server.commands.options import Keep
 
 if TYPE_CHECKING:
     from hepatic.release.files import Report
@@ -28,15 +28,6 @@ app = typer.Typer(
 
 StudiesFolder = Annotated[
     Path, typer.Option("--studies", "-s", help="Folder of the studies; its data folder has the key.")
-]
-Keep = Annotated[
-    list[Option] | None,
-    typer.Option(
-        "--keep",
-        help="What stays in part: [bold]modified-dates[/] (moved by days, together for each patient), "
-        "[bold]patient-characteristics[/] (age, sex, size, weight), [bold]descriptors[/] (known words of them); "
-        "may be repeated.",
-    ),
 ]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="CSV file: what was done to which attribute.")]
 

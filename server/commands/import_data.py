@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
@@ -12,6 +15,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.release.option import Option
+from server.commands.options import Keep
+
+if TYPE_CHECKING:
+    from hepatic.store.folder import FolderStore
 
 KINDS = (
     "lits",
@@ -28,6 +36,8 @@ KINDS = (
     "aul",
 )
 
+_DICOM = ("dicom", "hcc-tace")
+
 
 def import_data(
     kind: Annotated[str, typer.Argument(help=f"What it is: {', '.join(KINDS)}.", metavar="KIND")],
@@ -41,6 +51,10 @@ def import_data(
         str, typer.Option(help="CT, MR, ... of images nothing says it of, such as NIfTI beside a coco file.")
     ] = "",
     url: Annotated[str, typer.Option(help="Source to record, likewise.")] = "",
+    deidentify: Annotated[
+        bool, typer.Option("--deidentify", help="Take patients out of DICOM before it is kept (PS3.15).")
+    ] = False,
+    keep_of_them: Keep = None,
 ) -> None:
     """Copy a public data set, with patients, masks, boxes and licence, into the studies.
 
@@ -55,6 +69,8 @@ def import_data(
     hepatic import msd-liver Task03_Liver --studies studies --first 20
 
     hepatic import dicom /media/cdrom --studies studies --licence "with consent, internal use"
+
+    hepatic import dicom export --studies studies --deidentify --keep modified-dates
 
     hepatic import video clips --studies studies
     """
@@ -73,34 +89,42 @@ def import_data(
         )
     if not source.exists():
         raise NotFoundError("PATH", expected="a folder", came=str(source), fix="Correct the path.")
+    if keep_of_them and not deidentify:
+        raise BadInputError("--keep", expected="--deidentify with it", came="--keep alone", fix="Add --deidentify.")
     importer = IMPORTERS[kind]
     data_set = replace(
         importer.data_set, licence=licence or importer.data_set.licence, url=url or importer.data_set.url
     )
     console = Console(stderr=True)
-    found = importer.cases(source)[:first]
-    if modality:
-        found = [replace(case, modality=cast(Modality, modality)) if case.modality == "OT" else case for case in found]
-    console.print(f"{data_set.name}: {len(found)} images, {data_set.licence} ({data_set.url})", highlight=False)
     studies.mkdir(parents=True, exist_ok=True)
     store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
     store.rescan()
-    images = labels = boxes = there = refused = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("images", total=len(found))
-        for case in found:
-            outcome = keep(store, data_set, case)
-            images += outcome.image == "added"
-            there += outcome.image == "there"
-            labels += outcome.label == "added"
-            boxes += outcome.boxes
-            if outcome.why:
-                refused += 1
-                what = "left out" if outcome.image == "refused" else "label left out"
-                console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {outcome.why}')}", highlight=False)
-            progress.advance(task)
-    store.close()
+    folder = source
+    with ExitStack() as closing:
+        closing.callback(store.close)
+        if deidentify:
+            folder = closing.enter_context(_without_patients(source, store, kind, keep_of_them or (), console))
+        found = importer.cases(folder)[:first]
+        if modality:
+            found = [
+                replace(case, modality=cast(Modality, modality)) if case.modality == "OT" else case for case in found
+            ]
+        console.print(f"{data_set.name}: {len(found)} images, {data_set.licence} ({data_set.url})", highlight=False)
+        images = labels = boxes = there = refused = 0
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("images", total=len(found))
+            for case in found:
+                outcome = keep(store, data_set, case)
+                images += outcome.image == "added"
+                there += outcome.image == "there"
+                labels += outcome.label == "added"
+                boxes += outcome.boxes
+                if outcome.why:
+                    refused += 1
+                    what = "left out" if outcome.image == "refused" else "label left out"
+                    console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {outcome.why}')}", highlight=False)
+                progress.advance(task)
     if there:
         console.print(f"{there} images were there already and were left as they are", highlight=False)
     console.print(
@@ -111,3 +135,28 @@ def import_data(
             str(source), expected=f"{data_set.name} as published: {importer.shape}", came="images that cannot be used",
             fix="See the lines above.",
         )  # fmt: skip
+
+
+@contextmanager
+def _without_patients(
+    source: Path, store: FolderStore, kind: str, options: Collection[Option], console: Console
+) -> Iterator[Path]:
+    """Yield a folder with the DICOM files of another, their patients taken out; it is gone afterwards."""
+    from hepatic.importers.folder import files_below
+    from hepatic.release.deidentify import Deidentifier
+    from hepatic.release.files import deidentify_folder
+    from hepatic.release.pseudonyms import Pseudonyms
+    from hepatic.store.disk import TEMPORARY, make_folder
+
+    if kind not in _DICOM:
+        raise BadInputError(
+            "--deidentify", expected=f"a data set in DICOM ({', '.join(_DICOM)})", came=kind,
+            fix="Leave it out: no header of the other data sets names a patient.",
+        )  # fmt: skip
+    make_folder(store.data / "incoming")
+    with TemporaryDirectory(dir=store.data / "incoming", prefix=TEMPORARY) as made:
+        by = Deidentifier(Pseudonyms.of(store.data), frozenset(options))
+        report = deidentify_folder(files_below(source), Path(made), by, header_only=True)
+        for file, why in report.left_out.items():
+            console.print(f"[yellow]left out:[/] {escape(f'{file}: {why}')}", highlight=False)
+        yield Path(made)

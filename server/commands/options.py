@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hepatic.errors import BadInputError
+from hepatic.release.option import Option
 
 OUR_APP = Path(__file__).resolve().parents[2] / "apps" / "hepatic"
 
@@ -25,6 +26,16 @@ Studies = Annotated[
 Conf = Annotated[list[str] | None, typer.Option("--conf", "-c", metavar="KEY=VALUE", help="Option for the app.")]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Option for the model; may be repeated.")
+]
+
+Keep = Annotated[
+    list[Option] | None,
+    typer.Option(
+        "--keep",
+        help="What stays in part: [bold]modified-dates[/] (moved by days, together for each patient), "
+        "[bold]patient-characteristics[/] (age, sex, size, weight), [bold]descriptors[/] (known words of them); "
+        "may be repeated.",
+    ),
 ]
 
 

@@ -11,10 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hepatic.release.option import Option
 from hepatic.store.disk import put_in_place
 from server.commands.client import HERE, Server, asked, check, connected
-from server.commands.options import values
+from server.commands.options import Keep, values
 
 app = typer.Typer(help="Click QA on a running server: propose studies, see progress, train on verdicts, export them.")
 
@@ -138,9 +137,7 @@ def export(
     format: Annotated[str, typer.Option(help="csv, coco, markups, nifti, nnunet, sr or seg (DICOM).")] = "csv",
     study: Annotated[list[str] | None, typer.Option(help="Only this study; may be repeated.")] = None,
     deidentify: Annotated[bool, typer.Option("--deidentify", help="Without names of patients and readers.")] = False,
-    keep: Annotated[
-        list[Option] | None, typer.Option("--keep", help="What stays in part; see hepatic deidentify; may be repeated.")
-    ] = None,
+    keep: Keep = None,
     server: Server = HERE,
 ) -> None:
     """Take away what was reviewed.

@@ -9,7 +9,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from hepatic.io.labelmap import read_labelmap
 from hepatic.io.nrrd import read_nrrd_header
 from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
+from hepatic.release.option import Option
+from hepatic.store.disk import storage
 from server.intake.archive import Limits, unpack
 
 if sys.platform != "win32":
@@ -174,6 +176,33 @@ def unpack_image(archive: Path, folder: Path, limits: Limits) -> list[Path]:
             _check_content(file)
         read(files[0] if len(files) == 1 else files)
         return files
+
+
+def deidentify_image(files: Sequence[Path], data: Path, options: Collection[Option]) -> None:
+    """Take the patient out of the files of an image, in place.
+
+    Args:
+        files: as ``inspect_image`` has read them.
+        data: the data folder, which has the key.
+        options: of the profile.
+
+    Raises:
+        BadInputError: one cannot be written again.
+        StorageError: the disk is full or cannot be written.
+    """
+    from hepatic.release.deidentify import Deidentifier
+    from hepatic.release.files import deidentify_file, write_voxels
+    from hepatic.release.pseudonyms import Pseudonyms
+
+    with _limited("the image file"), storage("de-identify the upload"):
+        by = Deidentifier(Pseudonyms.of(data), frozenset(options))
+        for file in files:
+            if format_of(file) == "dicom":
+                deidentify_file(file, file, by)
+            else:
+                written = file.with_name(f"voxels-{file.name}")
+                write_voxels(file, written)
+                written.replace(file)
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hepatic.errors import BadInputError
+from hepatic.release.option import Option
 from hepatic.settings import settings
 from server.executor import Executor
 from server.intake import inspection
@@ -52,6 +53,10 @@ class Inspector:
             QueueFullError: too many uploads are waiting.
         """
         self._ask(inspection.inspect_image, files)
+
+    def deidentify(self, files: Sequence[Path], data: Path, options: Collection[Option]) -> None:
+        """Take the patient out of an image's files (``inspection.deidentify_image``); raises as ``image``."""
+        self._ask(inspection.deidentify_image, files, data, options)
 
     def label(self, file: Path, image: Path | None = None) -> None:
         """Read a label, and see that it lies on its image (a file, or the folder of a series) where that is given.

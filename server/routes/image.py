@@ -15,12 +15,14 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.store.names import base_name, safe_id, stem_of
 from server import worker
 from server.answer import media_type_of, sent_name
 from server.executor import Priority
 from server.host import is_shared
 from server.intake.spool import SpoolingRoute
+from server.leaving import options_of_uploads
 from server.params import cleaned, parsed
 from server.plain import plain
 from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
@@ -41,13 +43,18 @@ def add(
     """Answer with the image's id: the one asked for, made fit for a file name, or else the file's name.
 
     A DICOM file may have any name without a suffix. hepatic's datastore calls it by its UIDs, and takes the same file
-    again for what it is: nothing new. A zip, tar or tar.gz holds one image, or the files of one DICOM series.
+    again for what it is: nothing new. A zip, tar or tar.gz holds one image, or the files of one DICOM series. Where the
+    settings ask for it, patients are taken out; notes are not kept then, and any image gets another id.
     """
     info = cleaned(parsed(params))
     uploads = services.uploads
     received = uploads.archive(file) if uploads.is_archive(file) else [uploads.image(file)]
     try:
         image_id = safe_id(image or stem_of(base_name(file.filename or "")))
+        options = options_of_uploads()
+        if options is not None:
+            services.inspector.deidentify(received, services.spec.data_dir, options)
+            image_id, info = Pseudonyms.of(services.spec.data_dir).image(image_id), {}
         with services.host.storing() as datastore:
             if len(received) == 1:
                 added = datastore.add_image(image_id, str(received[0]), info)
