@@ -30,7 +30,8 @@ _NO_GRID = Grid((1, 1, 1), np.eye(4))  # no boxes are drawn
 class ClassLabels:
     """Writes what is settled, once per decision, and takes it back where its readers do.
 
-    What somebody says of an image afterwards, on its case page for example, stands.
+    Only what somebody said who may save labels (an annotator): what readers alone agree on stays a reading. What
+    somebody says of an image afterwards, on its case page for example, stands.
 
     Args:
         cases: whose images are classified.
@@ -65,7 +66,7 @@ class ClassLabels:
         history = store.labels.history(image, FINAL)
         head = history[-1] if history else None
         known = {note: review.study.classes}
-        event = _settled_by(review, candidate.uid)
+        event = _settled_by(review, candidate.uid, name)
         if name and event is not None:
             if event.id in {_told(label).get("event") for label in history}:
                 return
@@ -85,11 +86,12 @@ class ClassLabels:
             readings.undo(store, image, known=known, by=head.author, seen=head.version)
 
 
-def _settled_by(review: Review, candidate: str) -> Event | None:
-    """Return the event by which the class of an image was settled: the last end of a reading, or who adjudicated."""
-    ends = [r.finished for r in review.readings if r.kind == "first" and r.finished and candidate in r.verdicts]
+def _settled_by(review: Review, candidate: str, name: str) -> Event | None:
+    """Return the last event by which who may save labels gave an image its class: a reading's end, or a settlement."""
+    ends = [r.finished for r in review.readings if r.kind == "first" and r.finished and r.verdict(candidate) == name]
     adjudicated = [event for event in review.adjudicated if event.candidate == candidate]
-    return max((*ends, *adjudicated), key=lambda event: event.seq, default=None)
+    able = [event for event in (*ends, *adjudicated) if event.may_label]
+    return max(able, key=lambda event: event.seq, default=None)
 
 
 def _told(label: Label) -> dict[str, object]:

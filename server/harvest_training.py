@@ -12,6 +12,7 @@ from hepatic.harvest.noted_class import noted_classes
 from hepatic.harvest.parts import Part
 from hepatic.harvest.snapshots import Snapshot
 from hepatic.harvest.store import ReviewStore
+from hepatic.harvest.verdicts import classes_held
 from server.class_labels import ClassLabels
 from server.harvest_jobs import HarvestJobs
 from server.host import Host, is_shared
@@ -129,7 +130,12 @@ class HarvestTraining:
             return []
         self._labels.keep_all()
         tasks = [t.recipe.task for name, t in self._host.trainers.items() if self._trains(name) == CLASSIFICATION]
-        return [one.as_json() for one in noted_classes(self._host.datastore.store, tasks)]
+        read = {
+            (candidate.image_id, review.study.note): name
+            for review in self._store.reviews_of("classification").values()
+            for candidate, name in classes_held(review, self._store.rules)
+        }
+        return [one.as_json() for one in noted_classes(self._host.datastore.store, tasks, read=read)]
 
     def _trains(self, trainer: str) -> str:
         """Return what a trainer's model does, empty where it does not say."""

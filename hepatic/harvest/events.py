@@ -91,6 +91,7 @@ class Event:
         tag: what it came by if not by a click, such as ``batch:...``.
         at: seconds since 1970 when the server took it.
         seq: its number in the store; 0 before it is there.
+        may_label: whether who said it may save labels: a class becomes one only then.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Event:
     tag: str = ""
     at: float = 0.0
     seq: int = 0
+    may_label: bool = True
 
     @property
     def seconds(self) -> float | None:

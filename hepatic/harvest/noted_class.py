@@ -73,13 +73,17 @@ class NotedClass:
         )
 
 
-def noted_classes(store: Store, tasks: Iterable[ClassificationTask]) -> list[NotedClass]:
+def noted_classes(
+    store: Store, tasks: Iterable[ClassificationTask], *, read: Mapping[tuple[str, str], str] | None = None
+) -> list[NotedClass]:
     """Return what is noted of images now, for each classifier that is to learn from it.
 
     Args:
         store: of the images.
         tasks: the classifiers.
+        read: the class that readers agree on, by image and note; it counts where nothing is noted.
     """
+    read = read or {}
     asked: dict[tuple[str, str], bool] = {}
     for task in tasks:
         key = (task.note, task.modality)
@@ -96,12 +100,12 @@ def noted_classes(store: Store, tasks: Iterable[ClassificationTask]) -> list[Not
             patient_id=image.patient_id or image.id,
             modality=modality,
             note=note,
-            name=str(image.info[note]),
+            name=name,
             label=drawn.get(image.id) if uses_boxes else None,
         )
         for (note, modality), uses_boxes in sorted(asked.items())
         for image in sorted(store.images.all(modality=modality), key=lambda one: one.id)
-        if image.info.get(note)
+        if (name := str(image.info.get(note) or read.get((image.id, note), "")))
     ]
 
 

@@ -56,7 +56,11 @@ def _only_add(connection: Connection) -> None:
 
 
 def _hold_classes(connection: Connection) -> None:
-    """Verdicts may be classes of images from here on, which a hepatic that knows version 2 cannot read."""
+    """Verdicts may be classes of images from here on, which a hepatic that knows version 2 cannot read.
+
+    A class becomes a label only by somebody who may save labels; of what was said before nobody knows, and it stands.
+    """
+    connection.execute("ALTER TABLE event ADD COLUMN may_label INTEGER NOT NULL DEFAULT 1")
 
 
 REVIEWS = Schema(

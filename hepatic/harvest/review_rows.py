@@ -11,7 +11,7 @@ from hepatic.store.connection import Connection
 
 _COLUMNS = (
     "seq, id, type, study, candidate, model_hash, reader, round, verdict, box, of, shown_at, decided_at, hidden_ms, "
-    "device, tag, at"
+    "device, tag, at, may_label"
 )
 
 
@@ -25,7 +25,7 @@ def write_event(connection: Connection, event: Event) -> int:
     """Add an event inside a transaction; return its number."""
     row = connection.execute(
         "INSERT INTO event (id, type, study, candidate, model_hash, reader, round, verdict, box, of, shown_at, "
-        "decided_at, hidden_ms, device, tag, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "decided_at, hidden_ms, device, tag, at, may_label) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "RETURNING seq",
         (
             event.id,
@@ -44,6 +44,7 @@ def write_event(connection: Connection, event: Event) -> int:
             event.device,
             event.tag,
             event.at,
+            int(event.may_label),
         ),
     ).fetchone()
     return int(row[0])
@@ -54,4 +55,5 @@ def _event(row: tuple[Any, ...]) -> Event:
     values["type"] = EventType(values["type"])
     values["verdict"] = None if values["verdict"] is None else read_said(values["verdict"])
     values["box"] = None if values["box"] is None else read_box(json.loads(values["box"]))
+    values["may_label"] = bool(values["may_label"])
     return Event(**values)

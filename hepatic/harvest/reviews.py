@@ -105,7 +105,7 @@ class Reviews:
         Args:
             given: as the page sent them, see ``read_event``.
             reader: who logged in.
-            may_box: whether their role lets them draw boxes.
+            may_box: whether their role lets them draw boxes and save labels.
             if_match: the tag that the page was last told for this study (``etag``); None to take them anyhow.
             device: for those that name none.
 
@@ -124,7 +124,8 @@ class Reviews:
         for one in given:
             try:
                 event = read_event(one)
-                read.append(replace(event, reader=reader, device=event.device or device, at=self._clock()))
+                event = replace(event, reader=reader, may_label=may_box, device=event.device or device)
+                read.append(replace(event, at=self._clock()))
             except BadInputError as wrong:
                 read.append(Taken(_told_id(one), "refused", str(wrong)))
         events = [one for one in read if isinstance(one, Event)]

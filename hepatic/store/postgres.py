@@ -23,6 +23,8 @@ MOST = 8
 """Connections of one server."""
 WAIT_S = 5.0
 """How long a request waits for a connection."""
+_FIRST = 2
+"""The version that the statements make here; its triggers are PostgreSQL's own."""
 
 _DIALECT = (
     (r"INTEGER PRIMARY KEY AUTOINCREMENT", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
@@ -174,12 +176,13 @@ class Postgres:
             if version is None:
                 for statement in self._statements():
                     connection.execute(statement)
-                connection.execute("INSERT INTO hepatic_schema (version) VALUES (?)", (self._schema.version,))
-            elif version < self._schema.version:
-                for step in self._schema.upgrades[version - 1 :]:
-                    step(connection)
+                connection.execute("INSERT INTO hepatic_schema (version) VALUES (?)", (_FIRST,))
+                version = _FIRST
+            for step in self._schema.upgrades[version - 1 :]:
+                step(connection)
+            if version < self._schema.version:
                 connection.execute("UPDATE hepatic_schema SET version = ?", (self._schema.version,))
-            elif version > self._schema.version:
+            if version > self._schema.version:
                 raise StorageError(
                     f"The database {self.name} is of a newer hepatic (schema {version}, this one knows "
                     f"{self._schema.version}). Update hepatic on every server."

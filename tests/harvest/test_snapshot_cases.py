@@ -222,7 +222,7 @@ def test_of_an_image_with_a_label_the_verdicts_count_only_where_they_say_all_the
     labels = [
         Case(image_id=f"{n}.venous", patient_id=f"P{n}", source=tmp_path / "i", label=tmp_path / "l") for n in (1, 2)
     ]
-    made = trainer._cases(Plan(FitSettings(), labels, file.stem))
+    made = trainer._cases(Plan(FitSettings(), labels, file.stem), None)
     assert [(case.image_id, type(case).__name__) for case in made] == [
         ("1.venous", "Case"),
         ("1.arterial", "SnapshotCase"),

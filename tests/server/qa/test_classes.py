@@ -92,35 +92,38 @@ def test_studies_that_arrive_are_proposed_by_themselves_by_the_classifier_that_n
 
 
 def test_a_named_class_is_the_final_label_of_its_image_until_it_is_taken_back(people, services):
-    rita = people["Rita"]
-    study, candidate = still(rita)
+    anna = people["Anna"]
+    study, candidate = still(anna)
     image, uid = image_of(services, study), study["study_uid"]
     end = event("finish", uid)
-    answer = rita.send(decide(candidate, "cyst", uid), end)
+    answer = anna.send(decide(candidate, "cyst", uid), end)
     assert [one["status"] for one in answer.json()["results"]] == ["stored"] * 2
     assert noted(services, image) == "cyst"
     (label,) = services.cases.store.labels.history(image, "final")
-    assert (label.author, label.info["classes"]) == ("Rita", {"lesion_type": "cyst"})
+    assert (label.author, label.info["classes"]) == ("Anna", {"lesion_type": "cyst"})
 
-    rita.send(event("undo", uid, of=end["id"]))
-    assert (noted(services, image) or "", history(services, image)[-1]) == ("", ("Rita", True))
-    rita.send(decide(candidate, "fnh", uid), event("finish", uid))
+    anna.send(event("undo", uid, of=end["id"]))
+    assert (noted(services, image) or "", history(services, image)[-1]) == ("", ("Anna", True))
+    anna.send(decide(candidate, "fnh", uid), event("finish", uid))
     assert noted(services, image) == "fnh"
 
 
 def test_what_is_said_on_the_case_page_afterwards_stands(people, services):
-    rita = people["Rita"]
-    study, candidate = still(rita)
+    anna = people["Anna"]
+    study, candidate = still(anna)
     image, uid = image_of(services, study), study["study_uid"]
-    rita.send(decide(candidate, "hcc", uid), event("finish", uid))
+    anna.send(decide(candidate, "hcc", uid), event("finish", uid))
     seen = services.cases.store.labels.latest(image, "final").version
-    body = {"seen": seen, "classes": {"lesion_type": "metastasis"}}
+    note = services.harvest.store.review(uid).study.note
+    other = next(name for name in study["classes"] if name != "hcc")
+    body = {"seen": seen, "classes": {note: other}}
     where = f"/../../../cases/api/v1/images/{image}/reading"
-    assert people["Anna"].ask("PUT", where, json=body).status_code == 200
+    assert people["Viktor"].ask("PUT", where, json=body).status_code == 200
     services.class_labels.keep_all()
-    assert noted(services, image) == "metastasis"
-    rita.send(event("reopen", uid))
-    assert noted(services, image) == "metastasis"
+    assert noted(services, image, note) == other
+    anna.send(event("reopen", uid))
+    assert noted(services, image, note) == other
+    anna.send(event("finish", uid))
 
 
 def test_nothing_of_the_model_is_told_before_the_decision(people, services):
@@ -132,6 +135,23 @@ def test_nothing_of_the_model_is_told_before_the_decision(people, services):
         assert model.model_hash not in text
         assert str(model.score) not in text
     assert set(study["classes"]) == set(model.probabilities)
+
+
+def test_what_a_reader_alone_names_is_a_reading_and_trains_but_is_no_label(people, services):
+    otto = people["Otto"]
+    study, _ = still(otto)
+    image, uid = image_of(services, study), study["study_uid"]
+    before, note = history(services, image), services.harvest.store.review(uid).study.note
+    rest = [decide(card["candidate"], study["classes"][1], uid) for card in study["cards"]]
+    assert otto.send(*rest, event("finish", uid)).json()["results"][-1]["status"] == "stored"
+    services.class_labels.keep_all()
+    assert history(services, image) == before
+    assert not noted(services, image, note)
+    taken = services.harvest_training.snapshot("us_fll")
+    held = {(one["image_id"], one["note"]): one for one in check_snapshot(taken.file)["labels"]}
+    assert held[image, note]["name"] == study["classes"][1]
+    refused = people["Otto"].ask("PUT", f"/../../../cases/api/v1/images/{image}/reading", json={"seen": 0})
+    assert refused.status_code == 403, "nor on the case page"
 
 
 @pytest.mark.parametrize(
@@ -224,9 +244,8 @@ def test_a_training_of_a_classifier_takes_a_snapshot_of_the_labels_and_learns_fr
     held = {(one["image_id"], one["note"]): one for one in check_snapshot(taken.file)["labels"]}
     assert held[image, "lesion_type"]["name"] == "fnh"
     for one in held.values():
-        label = store.labels.latest(one["image_id"], "final")
-        assert one["name"] == noted(services, one["image_id"], one["note"])
-        assert one["label"] == {"version": label.version, "sha256": label.sha256, "names": {}}
+        [last] = store.labels.history(one["image_id"], "final")[-1:] or [None]
+        assert one["label"] == (last and {"version": last.version, "sha256": last.sha256, "names": {}})
     assert "us_fll" in people["Rita"].ask("GET", "/progress").json()["classifiers"]
 
 
