@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from hepatic.errors import NotFoundError
 from server.routes.static import Tree, is_asset, is_plain, missing, monailabel_static, sent
+from server.upstream import Upstream
 
 router = APIRouter(prefix="/ohif", tags=["Viewer"])
 
+_CONFIG = (Path(__file__).parent.parent / "web" / "ohif" / "app-config.js").read_text("utf-8")
 _INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _POLICY = (
     "default-src 'none'; "
@@ -39,6 +41,21 @@ _POLICY = (
 @router.get("/{path:path}", summary="The OHIF viewer", response_model=None)
 def ohif(request: Request, path: str) -> Response:
     """Open ``/ohif/monai-label?StudyInstanceUIDs=...``; every path that is no file is a page of the viewer."""
+    tree, index = viewer()
+    if path == "app-config.js":
+        return _config(request)
+    file = tree.find(path) if is_plain(path) else None
+    if file is None and (not is_plain(path) or is_asset(path)):
+        raise missing("the viewer's file")
+    return sent(request, file or index, {"Content-Security-Policy": _policy(index), "X-Frame-Options": "SAMEORIGIN"})
+
+
+def viewer() -> tuple[Tree, Path]:
+    """Return the viewer's files, and its first page.
+
+    Raises:
+        NotFoundError: the installed monailabel package has none.
+    """
     tree = _tree()
     index = tree.find("index.html") if tree else None
     if tree is None or index is None:
@@ -48,10 +65,15 @@ def ohif(request: Request, path: str) -> Response:
             came="none",
             fix="Install monailabel from its wheel: the sources do not have the built viewer.",
         )
-    file = tree.find(path) if is_plain(path) else None
-    if file is None and (not is_plain(path) or is_asset(path)):
-        raise missing("the viewer's file")
-    return sent(request, file or index, {"Content-Security-Policy": _policy(index), "X-Frame-Options": "SAMEORIGIN"})
+    return tree, index
+
+
+def _config(request: Request) -> Response:
+    """Ours instead of the package's: it names the way to the DICOMweb server and this server's own address."""
+    upstream: Upstream | None = getattr(request.app.state, "upstream", None)
+    uploads = upstream is not None and upstream.spec.takes_studies
+    text = _CONFIG.replace("UPLOAD", str(uploads).lower())
+    return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 @cache

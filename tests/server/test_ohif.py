@@ -47,7 +47,6 @@ def test_every_page_of_the_viewer_is_its_first_page(server, page):
     ("pattern", "media_type", "hashed"),
     [
         ("app.bundle.*.js", "text/javascript; charset=utf-8", True),
-        ("app-config.js", "text/javascript; charset=utf-8", False),
         ("app.bundle.css", "text/css; charset=utf-8", False),
         ("*.wasm", "application/wasm", True),
         ("manifest.json", "application/json", False),
@@ -66,6 +65,14 @@ def test_a_file_of_the_viewer_is_served_as_it_is(server, pattern, media_type, ha
     assert ("immutable" in answer.headers["cache-control"]) == hashed
     assert (answer.headers["cache-control"] == "no-cache") != hashed
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_its_settings_are_ours_and_say_that_nothing_may_be_sent_where_nothing_may(server):
+    answer = requests.get(f"{server}/ohif/app-config.js", timeout=10)
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert "dicomUploadEnabled: false" in answer.text
+    assert {root for root in re.findall(r"Root: '([^']*)'", answer.text)} == {"/proxy/dicom/qido", "/proxy/dicom/wado"}
 
 
 def test_what_the_first_page_loads_from_here_is_here(server):

@@ -1,0 +1,91 @@
+"""What OHIF's panel can ask for, each as small as can be: a segmentation, points, trainers, a next sample."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+from monailabel.interfaces.tasks.train import TrainTask
+
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.io.grid import grid_of
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import write_labelmap
+
+
+def written(labels, grid):
+    handle, file = tempfile.mkstemp(suffix=".nrrd")
+    os.close(handle)
+    write_labelmap(Path(file), Labelmap(labels, grid))
+    return file
+
+
+class Corner(InferTask):
+    """Two boxes in one corner of the image: no axis can be turned round, or two be swapped, without being seen."""
+
+    def __init__(self):
+        super().__init__(InferType.SEGMENTATION, ["tumour", "liver"], 3, "Corner")
+
+    def is_valid(self):
+        return True
+
+    def __call__(self, request):
+        grid = grid_of(Path(request["image"]))
+        labels = np.zeros(grid.shape, np.uint8)
+        labels[:2, 1:4, 2:7] = 2
+        labels[1:3, 2:3, 3:9] = 1
+        return written(labels, grid), {"label_names": {"tumour": 1, "liver": 2}}
+
+
+class Clicked(InferTask):
+    """A box around each point that somebody clicked; longer along i than along j, and along j than along k."""
+
+    def __init__(self):
+        super().__init__(InferType.DEEPEDIT, ["liver"], 3, "Clicked")
+
+    def is_valid(self):
+        return True
+
+    def __call__(self, request):
+        grid = grid_of(Path(request["image"]))
+        labels = np.zeros(grid.shape, np.uint8)
+        for i, j, k in request.get("liver", []):
+            labels[k : k + 1, max(0, j - 1) : j + 2, max(0, i - 2) : i + 3] = 1
+        return written(labels, grid), {"label_names": {"liver": 1}, "liver": request.get("liver")}
+
+
+class Quick(TrainTask):
+    """Notes in the folder of the studies that it was trained, and for how long."""
+
+    def __init__(self, name):
+        super().__init__(f"Train {name}")
+        self.name = name
+
+    def config(self):
+        return {"max_epochs": 2}
+
+    def stats(self):
+        return {"best_metric": 0.5, "epoch": 1, "total_epochs": 1}
+
+    def __call__(self, request, datastore):
+        file = Path(datastore.name()).parent / f"trained-{self.name}"
+        file.write_text(str(request["max_epochs"]))
+        return {"best_metric": 0.5}
+
+
+class OhifApp(MONAILabelApp):
+    """The app."""
+
+    def __init__(self, app_dir, studies, conf):
+        super().__init__(app_dir, studies, conf, name="ohif", description="What OHIF can ask for")
+
+    def init_infers(self):
+        return {"corner": Corner(), "clicked": Clicked()}
+
+    def init_trainers(self):
+        return {name: Quick(name) for name in ("corner", "clicked")}
+
+    def init_datastore(self):
+        return HepaticDatastore(self.studies, auto_rescan_seconds=None)
