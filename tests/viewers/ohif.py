@@ -1,0 +1,116 @@
+"""OHIF as it comes in the monailabel wheel, in a real Chromium: opened, clicked, and asked what it shows."""
+
+import base64
+
+import numpy as np
+
+READY = """
+typeof services !== 'undefined' && cornerstone.getEnabledElements().length >= %d
+  && cornerstone.getEnabledElements().every(({viewport}) => viewport.getImageData?.())
+"""
+MASK = """(() => {
+  const volume = services.segmentationService.getLabelmapVolume('1');
+  const bytes = Uint8Array.from(volume.voxelManager.getCompleteScalarDataArray());
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+  const {dimensions, spacing, origin, direction} = volume;
+  return {dimensions, spacing, origin, direction: [...direction], text: btoa(text)};
+})()"""
+SET = """(() => {
+  const field = document.querySelector(`%s`);
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value').set.call(field, `%s`);
+  field.dispatchEvent(new Event('%s', {bubbles: true}));
+})()"""
+
+
+class Ohif:
+    """One page of the viewer that ``address`` serves."""
+
+    def __init__(self, browser, address):
+        self.browser, self.address = browser, address
+
+    def list_studies(self, words):
+        """Open the list, wait until it shows some words, and return its text."""
+        self.browser.open(f"{self.address}/ohif/")
+        self.browser.until(f"document.body.innerText.includes(`{words}`)")
+        return self.browser.run("document.body.innerText")
+
+    def open(self, study_uid, mode="monai-label", viewports=3):
+        """Open a study and wait until every viewport shows an image of it."""
+        self.browser.open(f"{self.address}/ohif/{mode}?StudyInstanceUIDs={study_uid}")
+        self.until_shown(viewports)
+
+    def until_shown(self, viewports=3):
+        self.browser.until(READY % viewports)
+        self.click("[...document.querySelectorAll('button')].find(one => one.innerText === 'Confirm and Hide')")
+
+    def connect(self):
+        """Press the panel's button that asks the server what it has; where the server is, it knows already."""
+        self.click("document.querySelector('.settingsTable button.actionButton')")
+        self.browser.until("!!services.segmentationService.getLabelmapVolume('1')")
+
+    def tab(self, name):
+        """Unfold one of the panel's tabs: ``activelearning``, ``segmentation`` or ``pointprompts``."""
+        self.click(f"[...document.querySelectorAll('.tab-switch')].find(one => one.defaultValue === '{name}')")
+
+    def run(self, title, model):
+        """Choose a model in a tab and press its Run; wait for the labelmap to change, and return it."""
+        before = self.browser.run(MASK)["text"]
+        choice = f".tab:has([title='Run {title}']) select"
+        self.choose(choice, model)
+        self.click(f"document.querySelector(`[title='Run {title}']`)")
+        self.browser.until(f"{MASK}.text !== '{before}'")
+        return self.labelmap()
+
+    def labelmap(self):
+        """What cornerstone holds: labels (k, j, i), and the matrix from voxels (i, j, k) to LPS in mm."""
+        told = self.browser.run(MASK)
+        labels = np.frombuffer(base64.b64decode(told["text"]), np.uint8).reshape(told["dimensions"][::-1])
+        to_world = np.eye(4)
+        to_world[:3, :3] = np.reshape(told["direction"], (3, 3)).T * told["spacing"]
+        to_world[:3, 3] = told["origin"]
+        return labels, to_world
+
+    def shown_series(self):
+        """SeriesInstanceUID of what the active viewport shows."""
+        return self.browser.run(
+            "(({viewports, activeViewportId}) => services.displaySetService.getDisplaySetByUID("
+            "viewports.get(activeViewportId).displaySetInstanceUIDs[0]).SeriesInstanceUID)"
+            "(services.viewportGridService.getState())"
+        )
+
+    def segments(self):
+        """Number of each segment in the labelmap, by name."""
+        return self.browser.run(
+            "Object.fromEntries(Object.values(Object.values(services.segmentationService.getSegmentations())[0]"
+            ".config?.segments ?? Object.values(services.segmentationService.getSegmentations())[0].segments)"
+            ".map(one => [one.label, one.segmentIndex]))"
+        )
+
+    def click(self, element):
+        self.browser.run(f"({element})?.click()")
+
+    def press(self, words):
+        """Press the button that says this."""
+        self.click(f"[...document.querySelectorAll('button')].find(one => one.innerText.trim() === '{words}')")
+
+    def click_voxel(self, i, j, k):
+        """Go to slice k of the axial viewport and click a voxel there with the mouse; return the server's (i, j, k)."""
+        x, y = self.browser.run(
+            f"""(async () => {{
+              const {{viewport}} = cornerstone.getEnabledElements()[0], {{imageData}} = viewport.getImageData();
+              const world = imageData.indexToWorld([{i}, {j}, {k}]);
+              viewport.jumpToWorld(world);
+              await new Promise(requestAnimationFrame);
+              const [x, y] = viewport.worldToCanvas(world), {{left, top}} = viewport.canvas.getBoundingClientRect();
+              return [left + x, top + y];
+            }})()"""
+        )
+        self.browser.click(x, y)
+        return [i, j, k]
+
+    def choose(self, selector, value):
+        self.browser.run(SET % (selector, value, "change"))
+
+    def type(self, selector, text):
+        self.browser.run(SET % (selector, text, "input"))

@@ -1,0 +1,159 @@
+"""OHIF in a real browser, on the studies of a real PACS: what a reader does in it, and what must then be true."""
+
+import json
+import time
+
+import numpy as np
+import pydicom
+import pytest
+import requests
+import SimpleITK
+
+from hepatic.settings import settings
+from sample_data.ct.write import write_ct as write_phantoms
+from server.app import create_app
+from server.running import running
+from tests.importers.dicom_files import write_ct
+
+from .browser import browsing
+from .conftest import ROOT
+from .ohif import READY, Ohif
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """A simulated CT study, and three CT series of a few voxels, each in its study: the folder, and headers by name."""
+    out = tmp_path_factory.mktemp("ohif")
+    phantom = write_phantoms(out, 1, seed=0, size="small", follow_ups=False)[0]
+    headers = {"phantom": pydicom.dcmread(next(phantom.series["venous"].iterdir()))}
+    for number, name in enumerate(("from the feet", "from the head", "prone"), 1):
+        folder = out / "studies" / name
+        files = write_ct(folder, patient=f"OHIF{number}", study=f"1.2.826.{number}", prone=name == "prone")
+        for file in files if name == "from the head" else ():
+            ds = pydicom.dcmread(file)
+            ds.InstanceNumber = len(files) + 1 - ds.InstanceNumber
+            ds.save_as(file)
+        headers[name] = pydicom.dcmread(files[0])
+    return out / "studies", headers
+
+
+@pytest.fixture(scope="module")
+def ohif(orthanc, studies, tool, tmp_path_factory):
+    """The viewer, served beside our app, with the studies in a PACS behind both."""
+    folder, _ = studies
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEPATIC_DICOMWEB_URL", orthanc.dicomweb_url)
+        settings.cache_clear()
+        orthanc.store(sorted(folder.rglob("*.dcm")))
+        app = create_app(ROOT / "tests" / "ohif_app", folder, score_in_background=False)
+        profile = tmp_path_factory.mktemp("browser")
+        with running(app) as address, browsing(tool("chromium", "chromium"), profile, size="1400,900") as browser:
+            yield Ohif(browser, address)
+    settings.cache_clear()
+    orthanc.empty()
+
+
+def inferred(address, model, series, **params):
+    """What ``/infer`` gives a client that is not OHIF."""
+    url = f"{address}/infer/{model}?image={series}&output=image"
+    given = {"result_extension": ".nrrd", **params}
+    answer = requests.post(url, files={"params": (None, json.dumps(given))}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def by_name(file, labels, content, of, segments):
+    """Labels of an NRRD in a viewer's volume, each voxel where it lies in the patient, numbered as the viewer does."""
+    file.write_bytes(content)
+    image = SimpleITK.ReadImage(str(file))
+    shown, to_world = labels
+    voxels = np.stack(np.meshgrid(*map(np.arange, shown.shape[::-1]), indexing="ij"), axis=-1).reshape(-1, 3)
+    world = voxels @ to_world[:3, :3].T + to_world[:3, 3]
+    direction = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    there = (world - image.GetOrigin()) @ np.linalg.inv(direction).T
+    assert np.abs(there - np.round(there)).max() < 1e-2
+    i, j, k = np.round(there).astype(int).T
+    renumbered = np.zeros(256, np.uint8)
+    for value, name in enumerate(of, 1):
+        renumbered[value] = segments[name]
+    found = renumbered[SimpleITK.GetArrayFromImage(image)[k, j, i]]
+    expected = np.zeros_like(shown)
+    expected[voxels[:, 2], voxels[:, 1], voxels[:, 0]] = found
+    return expected
+
+
+def test_a_liver_is_segmented_in_the_viewer_as_the_server_segments_it(ohif, studies, tmp_path):
+    assert "Upload" not in ohif.list_studies("CT00000"), "nothing may be sent to the PACS from here"
+    ohif.open(studies[1]["phantom"].StudyInstanceUID)
+    ohif.connect()
+    labels = ohif.run("Segmentation", "ct_liver")
+    content = inferred(ohif.address, "ct_liver", ohif.shown_series())
+    expected = by_name(tmp_path / "liver.nrrd", labels, content, ["liver"], ohif.segments())
+    np.testing.assert_array_equal(labels[0], expected)
+    assert expected.any()
+
+
+@pytest.mark.parametrize("name", ["from the feet", "from the head", "prone"])
+def test_every_voxel_of_a_label_is_where_it_belongs(ohif, studies, name, tmp_path):
+    image = studies[1][name]
+    ohif.open(image.StudyInstanceUID)
+    ohif.connect()
+    labels = ohif.run("Segmentation", "corner")
+    content = inferred(ohif.address, "corner", image.SeriesInstanceUID)
+    expected = by_name(tmp_path / "corner.nrrd", labels, content, ["tumour", "liver"], ohif.segments())
+    np.testing.assert_array_equal(labels[0], expected)
+    assert len(np.unique(expected)) == 3
+    assert not np.array_equal(expected, expected[::-1])
+
+
+def test_points_that_are_clicked_arrive_where_they_were_clicked(ohif, studies, tmp_path):
+    image = studies[1]["from the head"]
+    ohif.open(image.StudyInstanceUID)
+    ohif.connect()
+    ohif.tab("pointprompts")
+    ohif.click("[...document.querySelectorAll('.clickable-row')].find(row => row.innerText.trim() === 'liver')")
+    point = ohif.click_voxel(11, 4, 5)
+    labels = ohif.run("PointPrompts", "clicked")
+    content = inferred(ohif.address, "clicked", image.SeriesInstanceUID, liver=[point])
+    expected = by_name(tmp_path / "clicked.nrrd", labels, content, ["liver"], ohif.segments())
+    np.testing.assert_array_equal(labels[0], expected)
+    assert [expected.any(axis=axes).sum() for axes in ((0, 1), (0, 2), (1, 2))] == [5, 3, 1]
+
+
+def test_the_next_sample_is_opened_from_the_panel(ohif, studies):
+    ohif.open(studies[1]["prone"].StudyInstanceUID)
+    ohif.connect()
+    ohif.tab("activelearning")
+    ohif.press("Next Sample")
+    ohif.browser.until("!!document.querySelector('.nextSampleForm .actionButton')")
+    shown = ohif.browser.run("document.querySelector('.nextSampleForm').innerText")
+    next_one = next(one for one in studies[1].values() if one.StudyInstanceUID in shown)
+    assert next_one.PatientID in shown
+    ohif.browser.run("window.confirm = () => true")
+    ohif.click("document.querySelector('.nextSampleForm .actionButton')")
+    ohif.browser.until(f"location.search === '?StudyInstanceUIDs={next_one.StudyInstanceUID}' && {READY % 3}")
+
+
+def test_only_the_trainer_that_is_named_in_the_options_is_started(ohif, studies):
+    ohif.open(studies[1]["prone"].StudyInstanceUID)
+    ohif.connect()
+    ohif.click("[...document.querySelectorAll('a')].find(one => one.innerText === 'Options / Configurations')")
+    ohif.choose("select[name=selectSection]", "train")
+    ohif.choose("select[name=selectName]", "clicked")
+    ohif.type("#trainclickedpasses", "3")
+    ohif.press("Confirm")
+    ohif.tab("activelearning")
+    ohif.press("Update Model")
+    deadline = time.monotonic() + 60
+    while not (done := [one for one in trainings(ohif.address) if one["status"] == "DONE"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert len(trainings(ohif.address)) == 1
+    print(done)
+
+
+def trainings(address):
+    answer = requests.get(f"{address}/train/?all=true", timeout=10)
+    return answer.json() if answer.ok else []
