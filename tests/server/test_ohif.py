@@ -72,7 +72,7 @@ def test_its_settings_are_ours_and_say_that_nothing_may_be_sent_where_nothing_ma
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert answer.headers["cache-control"] == "no-cache"
     assert "dicomUploadEnabled: false" in answer.text
-    assert {root for root in re.findall(r"Root: '([^']*)'", answer.text)} == {"/proxy/dicom/qido", "/proxy/dicom/wado"}
+    assert set(re.findall(r"Root: '([^']*)'", answer.text)) == {"/proxy/dicom/qido", "/proxy/dicom/wado"}
 
 
 def test_what_the_first_page_loads_from_here_is_here(server):

@@ -53,11 +53,13 @@ class Ohif:
         """Unfold one of the panel's tabs: ``activelearning``, ``segmentation`` or ``pointprompts``."""
         self.click(f"[...document.querySelectorAll('.tab-switch')].find(one => one.defaultValue === '{name}')")
 
-    def run(self, title, model):
-        """Choose a model in a tab and press its Run; wait for the labelmap to change, and return it."""
+    def choose_model(self, title, model):
+        """Choose a model in the tab whose Run button has this title."""
+        self.choose(f".tab:has([title='Run {title}']) select", model)
+
+    def run(self, title):
+        """Press Run, wait for the labelmap to change, and return it."""
         before = self.browser.run(MASK)["text"]
-        choice = f".tab:has([title='Run {title}']) select"
-        self.choose(choice, model)
         self.click(f"document.querySelector(`[title='Run {title}']`)")
         self.browser.until(f"{MASK}.text !== '{before}'")
         return self.labelmap()
@@ -95,7 +97,7 @@ class Ohif:
         self.click(f"[...document.querySelectorAll('button')].find(one => one.innerText.trim() === '{words}')")
 
     def click_voxel(self, i, j, k):
-        """Go to slice k of the axial viewport and click a voxel there with the mouse; return the server's (i, j, k)."""
+        """Click a voxel of slice k in the axial viewport with the mouse."""
         x, y = self.browser.run(
             f"""(async () => {{
               const {{viewport}} = cornerstone.getEnabledElements()[0], {{imageData}} = viewport.getImageData();
@@ -107,7 +109,15 @@ class Ohif:
             }})()"""
         )
         self.browser.click(x, y)
-        return [i, j, k]
+        self.browser.until(
+            "cornerstoneTools.annotation.state.getAllAnnotations()"
+            ".some(({metadata}) => metadata.toolName === 'ProbeMONAILabel')"
+        )
+
+    def choose_organ(self, name):
+        """Say what the points that follow are on."""
+        row = f"[...document.querySelectorAll('.clickable-row')].find(row => row.innerText.trim() === '{name}')"
+        self.browser.until(f"({row}).click() ?? ({row}).style.backgroundColor === 'darkblue'")
 
     def choose(self, selector, value):
         self.browser.run(SET % (selector, value, "change"))
