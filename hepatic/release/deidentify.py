@@ -18,6 +18,7 @@ from pydicom.sr.coding import Code
 
 from hepatic import __version__
 from hepatic.errors import BadInputError
+from hepatic.io.codestream_text import blanked
 from hepatic.io.dicom_element import text
 from hepatic.release.option import Option
 from hepatic.release.profile import CODES, CONTENT, EDITION, PIXELS, PROFILE, Action, action_for, name_of
@@ -76,7 +77,7 @@ class Deidentifier:
                 fix="Leave it out.",
             )
         study_uid = text(dataset, "StudyInstanceUID") or ""
-        patient_id = text(dataset, "PatientID") or study_uid
+        patient_id = text(dataset, "PatientID") or study_uid or str(dataset.SOPInstanceUID)
         one = _One(self, patient_id, frozenset(_named(dataset)))
         one.clean(dataset)
         pseudonym = self.pseudonyms.patient(patient_id)
@@ -86,6 +87,8 @@ class Deidentifier:
             one.done[keyword, Action.REPLACE.value] = 1
         if study_uid:
             self.pseudonyms.study(study_uid)
+        if dataset.file_meta.TransferSyntaxUID.is_compressed and "PixelData" in dataset:
+            dataset["PixelData"].value = blanked(dataset.PixelData)
         self._say(dataset, pixels, is_report=is_report)
         dataset.preamble = b"\0" * 128
         meta = dataset.file_meta
@@ -143,6 +146,8 @@ class _One:
 
     def _treat(self, dataset: Dataset, element: DataElement) -> Action:
         action = action_for(element, self.by.options)
+        if element.keyword == "TextValue" and _concept(dataset) in _ALGORITHM:
+            action = Action.KEEP
         if action is Action.REMOVE:
             del dataset[element.tag]
             return action
@@ -181,7 +186,6 @@ class _One:
         for item in element.value:
             if "CodeMeaning" in item:
                 self._clean_code(item)
-            self._clean_content(item)
             self.clean(item)
         return Action.KEEP
 
@@ -205,18 +209,14 @@ class _One:
             element.value = _each(element.value, self._cleaned)
 
     def _clean_code(self, item: Dataset) -> None:
-        """Clean the meaning of a code that no standard defines; its value may be a name as well as its meaning."""
+        """Let a code mean what its standard says; clean one of no standard, whose value may be a name, too."""
         scheme, value = text(item, "CodingSchemeDesignator") or "", text(item, "CodeValue") or ""
-        if scheme == "UCUM" or value in codes_of(scheme):
+        if value in codes_of(scheme):
+            item.CodeMeaning = codes_of(scheme)[value]
             return
         item.CodeMeaning = self._cleaned(str(item.CodeMeaning))
         if self.is_named(value):
             item.CodeValue = "0"
-
-    def _clean_content(self, item: Dataset) -> None:
-        """Clean the text of a content item, but for the names of algorithms (option Clean Structured Content)."""
-        if text(item, "ValueType") == "TEXT" and "TextValue" in item and _concept(item) not in _ALGORITHM:
-            item.TextValue = self._cleaned(str(item.TextValue))
 
     def _is_subject(self, item: Dataset) -> bool:
         concept = _concept(item)

@@ -109,6 +109,8 @@ def test_references_between_objects_stay_right(objects, tmp_path, key) -> None:
     assert seg.FrameOfReferenceUID == pydicom.dcmread(ct[0]).FrameOfReferenceUID
     assert {str(element.value) for element in sr.iterall() if element.keyword == "ReferencedSOPInstanceUID"} <= named
     assert seg.StudyInstanceUID == sr.StudyInstanceUID == pydicom.dcmread(ct[0]).StudyInstanceUID
+    texts = {str(element.value) for element in sr.iterall() if element.keyword == "TextValue"}
+    assert "ct_model" in texts  # which model it was names nobody
     assert seg.SegmentSequence[0].TrackingUID == key.uid("2.25.4.5.6.7")
     labels = read_dicom_seg(Path(seg.filename), like=grid_of(sorted(ct)))
     assert (
