@@ -110,6 +110,17 @@ class Settings(BaseSettings):
     )
     dicomweb_token: SecretStr = Field(SecretStr(""), description="Bearer token for the DICOMweb server, instead.")
     dicomweb_stow: bool = Field(False, description="Let clients send studies to the DICOMweb server.")
+    dicomweb_filter: str = Field(
+        "",
+        description="Which series of the DICOMweb server are listed, besides CT, XA and US: "
+        "`StudyDate=20260101-&PatientID=HCC*`.",
+    )
+    dicomweb_poll_s: float = Field(
+        30.0, gt=0, description="Seconds after which the DICOMweb server is asked for new series."
+    )
+    dicomweb_cache_mib: int = Field(
+        20480, gt=0, description="Disk space for images fetched from the DICOMweb server; those unused longest go."
+    )
     dicomweb_timeout_s: float = _also(
         "dicomweb_timeout_s",
         "MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT",

@@ -12,7 +12,7 @@ from hepatic.engine.cases import label_names
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.harvest.events import SLICER, read_box
 from hepatic.harvest.store import ReviewStore
-from hepatic.store.case import LabelledCase
+from hepatic.store.label import Label
 from server import worker
 from server.executor import Executor
 from server.harvest_slicer import FINAL
@@ -151,13 +151,14 @@ class HarvestJobs:
         return {"total": now.items, "done": now.items_done, "failed": now.items_failed}
 
     def _run_know(self, held: Held) -> dict[str, Any]:
-        labelled = self._labelled()
+        labelled, store = self._labelled(), store_of(self._host)
 
         def ask(study: str) -> tuple[Any, tuple[Any, ...]]:
             if study not in labelled:
                 raise NotFoundError("the study", expected="its label", came="none any more", fix="Save it again.")
-            case = labelled[study]
-            return worker.lesion_boxes, (str(case.label), str(case.source), label_names(case.label_info))
+            label = labelled[study]
+            file, image = store.labels.path(label), self._host.image_path(label.image_id)
+            return worker.lesion_boxes, (str(file), str(image), label_names(label.info))
 
         def keep(study: str, boxes: list[list[float]]) -> dict[str, Any]:
             self._store.know(study, [read_box(box) for box in boxes], source="label")
@@ -169,17 +170,19 @@ class HarvestJobs:
             raise JobFailedError(f"None of the {now.items} labels could be used; the last lines say why.")
         return {"total": now.items, "done": now.items_done, "failed": now.items_failed}
 
-    def _labelled(self) -> dict[str, LabelledCase]:
+    def _labelled(self) -> dict[str, Label]:
         """Studies under review with the final label of their reference series, if it marks every lesion.
 
         Boxes saved as a reading are no such label.
         """
-        cases = {case.image_id: case for case in store_of(self._host).labelled_cases(FINAL)}
+        store = store_of(self._host)
+        labels = {label.image_id: label for label in store.labels.heads(tag=FINAL)}
+        labels = {image.id: labels[image.id] for image in store.images.all(labels)}
         return {
-            review.uid: cases[image]
+            review.uid: labels[image]
             for review in self._store.book.reviews().values()
-            if (image := review.study.image_ids.get(review.study.reference, "")) in cases
-            and cases[image].label_info.get("boxes_known") != "positives_only"
+            if (image := review.study.image_ids.get(review.study.reference, "")) in labels
+            and labels[image].info.get("boxes_known") != "positives_only"
             and not any(r.finished and r.finished.device == SLICER for r in review.readings)
         }
 

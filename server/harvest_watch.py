@@ -63,7 +63,8 @@ class HarvestWatch:
             known = (study for study in now if proposer.review_uid(study) in reviewed or study in under_way)
             self._asked = {study: now[study] for study in known}
         due = [study for study, series in now.items() if self._asked.get(study) != series]
-        ready = [study for study in due if self._seen.get(study) == now[study]]
+        settled = self._host.datastore.store.is_settled
+        ready = [study for study in due if self._seen.get(study) == now[study] and settled(study)]
         self._seen, self._settled = now, len(ready) == len(due)
         if ready:
             self._harvest.propose(ready, model=model)

@@ -36,10 +36,14 @@ class HeldPictures:
         self._proposals: Remembered[dict[str, Any]] = Remembered(_PICTURES_BYTES, lambda one: len(one["png"]))
 
     def listed(self, *, all_of_them: bool) -> list[dict[str, Any]]:
-        """Return the pictures that are held, or those that are approved, too; headers are read once per file."""
+        """Return the pictures that are held, or those that are approved, too; headers are read once per file.
+
+        An image of a PACS is looked at once it is fetched.
+        """
         store = self._store()
         with self._looking:
-            images = [(image, said) for image in store.images.all() if (said := self._says(store, image)) != "no"]
+            here = (image for image in store.images.all() if store.is_here(image.id))
+            images = [(image, said) for image in here if (said := self._says(store, image)) != "no"]
         found = [Quarantine(store).state(image, said) for image, said in images]
         patients = {image.id: image.patient_id for image, _ in images}
         return [

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from anyio import CapacityLimiter, to_thread
+
 from hepatic.adapters import compat
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.settings import is_url, settings
@@ -29,6 +31,8 @@ from server.plain import plain
 logger = logging.getLogger(__name__)
 
 _INFO_WAIT_S = 0.02
+_LOCATORS = 16
+"""Threads that look where images lie, and may have to wait for another server, apart from those that answer."""
 _DOWNLOADS = 64
 """Locks that images of a remote datastore share while they are downloaded."""
 
@@ -188,6 +192,7 @@ class Host:
         attach(self.datastore)
         self._lock = _lock_for(self.datastore)
         self._downloads = tuple(threading.Lock() for _ in range(_DOWNLOADS))
+        self._locators = CapacityLimiter(_LOCATORS)
         self._told: dict[str, Any] | None = None
 
     def start(self) -> None:
@@ -278,13 +283,13 @@ class Host:
         """
         if asked:
             NAMES.remember(asked)
-            if not is_path_like(asked) and self._image_uri(asked):
+            if not is_path_like(asked) and self._has(asked):
                 return asked
             if is_path_like(asked):
                 with self.storing() as datastore:
                     if asked in datastore.list_images():
                         return asked
-            if safe_id(asked) != asked and self._image_uri(safe_id(asked)):
+            if safe_id(asked) != asked and self._has(safe_id(asked)):
                 return safe_id(asked)
         raise NotFoundError(
             "the image",
@@ -296,6 +301,10 @@ class Host:
     def image_path(self, image_id: str) -> Path:
         """Return where the image with this id lies; a folder where it is a DICOM series of several files."""
         return Path(self._image_uri(image_id))
+
+    async def located(self, image_id: str) -> Path:
+        """Return the same, without keeping anybody else waiting while an image is downloaded."""
+        return await to_thread.run_sync(self.image_path, image_id, limiter=self._locators)
 
     def label(self, asked: str, tag: str) -> tuple[str, Path]:
         """Return the datastore's id of a label, and its file.
@@ -325,6 +334,11 @@ class Host:
             came="none",
             fix="Save one first, or ask for another tag.",
         )
+
+    def _has(self, image_id: str) -> bool:
+        if is_shared(self.datastore):
+            return bool(self.datastore.has_image(image_id))
+        return bool(self._image_uri(image_id))
 
     def _image_uri(self, image_id: str) -> str:
         with self._locating(image_id) as datastore:

@@ -49,7 +49,9 @@ logger = logging.getLogger(__name__)
 INFERENCE_TIMEOUT_S = 1800.0
 _HOUSEKEEPING_S = 300.0
 _LOOK_S = 5.0
-"""Between two looks for new images and newly served models; those at a DICOMweb server are looked for less often."""
+"""Between two looks for new images and newly served models."""
+_LOOK_ELSEWHERE_S = 60.0
+"""The same for another app's images on another server, which has to list them each time."""
 
 
 class Services:
@@ -271,7 +273,9 @@ class Services:
                 tidied = time.monotonic()
                 for step in (self.sessions.expire, self.scratch.sweep, self.jobs.prune):
                     _tried(step)
-            if self._ended.wait(_LOOK_S * (12 if self.spec.is_remote else 1)):
+            if self._ended.wait(
+                _LOOK_S if is_shared(self.host.datastore) else _LOOK_S * (12 if self.spec.is_remote else 1)
+            ):
                 return
             if not is_shared(self.host.datastore):
                 _tried(self._list_names_again)

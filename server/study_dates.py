@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from pathlib import Path
 
 from hepatic.errors import HepaticError
 from hepatic.io.header import header
+from hepatic.store.store import Store
 from server.host import Host, is_shared
 
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
@@ -34,7 +34,10 @@ class StudyDates:
         if not is_shared(self._host.datastore):
             return ""
         with suppress(HepaticError, OSError):
-            files: list[Path] = self._host.datastore.store.files(image_id)
-            found = _DATE.fullmatch(header(files[0]).study_date or "") if files else None
+            store: Store = self._host.datastore.store
+            date = store.study_date(image_id)
+            if not date and store.is_here(image_id):
+                date = header(store.files(image_id)[0]).study_date or ""
+            found = _DATE.fullmatch(date)
             return "-".join(found.groups()) if found else ""
         return ""

@@ -18,13 +18,17 @@ from typing import Any
 from hepatic.adapters import compat
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
 from hepatic.errors import NotFoundError
+from hepatic.io.content import content_hash
 from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.refusal import NotAnImageError
+from hepatic.pacs.spec import pacs_spec
+from hepatic.pacs.store import PacsStore
 from hepatic.release.leaving import Leaving, write_dataset
 from hepatic.release.option import Option
 from hepatic.release.quarantine import HeldError, Quarantine
+from hepatic.settings import is_url, settings
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
 from hepatic.store.folder import FolderStore
@@ -51,12 +55,12 @@ def _check_label(label: Path, image: Path) -> None:
 
 
 class HepaticDatastore(Datastore):  # type: ignore[misc]
-    """Images and labels of a studies folder, as MONAI Label asks for them.
+    """Images and labels of a studies folder or a PACS, as MONAI Label asks for them.
 
     A label's id is its image's id. Labels are never overwritten: saving adds a version, removing adds a tombstone.
 
     Args:
-        studies: the folder with DICOM, NIfTI and NRRD files.
+        studies: the folder with DICOM, NIfTI and NRRD files, or the URL of a DICOMweb server.
         auto_rescan_seconds: a listing that finds the last scan older than this starts another one in the background,
             and waits for it only where scans are quick; None scans on ``refresh`` only.
         first_scan_seconds: how long the constructor waits for the first scan at most, which then goes on in the
@@ -82,9 +86,21 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         header: HeaderReader = read_header,
         check_label: Callable[[Path, Path], None] = _check_label,
     ) -> None:
-        self.store: Store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
+        training = scan and first_scan_seconds is None
+        self.store: Store
+        if is_url(studies):
+            data = settings().data_dir(studies)
+            self.store = PacsStore(
+                pacs_spec(str(studies)), data=data, header=header, content=content_hash, holds=training
+            )
+            auto_rescan_seconds = auto_rescan_seconds and settings().dicomweb_poll_s
+            scan = scan and not training  # only the server asks what there is
+        else:
+            self.store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
         self.check_label = check_label
-        self._rescan = Rescan(self.store, after_seconds=auto_rescan_seconds if scan else None)
+        self._fetches = training
+        is_near = isinstance(self.store, FolderStore)
+        self._rescan = Rescan(self.store, after_seconds=auto_rescan_seconds if scan else None, waits=is_near)
         if scan and first_scan_seconds is not None:
             self._rescan.first(wait_s=first_scan_seconds)
         elif scan:
@@ -143,10 +159,13 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         return replace(self.store.waiting, passed_over=frozenset(passed_over))
 
     def datalist(self) -> list[Info]:
-        """Return the pairs for training: ``image`` and ``label`` paths, with ``image_id`` and ``patient_id``."""
+        """Return the pairs for training: ``image`` and ``label`` paths, with ``image_id`` and ``patient_id``.
+
+        A training fetches what is in a PACS; elsewhere, what is not on this machine is left out.
+        """
         return [
             {"image": str(c.source), "label": str(c.label), "image_id": c.image_id, "patient_id": c.patient_id}
-            for c in self.labelled_cases()
+            for c in self.store.labelled_cases(_FINAL, fetch=self._fetches)
         ]
 
     def labelled_cases(self, label_tag: str | None = None) -> list[LabelledCase]:
@@ -154,7 +173,10 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         return self.store.labelled_cases(_tag(label_tag))
 
     def status(self) -> Info:
-        """Return counts: stock's ``total``, ``completed`` and ``label_tags``, and our own beside them."""
+        """Return counts: stock's ``total``, ``completed`` and ``label_tags``, and our own beside them.
+
+        ``trouble`` is there while a PACS does not answer, and says why.
+        """
         self._rescan.if_old()
         counts = self.store.counts()
         return {
@@ -165,6 +187,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
             "patients": counts.patients,
             "unreadable": counts.unread,
             "missing": counts.missing,
+            **({"trouble": self.store.trouble} if self.store.trouble else {}),
         }
 
     def json(self) -> Info:
@@ -241,6 +264,10 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
     # Images
 
+    def has_image(self, image_id: str) -> bool:
+        """Return whether there is an image with this id; nothing is fetched."""
+        return self.store.has(image_id)
+
     def get_image(self, image_id: str, params: Info | None = None) -> io.BytesIO | str:
         """Return the bytes of a single-file image, the path of its folder for a series."""
         uri = Path(self.get_image_uri(image_id))
@@ -254,9 +281,9 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     def get_image_info(self, image_id: str) -> Info:
         """Return what is known of an image: name, path, DICOM ids, modality, size, and the notes of clients.
 
-        ``path`` is left out for a series whose folder ``get_image_uri`` has not made yet: stock strategies ask for the
-        info of all images. ``checksum`` is there once ``checksum`` was asked for. ``name`` of a series is that of the
-        NRRD file a server makes of it for download.
+        ``path`` is left out for a series whose folder ``get_image_uri`` has not made yet, and for an image of a PACS
+        that is not on this machine: stock strategies ask for the info of all images. ``checksum`` is there once
+        ``checksum`` was asked for. ``name`` of a series is that of the NRRD file a server makes of it for download.
         """
         with found_or(UnknownImageError):
             path = self.store.source(image_id, make=False)

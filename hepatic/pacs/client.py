@@ -262,7 +262,7 @@ class PacsClient:
                     raise
                 if not all(isinstance(one, Mapping) for one in page):
                     raise nonsense("it lists something else than DICOM objects")
-            new = {uid: one for one in page if (uid := text(one, key)) and _UID.fullmatch(uid) and uid not in found}
+            new = {uid: one for one in page if _is_uid(uid := text(one, key)) and uid not in found}
             if page and not new and not found:
                 raise nonsense(f"it lists objects without {key}")
             found |= new
@@ -296,9 +296,13 @@ def _answered() -> Iterator[None]:
         raise nonsense("it is no DICOM JSON") from failure
 
 
+def _is_uid(text: str) -> bool:
+    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
+
+
 def _check_uids(*uids: str | None) -> None:
     for uid in uids:
-        if uid is not None and not (len(uid) <= _LONGEST_UID and _UID.fullmatch(uid)):
+        if uid is not None and not _is_uid(uid):
             raise BadInputError(
                 "the UID", expected="digits and dots", came=ascii(uid[:80]), fix="Use the UID as the PACS lists it."
             )

@@ -110,7 +110,8 @@ class Quarantine:
 
     def held(self) -> list[Held]:
         """Return all pictures that were put into quarantine, those that are approved by now too."""
-        return [self.state(image, said) for image in self._store.images.all() if (said := self.said(image.id)) != "no"]
+        here = (image for image in self._store.images.all() if self._store.is_here(image.id))
+        return [self.state(image, said) for image in here if (said := self.said(image.id)) != "no"]
 
     def state(self, image: Image, said: BurntIn) -> Held:
         """Return whether an image may leave that says this of text in its pixels."""

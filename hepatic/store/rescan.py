@@ -27,10 +27,11 @@ class Rescan:
     Args:
         store: whose folder.
         after_seconds: how old the last scan may be before ``if_old`` begins another; None for any age.
+        waits: whether ``if_old`` waits a moment for a scan of few files.
     """
 
-    def __init__(self, store: Store, *, after_seconds: float | None) -> None:
-        self._store, self._after_seconds = store, after_seconds
+    def __init__(self, store: Store, *, after_seconds: float | None, waits: bool = True) -> None:
+        self._store, self._after_seconds, self._waits = store, after_seconds, waits
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._scanned, self._took, self._files = time.monotonic(), 0.0, math.inf
@@ -84,7 +85,7 @@ class Rescan:
         if time.monotonic() - self._scanned < pause_s:
             return
         thread = self._start(self._quietly)
-        if is_small:
+        if is_small and self._waits:
             thread.join(_MOMENT_SECONDS)
 
     def _start(self, scan: Callable[[], None]) -> threading.Thread:

@@ -92,6 +92,26 @@ class Store(ABC):
     def has(self, image_id: str) -> bool:
         """Whether there is an image with this id; nothing is made or fetched."""
 
+    def is_here(self, image_id: str) -> bool:
+        """Whether the files of an image are on this machine, as those of a folder always are."""
+        return True
+
+    def is_settled(self, study_uid: str) -> bool:
+        """Whether a study is complete as far as anybody can tell."""
+        return True
+
+    def study_date(self, image_id: str) -> str:
+        """Return StudyDate of an image, YYYYMMDD, where it is known without its files; else empty."""
+        return ""
+
+    def fetch_ahead(self, image_id: str) -> None:  # noqa: B027 - nothing to do where all is here
+        """Begin to fetch an image that somebody is about to ask for, if it is elsewhere."""
+
+    @property
+    def trouble(self) -> str:
+        """Why images that are elsewhere cannot be listed at the moment; empty if they can."""
+        return ""
+
     @abstractmethod
     def add_image(
         self, source: Path, *, name: str = "", image_id: str = "", info: Mapping[str, Any] | None = None
@@ -106,8 +126,11 @@ class Store(ABC):
     def remove_image(self, image_id: str, *, author: str = "") -> None:
         """Take an image and its labels out of use."""
 
-    def labelled_cases(self, tag: str) -> list[LabelledCase]:
+    def labelled_cases(self, tag: str, *, fetch: bool = True) -> list[LabelledCase]:
         """Return the images that are there and have a label with this tag; a label without its file is left out.
+
+        Args:
+            fetch: whether to fetch images that are elsewhere; otherwise those that are not here are left out.
 
         Raises:
             StorageError: a folder for a series cannot be made.
@@ -116,6 +139,8 @@ class Store(ABC):
         cases = []
         for image in self.images.all(labels):
             label = labels[image.id]
+            if not fetch and not self.is_here(image.id):
+                continue
             with suppress(NotFoundError):
                 case = LabelledCase(
                     image_id=image.id,

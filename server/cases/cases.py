@@ -150,7 +150,9 @@ class Cases:
         async def read() -> Opened:
             target = self._folder / f"{uuid.uuid4().hex}.npy"
             try:
-                about = await self._work(worker.open_ultrasound, self._path(image_id), str(target), limit_s=_OPEN_S)
+                about = await self._work(
+                    worker.open_ultrasound, await self._path(image_id), str(target), limit_s=_OPEN_S
+                )
                 return Opened(np.load(target, mmap_mode="r", allow_pickle=False), about)
             finally:
                 target.unlink(missing_ok=True)  # the map holds it as long as somebody looks
@@ -174,7 +176,7 @@ class Cases:
         chosen = {name: value for name, value in options.items() if name in models[model].get("options", {})}
 
         async def run() -> dict[str, Any]:
-            request = {**chosen, "model": model, "image": self._path(image_id), "image_id": image_id}
+            request = {**chosen, "model": model, "image": await self._path(image_id), "image_id": image_id}
             result = await self._work(worker.infer, request, limit_s=_ANSWER_S)
             told: dict[str, Any] = result["params"]
             return told
@@ -190,15 +192,15 @@ class Cases:
         async def read() -> list[tuple[int, Box]]:
             file, names = self.store.labels.path(label), label_names(label.info)
             found: Sequence[Sequence[float]] = await self._work(
-                worker.lesion_boxes, str(file), self._path(label.image_id), names, limit_s=_OPEN_S
+                worker.lesion_boxes, str(file), await self._path(label.image_id), names, limit_s=_OPEN_S
             )
             corners = to_voxels(np.array(found, np.float64).reshape(-1, 6), opened.grid).round(2)
             return [(max(0, round(k)), [i, j, right, bottom]) for k, j, i, _, bottom, right in corners.tolist()]
 
         return await self._boxes.get((label.image_id, label.version, label.sha256), read)
 
-    def _path(self, image_id: str) -> str:
-        return str(self._host.image_path(image_id))
+    async def _path(self, image_id: str) -> str:
+        return str(await self._host.located(image_id))
 
     async def _work(self, work: Any, *args: Any, limit_s: float) -> Any:
         future = self._executor.submit(work, *args, priority=Priority.INTERACTIVE, timeout_s=limit_s)

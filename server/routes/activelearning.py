@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 
 from server.access.guard import give_pass
 from server.access.user import UserDep
+from server.host import is_shared
 from server.names import check_listed
 from server.params import for_strategy
 from server.plain import plain
@@ -44,7 +46,11 @@ def next_sample(
         except Exception:
             logger.warning("it could not be noted that an image was given out", exc_info=True)
         told: dict[str, Any] = plain({**sample, **info, "strategy": shown, "id": image_id})
-    path = host.image_path(image_id)
+    if is_shared(host.datastore):  # it says where the image lies, if it is on this machine
+        path = Path(str(info.get("path", "")))
+        host.datastore.store.fetch_ahead(image_id)
+    else:
+        path = host.image_path(image_id)
     if path.is_file():
         told["path"] = str(path)
     else:

@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 
 from hepatic.errors import NotFoundError
 from server.executor import QueueFullError
+from server.host import is_shared
 from server.leaving import Deidentify, Keep, asked_options
 from server.plain import plain
 from server.services import ServicesDep
@@ -54,7 +55,7 @@ def dataset(
         with services.host.storing() as datastore:
             options = asked_options(datastore, deidentify=deidentify, keep=keep)
             archive = None
-            if datastore.datalist():
+            if datastore.status()["completed"] if is_shared(datastore) else datastore.datalist():
                 if options is None:
                     archive = Path(datastore.get_dataset_archive(limit_cases))
                 else:

@@ -25,7 +25,7 @@ from server.intake.spool import SpoolingRoute
 from server.leaving import options_of_uploads
 from server.params import cleaned, parsed
 from server.plain import plain
-from server.services import INFERENCE_TIMEOUT_S, Services, ServicesDep
+from server.services import INFERENCE_TIMEOUT_S, ServicesDep
 
 router = APIRouter(route_class=SpoolingRoute, prefix="/datastore", tags=["Datastore"])
 
@@ -83,18 +83,21 @@ def remove(services: ServicesDep, id: str) -> dict[str, Any]:
 
 
 @router.head("/image", summary="Whether an image is there")
-def check(services: ServicesDep, image: str, check_sum: str = "") -> dict[str, Any]:
+async def check(services: ServicesDep, image: str, check_sum: str = "") -> dict[str, Any]:
     """With ``check_sum`` (``SHA256:...``), whether its file is the same, too."""
-    path = services.host.image_path(services.host.image_id(image))
-    if check_sum and not (path.is_file() and _digest_fits(path, check_sum)):
-        raise NotFoundError("the image", expected="that checksum", came="another", fix="Fetch it again.")
+    image_id = await run_in_threadpool(services.host.image_id, image)
+    if check_sum:
+        path = await services.host.located(image_id)
+        if not (path.is_file() and await run_in_threadpool(_digest_fits, path, check_sum)):
+            raise NotFoundError("the image", expected="that checksum", came="another", fix="Fetch it again.")
     return {}
 
 
 @router.get("/image", summary="Download an image")
 async def download(services: ServicesDep, image: str) -> FileResponse:
     """As one file: the one it came in, or for a series of several files an NRRD."""
-    image_id, path = await run_in_threadpool(_find, services, image)
+    image_id = await run_in_threadpool(services.host.image_id, image)
+    path = await run_in_threadpool(_only_file, await services.host.located(image_id))
     if path.is_file():
         name = sent_name(path)
         return FileResponse(path, media_type=media_type_of(name), filename=name)
@@ -130,14 +133,12 @@ def write_info(services: ServicesDep, image: str, info: Annotated[str, Form()] =
         return plain(datastore.update_image_info(image_id, given))
 
 
-def _find(services: Services, asked: str) -> tuple[str, Path]:
-    """Return the id of an image, and its file; the folder of a series of several files."""
-    image_id = services.host.image_id(asked)
-    path = services.host.image_path(image_id)
+def _only_file(path: Path) -> Path:
+    """Return the file of an image in a folder of its own; the folder of a series of several files."""
     if path.is_dir():
         files = [file for file in path.iterdir() if file.is_file()]
-        return image_id, files[0] if len(files) == 1 else path
-    return image_id, path
+        return files[0] if len(files) == 1 else path
+    return path
 
 
 def _digest_fits(path: Path, check_sum: str) -> bool:

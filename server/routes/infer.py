@@ -80,6 +80,8 @@ async def infer(
     uploads: list[Path] = []
     try:
         asked = await run_in_threadpool(_prepare, services, model, image, session_id, params, file, label, uploads)
+        if "image_id" in asked:
+            asked["image"] = str(await services.host.located(asked["image_id"]))
         given = parsed(params)
         save = result_tag(given.get("label_tag")) if _is_on(given.get("save_label")) and "image_id" in asked else ""
         work = _AS_DICOM.get(output, worker.infer)
@@ -109,7 +111,7 @@ def _prepare(
     label: UploadFile | None,
     uploads: list[Path],
 ) -> dict[str, Any]:
-    """Return the request for the app; files it needs are written and noted in ``uploads``."""
+    """Return the request for the app, but for where an image of the datastore lies; files are noted in ``uploads``."""
     check_listed("the model", model, services.host.models, fix="GET /info/ lists the models.")
     asked = cleaned(parsed(params))
     asked["model"] = model
@@ -121,8 +123,7 @@ def _prepare(
         uploads.append(services.uploads.image(file))
         asked["image"] = str(uploads[-1])
     elif image:
-        image_id = services.host.image_id(image)
-        asked |= {"image": str(services.host.image_path(image_id)), "image_id": image_id}
+        asked["image_id"] = services.host.image_id(image)
     else:
         raise BadInputError(
             "the request", expected="an image id, a session id or a file", came="none of them", fix="Send one."

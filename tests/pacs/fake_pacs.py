@@ -41,7 +41,7 @@ class FakePacs:
     Attributes:
         instances: the DICOM files by SOPInstanceUID.
         listed: further results of searches for series, in DICOM JSON: series of which there are no files.
-        trouble: what goes wrong, by what is asked: ``{"search" | "metadata" | "file" | "store": kind}``.
+        trouble: what goes wrong, by what is asked: ``{"search" | "instances" | "metadata" | "file" | "store": kind}``.
         asked: paths with query strings, in order.
         received: authorization headers, in order.
         limit: how many results it gives at most, whatever is asked; None for as many as are asked for.
@@ -180,14 +180,15 @@ class FakePacs:
             results.append(told)
         if level == "series":
             results += [one for one in self.listed if one["00080060"]["Value"][0] == query.get("Modality")]
+        what = "instances" if level == "instance" else "search"
         if self.trouble.get("search") == "endless":
             self._forever += 1
             results, offset = [_series_of(f"1.2.3.{self._forever}.{n}") for n in range(20)], 0
         if self.trouble.get("search") != "no paging":
             results = results[offset : offset + min(limit or len(results), self.limit or len(results))]
         if not results:
-            return await self._say(request, "search", Response(status_code=204))
-        return await self._say(request, "search", Response(json.dumps(results), media_type="application/dicom+json"))
+            return await self._say(request, what, Response(status_code=204))
+        return await self._say(request, what, Response(json.dumps(results), media_type="application/dicom+json"))
 
     async def _say(self, request: Request, what: str, answer: Response):
         self.asked.append(

@@ -1,0 +1,314 @@
+"""What a DICOMweb server lists, kept in a database of its own: asked again now and then, and compared.
+
+A series that is missing from one list is still there: a list that is read page by page while studies arrive may miss
+one. It is gone when a second list does not have it either.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydicom.datadict import tag_for_keyword
+
+from hepatic.errors import BadInputError, NotFoundError
+from hepatic.pacs.attributes import Attributes, number, text
+from hepatic.pacs.client import PacsClient
+from hepatic.store.database import Database, Schema
+from hepatic.store.listing import Listed, Listing
+from hepatic.store.names import safe_id
+
+logger = logging.getLogger(__name__)
+
+IMAGES = ("CT", "XA", "US")
+"""Modalities whose series are images."""
+RESULTS = ("SEG", "SR")
+"""Modalities that are listed, and are no images: segmentations and reports."""
+
+_CINES = ("XA", "US")
+_FIELDS = ("NumberOfSeriesRelatedInstances", "StudyDate", "PatientID", "SeriesDescription")
+_INSTANCE_FIELDS = ("NumberOfFrames", "Rows", "Columns", "InstanceNumber")
+_MULTIFRAME = ("1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2", "1.2.840.10008.5.1.4.1.1.3.1")
+_SETTLE_S = 60.0
+_LISTS_UNTIL_GONE = 2
+_AT_ONCE = 200
+_THREADS = 4
+
+_SCHEMA = Schema(
+    1,
+    """
+CREATE TABLE series (
+  uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, modality TEXT NOT NULL, study_date TEXT NOT NULL,
+  instances INTEGER NOT NULL, said TEXT NOT NULL, since REAL NOT NULL, missed INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX series_study ON series(study_uid);
+""",
+    "list of the PACS",
+    "the PACS is asked again",
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series as the server lists it.
+
+    Attributes:
+        study_date: DICOM DA, YYYYMMDD; empty where the server does not say.
+        instances: how many it has; 0 where the server does not say.
+        since: when it last changed, or was first seen, in seconds since 1970.
+    """
+
+    uid: str
+    study_uid: str
+    modality: str
+    study_date: str
+    instances: int
+    since: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a list changed.
+
+    Attributes:
+        series: how many are listed.
+        read: how many of them are new or have changed.
+        added: ids of images that are new or back.
+        removed: ids of images that are gone.
+    """
+
+    series: int
+    read: int
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def read_filter(words: str) -> dict[str, str]:
+    """Return the search filters of a setting such as ``StudyDate=20260101-&PatientID=HCC*``.
+
+    Raises:
+        BadInputError: it is something else, or names an attribute that DICOM does not have.
+    """
+    pairs = parse_qsl(words, keep_blank_values=True)
+    if words and (not pairs or any(tag_for_keyword(keyword) is None or not value for keyword, value in pairs)):
+        raise BadInputError(
+            "HEPATIC_DICOMWEB_FILTER",
+            expected="DICOM keywords with values, KEYWORD=VALUE&KEYWORD=VALUE",
+            came="something else",
+            fix="Set it for example to StudyDate=20260101-",
+        )
+    return dict(pairs)
+
+
+class Catalogue:
+    """The series that a server lists, and the images they are in the index.
+
+    Args:
+        client: asks the server.
+        listing: the index.
+        path: the database file.
+        filters: what is asked for besides modalities; a Modality among them leaves out the others.
+    """
+
+    def __init__(
+        self, client: PacsClient, listing: Listing, path: Path, *, filters: Mapping[str, str] | None = None
+    ) -> None:
+        self._client, self._listing = client, listing
+        self._database = Database(path, _SCHEMA)
+        self._filters = dict(filters or {})
+
+    def refresh(self, *, progress: Callable[[int, int], None] | None = None) -> Changes:
+        """Ask for the list, and bring the index in line with it.
+
+        Raises:
+            PacsError: there is no list; nothing was changed, or only a part of what is new was entered.
+            NotFoundError: the server has no such service.
+            StorageError: the index cannot be written.
+        """
+        found = {text(one, "SeriesInstanceUID"): one for one in self._ask()}
+        known = {row[0]: (row[1], row[2]) for row in self._rows("SELECT uid, said, missed FROM series")}
+        said = {uid: _said(one) for uid, one in found.items()}
+        todo = [uid for uid in found if uid not in known or known[uid][0] != said[uid]]
+        added: list[str] = []
+        removed: list[str] = []
+        for done, batch in _batches(todo):
+            new, gone = self._take([(found[uid], said[uid]) for uid in batch])
+            added += new
+            removed += gone
+            if progress is not None:
+                progress(done, len(todo))
+        missed = [uid for uid in known if uid not in found]
+        gone_series = [uid for uid in missed if known[uid][1] + 1 >= _LISTS_UNTIL_GONE]
+        with self._database.write() as connection:
+            connection.execute("UPDATE series SET missed = 0 WHERE missed")
+            connection.executemany("UPDATE series SET missed = 1 WHERE uid = ?", [(uid,) for uid in missed])
+        for uid in gone_series:
+            removed += self._listing.leave(self._listing.of_series(uid))
+        with self._database.write() as connection:
+            connection.executemany("DELETE FROM series WHERE uid = ?", [(uid,) for uid in gone_series])
+        return Changes(len(found), len(todo), tuple(added), tuple(removed))
+
+    def look_up(self, series_uid: str) -> bool:
+        """Ask for one series, whatever the filters, and take it in; return whether it is an image.
+
+        Raises:
+            PacsError: there is no answer.
+        """
+        found = self._client.series({"SeriesInstanceUID": series_uid}, fields=_FIELDS)
+        found = [one for one in found if text(one, "SeriesInstanceUID") == series_uid]
+        if not found or text(found[0], "Modality") not in IMAGES:
+            return False
+        self._take([(found[0], _said(found[0]))])
+        return True
+
+    def get(self, series_uid: str) -> Series | None:
+        """Return a series, None where it is not listed."""
+        found = self._series("WHERE uid = ?", series_uid)
+        return found[0] if found else None
+
+    def of_study(self, study_uid: str) -> list[Series]:
+        """Return the series of a study: its phases, segmentations, reports."""
+        return self._series("WHERE study_uid = ?", study_uid)
+
+    def is_settled(self, study_uid: str, *, after_s: float = _SETTLE_S) -> bool:
+        """Whether nothing about a study has changed for a while: nobody is sending it any more."""
+        return all(time.time() - one.since >= after_s for one in self.of_study(study_uid))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _ask(self) -> Iterator[Attributes]:
+        wanted = self._filters.get("Modality")
+        for modality in (wanted,) if wanted else (*IMAGES, *RESULTS):
+            filters = {**self._filters, "Modality": modality}
+            try:
+                yield from self._client.series(filters, fields=_FIELDS)
+            except NotFoundError:  # no search over all studies: PS3.18 leaves that to the server
+                within = {key: value for key, value in self._filters.items() if key != "Modality"}
+                for study in self._client.studies({**within, "ModalitiesInStudy": modality}):
+                    uid = text(study, "StudyInstanceUID")
+                    for one in self._client.series({"Modality": modality}, study_uid=uid, fields=_FIELDS):
+                        yield {**study, **one}
+
+    def _take(self, batch: Sequence[tuple[Attributes, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Enter series; return the ids of images that came and went."""
+        with ThreadPoolExecutor(_THREADS) as threads:
+            images = list(threads.map(lambda one: self._images(*one), batch))
+        gone = []
+        for (one, _), listed in zip(batch, images, strict=True):
+            ids = {image.id for image in listed}
+            gone += [id for id in self._listing.of_series(text(one, "SeriesInstanceUID")) if id not in ids]
+        removed = self._listing.leave(gone) if gone else ()
+        added = self._listing.enter([image for listed in images for image in listed])
+        with self._database.write() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                [
+                    (
+                        text(one, "SeriesInstanceUID"),
+                        text(one, "StudyInstanceUID"),
+                        text(one, "Modality"),
+                        text(one, "StudyDate"),
+                        number(one, "NumberOfSeriesRelatedInstances"),
+                        said,
+                        time.time(),
+                    )
+                    for one, said in batch
+                ],
+            )
+        return added, removed
+
+    def _images(self, series: Attributes, said: str) -> list[Listed]:
+        """Return the images that a series is: one, or each of its cines and stills."""
+        modality, uid = text(series, "Modality"), text(series, "SeriesInstanceUID")
+        if modality not in IMAGES or not text(series, "StudyInstanceUID"):
+            return []
+        count = number(series, "NumberOfSeriesRelatedInstances")
+        if modality not in _CINES:
+            return [_listed(series, safe_id(uid), said, count=count, size=(0, 0, count))]
+        study = text(series, "StudyInstanceUID")
+        try:
+            instances = self._client.instances(study, uid, fields=_INSTANCE_FIELDS)
+        except BadInputError:  # gone in the meantime, or its UIDs are none
+            return []
+        instances.sort(key=lambda one: (number(one, "InstanceNumber"), text(one, "SOPInstanceUID")))
+        known = self._listing.of_series(uid)
+        plain = safe_id(uid)
+        first = known.get(plain) or next((text(one, "SOPInstanceUID") for one in instances), "")
+        if first not in {text(one, "SOPInstanceUID") for one in instances}:
+            first = text(instances[0], "SOPInstanceUID") if instances else ""
+        images = []
+        for one in instances:
+            sop = text(one, "SOPInstanceUID")
+            frames = number(one, "NumberOfFrames") or self._frames(study, uid, one)
+            size = (number(one, "Columns"), number(one, "Rows"), frames)
+            id = plain if sop == first else safe_id(plain, unique=sop)
+            images.append(_listed(series, id, said, count=1, size=size, instance=sop))
+        return images
+
+    def _frames(self, study: str, series: str, instance: Attributes) -> int:
+        """Return the number of frames of an instance whose server did not list it."""
+        if text(instance, "SOPClassUID") not in _MULTIFRAME:
+            return 1
+        try:
+            found = self._client.metadata(study, series, text(instance, "SOPInstanceUID"))
+            return int(found[0].get("NumberOfFrames") or 1) if found else 1
+        except (NotFoundError, ValueError):
+            return 1
+
+    def _series(self, where: str, *values: str) -> list[Series]:
+        query = f"SELECT uid, study_uid, modality, study_date, instances, since FROM series {where} ORDER BY uid"  # noqa: S608
+        return [Series(*row) for row in self._rows(query, *values)]
+
+    def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        with self._database.read() as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def _listed(
+    series: Attributes, id: str, said: str, *, count: int, size: tuple[int, int, int], instance: str = ""
+) -> Listed:
+    study, uid = text(series, "StudyInstanceUID"), text(series, "SeriesInstanceUID")
+    last = f"{instance}.dcm" if instance else f"{uid}.dcm" if count == 1 else uid
+    return Listed(
+        id=id,
+        path=f"{text(series, 'StudyDate') or '0'}/{study}/{uid}/{last}",
+        modality=text(series, "Modality"),
+        patient_id=text(series, "PatientID"),
+        study_uid=study,
+        series_uid=uid,
+        instance_uid=instance,
+        kind="cine" if instance else "volume",
+        size=size,
+        description=text(series, "SeriesDescription"),
+        file_count=count or 2,  # nobody said; more than one until it is fetched
+        stamp=zlib.crc32(said.encode()),
+    )
+
+
+def _said(series: Attributes) -> str:
+    """Return what, when it changes, means that the series has changed.
+
+    Where a server does not count the instances, the hour is part of it: the series is looked at again every hour.
+    """
+    keywords = ("StudyInstanceUID", "Modality", "PatientID", "StudyDate", "SeriesDescription")
+    count = number(series, "NumberOfSeriesRelatedInstances")
+    return "\t".join(
+        [*(text(series, keyword) for keyword in keywords), str(count or f"hour {time.time() // 3600:.0f}")]
+    )
+
+
+def _batches(uids: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    left, done = iter(uids), 0
+    while batch := list(islice(left, _AT_ONCE)):
+        done += len(batch)
+        yield done, batch

@@ -1,0 +1,180 @@
+"""What a PACS lists, and which images that makes."""
+
+import pytest
+
+from hepatic.errors import BadInputError
+from hepatic.pacs import catalogue as module
+from hepatic.pacs.catalogue import Catalogue, read_filter
+from hepatic.pacs.error import PacsError
+from hepatic.store.database import Database
+from hepatic.store.images import Images
+from hepatic.store.listing import Listing
+from hepatic.store.names import safe_id
+from tests.pacs.conftest import Uids
+from tests.pacs.fake_pacs import series_in_json
+from tests.store.studies import write_ct_slice, write_xa_run
+
+
+class Listed:
+    def __init__(self, client, folder, **filters):
+        database = Database(folder / "index.db")
+        self.images = Images(database, folder)
+        self.catalogue = Catalogue(client, Listing(database), folder / "pacs.db", filters=filters)
+
+    def __getattr__(self, name):
+        return getattr(self.catalogue, name)
+
+    @property
+    def ids(self):
+        return set(self.images.ids())
+
+
+@pytest.fixture
+def listed(client, tmp_path):
+    return Listed(client, tmp_path)
+
+
+def second_run(pacs):
+    """The id of the second cine of a series."""
+    runs = sorted(str(d.SOPInstanceUID) for d in pacs.datasets(SeriesInstanceUID=Uids.xa))
+    return safe_id(Uids.xa, unique=runs[1])
+
+
+def test_a_series_is_an_image_and_each_cine_is_one(pacs, listed):
+    changes = listed.refresh()
+    assert changes.series == 3
+    assert listed.ids == set(changes.added) == {Uids.ct, Uids.us, Uids.xa, second_run(pacs)}
+    ct, xa, us = (listed.images.get(uid) for uid in (Uids.ct, Uids.xa, Uids.us))
+    assert (ct.kind, ct.file_count, ct.size, ct.patient_id) == ("volume", 3, (0, 0, 3), "P1")
+    assert (xa.kind, xa.file_count, xa.size[:2]) == ("cine", 1, (4, 4))
+    assert {xa.size[2], listed.images.get(second_run(pacs)).size[2]} == {5, 6}
+    assert (us.kind, us.modality, us.size) == ("cine", "US", (4, 4, 1))
+    assert {series.uid for series in listed.of_study(Uids.study)} == {Uids.ct, Uids.xa, Uids.us}
+    assert {image.study_uid for image in listed.images.all()} == {Uids.study}
+    assert not any("instances/" in asked for asked in pacs.asked)  # nothing was downloaded
+
+
+def test_what_has_not_changed_is_not_looked_at_again(pacs, listed):
+    listed.refresh()
+    pacs.asked.clear()
+    changes = listed.refresh()
+    assert (changes.read, changes.added, changes.removed) == (0, (), ())
+    assert not any("/instances" in asked for asked in pacs.asked)
+
+
+def test_a_series_that_grows_is_noticed_and_not_settled(pacs, listed, tmp_path):
+    listed.refresh()
+    before = listed.images.signature(Uids.ct)
+    assert listed.is_settled(Uids.study, after_s=0)
+    assert not listed.is_settled(Uids.study, after_s=60)
+    write_ct_slice(tmp_path / "new.dcm", series=Uids.ct, study=Uids.study, k=3)
+    pacs.take(tmp_path / "new.dcm")
+    assert listed.refresh().read == 1
+    assert listed.images.get(Uids.ct).file_count == 4
+    assert listed.images.signature(Uids.ct) != before
+
+
+def test_a_cine_keeps_its_id_when_another_comes_before_it(pacs, listed, tmp_path):
+    listed.refresh()
+    first = listed.images.get(Uids.xa).instance_uid
+    for n in range(3):
+        write_xa_run(tmp_path / f"{n}.dcm", series=Uids.xa, study=Uids.study)
+        pacs.take(tmp_path / f"{n}.dcm")
+    listed.refresh()
+    assert listed.images.get(Uids.xa).instance_uid == first
+    assert len(listed.images.all(modality="XA")) == 5
+
+
+def test_a_series_is_gone_when_two_lists_lack_it_and_can_come_back(pacs, listed):
+    listed.refresh()
+    kept = dict(pacs.instances)
+    pacs.instances = {uid: one for uid, one in kept.items() if one[1].Modality != "CT"}
+    assert listed.refresh().removed == ()
+    assert Uids.ct in listed.ids
+    assert listed.refresh().removed == (Uids.ct,)
+    assert Uids.ct not in listed.ids
+    pacs.instances = kept
+    assert listed.refresh().added == (Uids.ct,)
+
+
+def test_one_list_that_lacks_a_series_does_no_harm(pacs, listed):
+    listed.refresh()
+    kept = dict(pacs.instances)
+    for _ in range(3):
+        pacs.instances = {}
+        assert listed.refresh().removed == ()
+        pacs.instances = kept
+        listed.refresh()
+    assert len(listed.ids) == 4
+
+
+def test_filters_are_asked_with(pacs, client, tmp_path):
+    pacs.listed = [series_in_json("1.2.3", study="1.9", patient="HCC7")]
+    listed = Listed(client, tmp_path, **read_filter("PatientID=P*&Modality=CT"))
+    listed.refresh()
+    assert all("Modality=CT" in asked and "PatientID=P%2A" in asked for asked in pacs.asked)
+
+
+@pytest.mark.parametrize("bad", ["StudyDate", "NoSuchWord=1", "PatientID=", "&"])
+def test_a_filter_that_means_nothing_is_refused(bad):
+    with pytest.raises(BadInputError, match="StudyDate=20260101-"):
+        read_filter(bad)
+    assert read_filter("") == {}
+
+
+def test_reports_and_segmentations_are_listed_and_are_no_images(pacs, listed):
+    pacs.listed = [series_in_json("1.2.7", study=Uids.study, patient="P1", modality="SEG", instances=1)]
+    listed.refresh()
+    assert "1.2.7" in {series.uid for series in listed.of_study(Uids.study)}
+    assert "1.2.7" not in listed.ids
+
+
+def test_one_series_is_looked_up_whatever_the_filter(pacs, client, tmp_path):
+    listed = Listed(client, tmp_path, Modality="US")
+    listed.refresh()
+    assert listed.ids == {Uids.us}
+    assert listed.look_up(Uids.ct)
+    assert not listed.look_up("1.2.3")
+    assert listed.ids == {Uids.us, Uids.ct}
+
+
+def test_a_count_that_is_wrong_or_missing_is_no_trouble(pacs, client, tmp_path):
+    pacs.trouble = {"search": "wrong count"}
+    listed = Listed(client, tmp_path)
+    listed.refresh()
+    pacs.trouble, pacs.counts = {}, False
+    assert listed.refresh().read == 3
+    assert listed.refresh().read == 0
+    assert len(listed.ids) == 4
+    assert listed.images.get(Uids.ct).size == (0, 0, 0)
+
+
+@pytest.mark.parametrize("trouble", ["html", "truncated", "locked", "failing", "numbers"])
+def test_a_list_that_cannot_be_had_changes_nothing(pacs, listed, trouble):
+    listed.refresh()
+    before = listed.ids
+    pacs.trouble = {"search": trouble}
+    for _ in range(3):
+        with pytest.raises(PacsError):
+            listed.refresh()
+    assert listed.ids == before
+    pacs.trouble = {}
+    assert listed.refresh().removed == ()
+
+
+def test_a_first_list_that_breaks_off_goes_on_where_it_was(pacs, listed, monkeypatch):
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    pacs.trouble = {"instances": "failing"}
+    with pytest.raises(PacsError):
+        listed.refresh()
+    assert listed.ids == {Uids.ct}
+    pacs.trouble = {}
+    assert listed.refresh().read == 2
+    assert len(listed.ids) == 4
+
+
+def test_a_long_list_is_counted_right(pacs, listed):
+    pacs.listed = [series_in_json(f"1.2.{n}", study=f"1.9.{n // 4}", patient=f"P{n // 8}") for n in range(1000)]
+    assert len(listed.refresh().added) == 1004
+    assert listed.refresh().read == 0
+    assert len(listed.ids) == 1004
