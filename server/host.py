@@ -149,7 +149,7 @@ def _of_apps(app_dir: Path, *, again: bool) -> list[str]:
     inside = str(app_dir) + os.sep
     return [
         name
-        for name, module in sys.modules.items()
+        for name, module in list(sys.modules.items())  # others import meanwhile
         if name.partition(".")[0] in ("lib", *(("infer_tasks", "train_tasks") if again else ()))
         or (again and str(getattr(module, "__file__", None) or "").startswith(inside))
     ]
@@ -251,6 +251,18 @@ class Host:
         finally:
             lock.release()
         return copy.deepcopy(self._told)
+
+    def next_sample(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the app hands out next; an image elsewhere is not downloaded for it.
+
+        Args:
+            asked: the strategy, checked to be one of ``strategies``, and its options.
+        """
+        from monailabel.interfaces.app import MONAILabelApp
+
+        if is_shared(self.datastore) and type(self.app).next_sample is MONAILabelApp.next_sample:
+            return dict(self.strategies[asked["strategy"]](dict(asked), self.datastore) or {})
+        return dict(self.app.next_sample(dict(asked)) or {})
 
     @property
     def models(self) -> Mapping[str, Any]:

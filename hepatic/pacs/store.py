@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
@@ -72,6 +72,7 @@ class PacsStore(Store):
         self._trouble = ""
         self._ahead: ThreadPoolExecutor | None = None
         self._refused: dict[str, float] = {}
+        self._under_way: dict[str, Future[Path]] = {}
         self._guard = threading.Lock()
 
     def rescan(
@@ -119,7 +120,7 @@ class PacsStore(Store):
         stamp = self._stamp(image_id)
         folder = self.cache.get(image_id, stamp)
         if folder is None and make:
-            folder = self._fetch(image_id, stamp)
+            folder = self._fetched(image_id, stamp)
         if folder is None:
             return None
         if self._holds:
@@ -275,6 +276,24 @@ class PacsStore(Store):
                 fix="Send it to the PACS again.",
             )
         return stamp
+
+    def _fetched(self, image_id: str, stamp: int) -> Path:
+        """Fetch an image; threads that want the same one share what comes of it, a failure too."""
+        with self._guard:
+            under_way = self._under_way.get(image_id)
+            mine: Future[Path] = Future()
+            if under_way is None:
+                self._under_way[image_id] = mine
+        if under_way is not None:
+            return under_way.result()
+        try:
+            mine.set_result(self._fetch(image_id, stamp))
+        except BaseException as failure:
+            mine.set_exception(failure)
+        finally:
+            with self._guard:
+                del self._under_way[image_id]
+        return mine.result()
 
     def _fetch(self, image_id: str, stamp: int) -> Path:
         image = self.images.get(image_id)

@@ -34,7 +34,7 @@ def next_sample(
     check_listed("the strategy", strategy, host.strategies, fix="GET /info/ lists them.")
     asked = for_strategy(params)
     with host.storing() as datastore:
-        sample = host.app.next_sample({**asked, "strategy": strategy})
+        sample = host.next_sample({**asked, "strategy": strategy})
         if not sample or not sample.get("id"):
             return {}
         image_id = str(sample["id"])

@@ -122,7 +122,8 @@ class FakePacs:
         if not found:
             return await self._say(request, "file", Response(status_code=404))
         if self.trouble.get("file") == "another":
-            found = self.datasets()[-1:]
+            asked = {str(dataset.SOPInstanceUID) for dataset in found}
+            found = [dataset for dataset in self.datasets() if str(dataset.SOPInstanceUID) not in asked][:1]
         files = [self.instances[str(dataset.SOPInstanceUID)][0] for dataset in found]
         if self.trouble.get("file") == "half":
             files = [file[: len(file) // 2] for file in files]

@@ -7,6 +7,7 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from hepatic.settings import settings
 from sample_data.write import write_dsa
 from server.app import create_app
 from server.running import running
@@ -67,8 +68,25 @@ def ct_series(demo):
 
 
 @pytest.fixture(scope="session")
-def app(demo, ct_series, auth):
-    return create_app(ROOT / "apps" / "hepatic", demo[0] / "studies", score_in_background=True, auth=auth)
+def studies(request, demo, ct_series):
+    """Where the images are: in a folder, unless a test is parametrised with ``pacs``."""
+    folder = demo[0] / "studies"
+    if getattr(request, "param", "folder") == "folder":
+        yield folder
+        return
+    orthanc = request.getfixturevalue("orthanc")
+    orthanc.store(folder.rglob("*.dcm"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(demo[0] / "data"))
+        settings.cache_clear()
+        yield orthanc.dicomweb_url
+    settings.cache_clear()
+    orthanc.empty()
+
+
+@pytest.fixture(scope="session")
+def app(studies, auth):
+    return create_app(ROOT / "apps" / "hepatic", studies, score_in_background=True, auth=auth)
 
 
 @pytest.fixture(scope="session")

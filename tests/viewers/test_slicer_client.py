@@ -8,9 +8,18 @@ import pytest
 import requests
 import SimpleITK
 
-from tests.slicer import both_with_and_without_a_login, connected, secret_of, web
+from tests.slicer import connected, secret_of, web
 
-pytestmark = [pytest.mark.viewer, both_with_and_without_a_login]
+pytestmark = [
+    pytest.mark.viewer,
+    pytest.mark.parametrize(
+        ("auth", "studies"),
+        [(False, "folder"), (True, "folder"), (False, "pacs")],
+        ids=["open", "login", "pacs"],
+        indirect=True,
+        scope="session",
+    ),
+]
 
 SLICER_PARAMS = {"result_extension": ".nrrd", "result_dtype": "uint8"}
 LABEL_INFO = [{"name": "tumour", "idx": 1}, {"name": "liver", "idx": 2}]

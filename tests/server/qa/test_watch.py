@@ -18,7 +18,8 @@ from tests.server.test_executor import ThreadSlot
 
 class Datastore:
     def __init__(self):
-        self.number = 0
+        self.number, self.sent_to = 0, set()
+        self.store = SimpleNamespace(is_settled=lambda study: study not in self.sent_to)
 
     def waiting(self):
         return SimpleNamespace(arrivals=lambda: self.number)
@@ -76,6 +77,18 @@ def test_a_study_is_proposed_when_nothing_was_added_to_it_for_one_look(place):
     watch.look()
     assert place.asked == [(["1.2"], "finder")]
     assert place.finder.listed == listed, "nothing is listed where nothing has arrived"
+
+
+def test_a_study_that_is_still_being_sent_to_the_pacs_waits(place):
+    watch = place.new()
+    place.finder.arrive("1.2", "venous")
+    place.datastore.sent_to.add("1.2")
+    for _ in range(3):
+        watch.look()
+    assert place.asked == []
+    place.datastore.sent_to.clear()
+    watch.look()
+    assert place.asked == [(["1.2"], "finder")]
 
 
 def test_a_series_that_comes_late_has_its_study_proposed_again(place):
