@@ -64,7 +64,7 @@ def info(server):
 
 
 def infer(server, image_id):
-    return requests.post(f"{server}/infer/bright", params={"image": image_id}, files=PARAMS, timeout=60)
+    return requests.post(f"{server}/infer/bright", params={"image": image_id}, files=PARAMS, timeout=180)
 
 
 def mask_of(answer, tmp_path):
@@ -110,7 +110,7 @@ def test_a_model_runs_on_a_series_and_its_label_is_kept(server, pacs, data, tmp_
 
 def test_a_series_is_downloaded_as_one_file(server, data, tmp_path):
     forget(data, Uids.ct)
-    answer = requests.get(f"{server}/datastore/image", params={"image": Uids.ct}, timeout=60)
+    answer = requests.get(f"{server}/datastore/image", params={"image": Uids.ct}, timeout=180)
     assert answer.status_code == 200
     file = tmp_path / "ct.nrrd"
     file.write_bytes(answer.content)
@@ -195,7 +195,7 @@ def test_a_slow_pacs_keeps_nobody_waiting_who_does_not_ask_it(server, pacs, data
         assert not all(done.done() for done in waiting)
         pacs.trouble = {}
         assert {answer.result().status_code for answer in waiting} <= {200, 503, 504}
-    assert sorted(took)[5] < 0.5
+    assert sorted(took)[5] < SILENCE_S
 
 
 def test_a_server_starts_while_its_pacs_is_down_and_lists_it_when_it_is_up(pacs, tmp_path):

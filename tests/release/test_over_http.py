@@ -30,7 +30,7 @@ def test_a_held_picture_is_refused_until_it_is_approved(tmp_path: Path) -> None:
     for image_id in (first, second):
         store.labels.save(image_id, "final", label)
     app = create_app(TINY_APP, studies, score_in_background=False, auth=False)
-    with running(app) as address, httpx.Client(base_url=address) as client:
+    with running(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         refused = client.get("/datastore/dataset")
         assert refused.status_code == 409
         assert "hepatic quarantine approve" in refused.json()["detail"]
