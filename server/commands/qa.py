@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from hepatic.errors import BadInputError
 from hepatic.store.disk import put_in_place
 from server.commands.client import HERE, Server, asked, check, connected
 from server.commands.options import Keep, values
+from server.commands.qa_status import tables
 
 app = typer.Typer(help="Click QA on a running server: propose studies, see progress, train on verdicts, export them.")
 
@@ -48,21 +50,42 @@ def propose(
 
 
 @app.command("known")
-def known(server: Server = HERE) -> None:
-    """Take final labels of studies under review for the truth: they measure readers from then on.
+def known(
+    study: Annotated[
+        str, typer.Argument(help="A study whose images are classified; final labels of CT studies without it.")
+    ] = "",
+    classes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CLASS]...", help="The class of all its images, or IMAGE=CLASS of each."),
+    ] = None,
+    forget: Annotated[bool, typer.Option(help="What is known of the study counts no more.")] = False,
+    server: Server = HERE,
+) -> None:
+    """Say which classes the images of a study truly show, or take final labels of CT studies for the truth.
 
-    [bold]Example[/]
+    Known cases measure readers from then on, who are not told which they are.
+
+    [bold]Examples[/]
 
     hepatic qa known
+
+    hepatic qa known 1.2.840.113619.2.7 hcc
+
+    hepatic qa known 1.2.840.113619.2.7 still.dcm=hcc cine.dcm=non_hcc
     """
     with connected(server) as client:
+        if study:
+            body = {"classes": None if forget else _classes(classes or [])}
+            told = asked(client, "PUT", f"{_API}/known/{quote(study, safe='')}", json=body)
+            Console().print(f"{told['study']}: {'known' if told['known'] else 'not known any more'}.", highlight=False)
+            return
         job = asked(client, "POST", f"{_API}/known")
     _follow(job, f"{job['items']['total']} labels are read")
 
 
 @app.command("status")
 def status(server: Server = HERE, as_json: Json = False) -> None:
-    """Tell how the harvest goes: studies, minutes, agreement, and what the detector made of it.
+    """Tell how the harvest goes: studies, minutes, agreement, and what models made of it; lesions, then classes.
 
     [bold]Example[/]
 
@@ -73,16 +96,8 @@ def status(server: Server = HERE, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(told, indent=1))
         return
-    table = Table("", "", show_header=False, box=None)
-    for name, value in _facts(told).items():
-        table.add_row(f"[dim]{name}[/]", value)
-    Console().print(table)
-    if told["versions"]:
-        versions = Table("version", "minutes reviewed", "P1TD-1", "P1TD-10", "FROC", "")
-        for one in told["versions"]:
-            measures = [_measure(one[name]) for name in ("p1td_1", "p1td_10", "froc")]
-            versions.add_row(one["version"], f"{one['minutes']:.1f}", *measures, one["state"])
-        Console().print(versions)
+    for table in tables(told):
+        Console().print(table)
 
 
 @app.command("snapshot")
@@ -171,36 +186,19 @@ def export(
     Console().print(f"{target} is written.", highlight=False)
 
 
+def _classes(given: list[str]) -> str | dict[str, str]:
+    if len(given) == 1 and "=" not in given[0]:
+        return given[0]
+    found = {image: name for image, equals, name in (text.rpartition("=") for text in given) if image and equals}
+    if not found or len(found) < len(given):
+        raise BadInputError(
+            "the classes", expected="one CLASS, or IMAGE=CLASS of each image", came=" ".join(given) or "none",
+            fix="Write for example hepatic qa known STUDY hcc.",
+        )  # fmt: skip
+    return found
+
+
 def _follow(job: dict[str, Any], what: str) -> None:
     Console().print(
         f"{what}: follow it with [bold]hepatic jobs watch {job['id'][:8]}[/]", highlight=False, soft_wrap=True
     )
-
-
-def _facts(told: dict[str, Any]) -> dict[str, str]:
-    studies, effort, clicks, agreement = told["studies"], told["effort"], told["clicks"], told["agreement"]
-    m = effort["m"]["value"]
-    facts = {
-        "studies": ", ".join(f"{count} {state}" for state, count in studies.items() if count),
-        "sent to boxing": "" if m is None else f"{m:.0%} of {effort['studies_read']}",
-        "minutes per study": _number(effort["minutes_per_study"]),
-        "minutes spent": ", ".join(f"{_number(value)} {what}" for what, value in effort["spent"].items()),
-        "minutes saved": _number(effort["minutes_saved"]),
-        "seconds per click": _number(clicks["median_s"]),
-        "readers agree": "" if agreement["raw"] is None else f"{agreement['raw']:.0%} of {agreement['candidates']}",
-        "hard negatives": "{mined} mined, {used} used, {still_fires} still fire".format(**told["negatives"]),
-        "left to do": f"{told['outlook']['minutes']:.0f} minutes, {told['outlook']['studies']} studies",
-    }
-    return {name: text for name, text in facts.items() if text}
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
-
-
-def _measure(value: dict[str, float | None]) -> str:
-    if value["value"] is None:
-        return ""
-    if value["low"] is None or value["high"] is None:
-        return f"{value['value']:.3f}"
-    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"

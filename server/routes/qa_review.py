@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.events import event_id, plain_text, read_box, read_said
+from hepatic.harvest.known_classes import known_classes
 from hepatic.harvest.verdicts import judged
 from server.access.roles import Role
 from server.access.user import UserDep
@@ -155,13 +156,13 @@ def undo_batch(services: ServicesDep, reader: ReaderDep, batch: str) -> dict[str
 
 @router.get("/known", summary="Known cases", response_model=None)
 def known(services: ServicesDep) -> Response:
-    """Studies whose lesions are known, which measure their readers; never told to readers."""
-    reviews = services.harvest.store.book.reviews().values()
-    found = [
-        {"study": one.uid, "boxes": [list(box) for box in one.known], "primary": one.known_primary}
-        for one in reviews
-        if one.known is not None
-    ]
+    """Studies whose lesions or classes are known, which measure their readers; never told to readers."""
+    found: list[dict[str, Any]] = []
+    for one in services.harvest.store.book.reviews().values():
+        if one.known_classes is not None:
+            found.append({"study": one.uid, "classes": dict(one.known_classes)})
+        elif one.known is not None:
+            found.append({"study": one.uid, "boxes": [list(b) for b in one.known], "primary": one.known_primary})
     return JSONResponse({"known": found}, headers=NO_STORE)
 
 
@@ -174,7 +175,7 @@ def know_labels(services: ServicesDep, reader: ReaderDep) -> dict[str, Any]:
     return services.harvest_jobs.know(asked_by=reader).as_json()
 
 
-@router.put("/known/{study}", summary="Say which lesions a study truly has")
+@router.put("/known/{study}", summary="Say which lesions a study truly has, or which class its images")
 def know(
     services: ServicesDep,
     study: str,
@@ -182,16 +183,16 @@ def know(
 ) -> dict[str, Any]:
     """``boxes`` in LPS millimetres of the study's frame, none for a study without lesions; null forgets them.
 
-    Of images that are classified, ``classes``: the true class by candidate; null forgets them.
+    Of images that are classified, ``class`` of them all, or ``classes``: by candidate or image; null forgets them. The
+    study may be named without its question where the classes tell which is meant.
     """
-    if "classes" in body:
-        classes = body["classes"]
-        if classes is not None and not isinstance(classes, dict):
-            raise BadInputError("classes", expected="a class by candidate", came=ascii(classes)[:40], fix="Correct it.")
-        services.harvest.store.know_classes(plain_text(study, "study"), classes)
-        return {"study": study, "known": classes is not None}
-    boxes, primary = body.get("boxes"), body.get("primary", 0)
     store = services.harvest.store
+    if "classes" in body or "class" in body:
+        said = body.get("classes", body.get("class"))
+        uid, classes = known_classes(store.reviews_of("classification"), plain_text(study, "study"), _classes(said))
+        store.know_classes(uid, None if said is None else classes)
+        return {"study": uid, "known": said is not None}
+    boxes, primary = body.get("boxes"), body.get("primary", 0)
     review = store.review(plain_text(study, "study"))
     try:
         read = None if boxes is None else [read_box(box) for box in boxes]
@@ -208,3 +209,15 @@ def know(
         ) from None
     store.know(review.uid, read, primary=primary)
     return {"study": review.uid, "known": read is not None}
+
+
+def _classes(said: Any) -> str | dict[str, str]:
+    """Return a class, or classes by image; none for None."""
+    named = {} if said is None else said
+    if isinstance(named, str):
+        return plain_text(named, "class", needed=True, longest=64)
+    if isinstance(named, dict) and len(named) <= 10_000 and all(isinstance(name, str) for name in named.values()):
+        return named
+    raise BadInputError(
+        "classes", expected="a class, or classes by image or candidate", came=ascii(said)[:40], fix="Correct it."
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.settings import settings
@@ -16,6 +17,7 @@ from sample_data.us import write_us
 from server.access.access import tokens_dir
 from server.access.token import Tokens
 from server.app import create_app
+from server.cli import app as cli
 from server.jobs.table import JobRunningError
 from server.running import running
 from tests.harvest.proposed import decide, event
@@ -254,3 +256,53 @@ def test_a_snapshot_holds_the_classes_and_leaves_the_readings_final(people, serv
     assert sum(taken["images"].values()) >= 2
     reviews = services.harvest.store.reviews_of("classification").values()
     assert all(one.finalised for review in reviews for one in review.readings if one.finished)
+
+
+@pytest.fixture
+def command(people, monkeypatch):
+    """``hepatic qa ...`` as Viktor."""
+    viktor = people["Viktor"]
+    monkeypatch.setenv("HEPATIC_TOKEN", viktor._session.headers["Authorization"].removeprefix("Bearer "))
+    monkeypatch.setenv("HEPATIC_SERVER", viktor._address)
+    return lambda *words: CliRunner().invoke(cli, ["qa", *words])
+
+
+def test_the_classes_of_a_study_become_known_by_one_command_and_are_forgotten_by_another(people, services, command):
+    study = services.cases.images()[0].study_uid
+    uid = f"{study}:lesion_type"
+    images = [one.image_id for one in services.harvest.store.review(uid).study.candidates]
+
+    def known():
+        told = {one["study"]: one["classes"] for one in people["Viktor"].ask("GET", "/known").json()["known"]}
+        return list(told[uid].values()) if uid in told else None
+
+    assert f"{uid}: known." in command("known", study, "cyst").output
+    assert known() == ["cyst"] * len(images)
+    assert command("known", study, *(f"{image}=fnh" for image in images)).exit_code == 0
+    assert known() == ["fnh"] * len(images)
+    assert "not known any more" in command("known", uid, "--forget").output
+    assert known() is None
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("lipoma",), "homogeneous"),
+        (("hcc",), "name the study with its question"),
+        (("hcc", "cyst"), "IMAGE=CLASS"),
+        ((), "IMAGE=CLASS"),
+        (("nobody=fnh",), "one of the study's"),
+    ],
+)
+def test_classes_that_cannot_be_are_refused(services, command, words, reason):
+    refused = command("known", services.cases.images()[0].study_uid, *words)
+    assert reason in str(refused.exception)
+
+
+def test_the_status_tells_of_each_question_what_waits_and_what_is_settled(people, services, command):
+    shown = command("status").output
+    assert shown.index("Classes: diagnosis") < shown.index("Classes: lesion_type")
+    for note in people["Rita"].ask("GET", "/progress").json()["classification"]:
+        images = note["images"]
+        settled = images["classified"] + images["adjudicated"]
+        assert f"{settled} of {images['total']} settled; {images['unreviewed']} waiting" in shown
