@@ -11,6 +11,9 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+RESULTS = ("labels", "reviews", "classes")
+"""What can be written to a PACS by itself."""
+
 Accelerator = Literal["none", "openvino", "openvino-bf16"]
 
 
@@ -121,6 +124,11 @@ class Settings(BaseSettings):
     dicomweb_cache_mib: int = Field(
         20480, gt=0, description="Disk space for images fetched from the DICOMweb server; those unused longest go."
     )
+    dicomweb_results: str = Field(
+        "",
+        description="What is written to the DICOMweb server by itself: labels, reviews, classes, separated by commas; "
+        "nothing by default.",
+    )
     dicomweb_timeout_s: float = _also(
         "dicomweb_timeout_s",
         "MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT",
@@ -203,6 +211,14 @@ class Settings(BaseSettings):
     login_limit: str = Field(
         "5/minute; 20/hour; 100/day", description="Logins that may fail from one address before it has to wait."
     )
+
+    @field_validator("dicomweb_results")
+    @classmethod
+    def _are_results(cls, names: str) -> str:
+        chosen = sorted({name.strip().lower() for name in names.split(",")} - {""})
+        if unknown := set(chosen) - set(RESULTS):
+            raise ValueError(f"must be of {', '.join(RESULTS)}, separated by commas, not {ascii(min(unknown))[:40]}")
+        return ",".join(chosen)
 
     @field_validator("data_dir_name")
     @classmethod

@@ -19,6 +19,7 @@ from server.commands import (
     infer,
     jobs,
     models,
+    pacs,
     qa,
     quarantine,
     sample_data,
@@ -53,6 +54,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(qa.app, name="qa")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(deidentify.app, name="deidentify")
+app.add_typer(pacs.app, name="pacs")
 
 WRONG_INPUT = 2
 

@@ -37,12 +37,14 @@ from server.observe import relay
 from server.observe.log import ServerLog
 from server.observe.metrics import Metrics
 from server.observe.names import NAMES, Known, Listed
+from server.pacs.service import PacsResults
 from server.proposers.proposers import Proposers
 from server.scoring import BackgroundScoring
 from server.sessions import Sessions
 from server.slot import LocalSlot, RemoteError, Slot, Work
 from server.study_dates import StudyDates
 from server.training import Training
+from server.upstream import upstream_spec
 
 logger = logging.getLogger(__name__)
 
@@ -131,6 +133,14 @@ class Services:
             HarvestWatch(self.host, self.jobs, self.harvest_jobs, reviews, find)
             for find in (self.proposers.detector, self.proposers.classifier)
         ]
+        self.pacs = PacsResults(
+            upstream_spec(spec),
+            chosen.dicomweb_results,
+            spec.data_dir,
+            host=self.host,
+            executor=self.executor,
+            reviews=self.harvest.store,
+        )
         self._propose = chosen.propose_in_background
         self._score = chosen.score_in_background if score_in_background is None else score_in_background
         self.metrics.watch(self._now, self.jobs.table.counts)
@@ -141,6 +151,7 @@ class Services:
         """Begin: tell the app, go on with the jobs there are, score in the background."""
         self.host.start()
         self.jobs.start()
+        self.pacs.start()
         if self._score:
             self.scoring.look()
         self._housekeeper.start()
@@ -190,6 +201,7 @@ class Services:
         for slot in self._spare:
             slot.kill()
         self.metrics.forget()
+        self.pacs.close()
         self.jobs.close()
         self.executor.close()
         self.inspector.close()

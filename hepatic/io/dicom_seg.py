@@ -32,7 +32,7 @@ _VERSION = "VERSION_{}"
 
 
 def labels_seg(
-    labels: Path,
+    labels: Labelmap,
     source: DicomSource,
     *,
     names: Mapping[str, int],
@@ -44,9 +44,9 @@ def labels_seg(
     """Return labels as a binary DICOM segmentation; frames without any are left out.
 
     Args:
-        labels: a labelmap file on the image's grid, or a crop of it.
+        labels: on the image's grid.
         source: the image.
-        names: label value by name; what the labelmap file itself says goes first, a value nobody names is called by its
+        names: label value by name; what the labelmap itself says goes first, a value nobody names is called by its
             number.
         algorithm: what made the labels; None for what somebody drew by hand.
         judged: whether somebody looked at what the algorithm found, and could correct it.
@@ -54,9 +54,9 @@ def labels_seg(
         instance: which one of which series it is; a new one by default.
 
     Raises:
-        BadInputError: the labels are none, or do not lie on the image.
+        BadInputError: there are no labels.
     """
-    numbered, named = _numbered(read_labelmap(labels, like=source.grid), names)
+    numbered, named = _numbered(labels, names)
     made_by = algorithm.name if algorithm else _MAKER
     said = "by hand" if algorithm is None else f"by {algorithm.name}{', corrected' if judged else ''}"
     about = _about(made_by, f"Segmentation {said}", instance or Instance.new())
@@ -81,8 +81,9 @@ def labels_seg(
 
 
 def write_dicom_seg(path: Path, labels: Path, source: Path, *, names: Mapping[str, int], algorithm: Algorithm) -> None:
-    """Write labels that a model made as a DICOM segmentation; see ``labels_seg``."""
-    made = labels_seg(labels, DicomSource.read(source), names=names, algorithm=algorithm)
+    """Write labels that a model made, on the image's grid or a crop of it, as a segmentation; see ``labels_seg``."""
+    image = DicomSource.read(source)
+    made = labels_seg(read_labelmap(labels, like=image.grid), image, names=names, algorithm=algorithm)
     made.save_as(path, enforce_file_format=True)
 
 

@@ -11,11 +11,12 @@ class PacsError(HepaticError):
     Args:
         status: the HTTP status with which a client of ours is told (502, 503 or 504).
         told: a sentence for the client.
+        answered: the HTTP status with which the server itself said that it could not; 0 where it said nothing of use.
     """
 
-    def __init__(self, status: int, told: str) -> None:
+    def __init__(self, status: int, told: str, *, answered: int = 0) -> None:
         super().__init__(status, told)
-        self.status, self.told = status, told
+        self.status, self.told, self.answered = status, told, answered
 
     def __str__(self) -> str:
         return self.told
@@ -49,7 +50,7 @@ def failed(status: int) -> PacsError:
     """It says itself that it could not do it."""
     if status in (429, 503):
         return PacsError(503, f"The DICOM server is being asked too much ({status}); try again in a moment.")
-    return PacsError(502, f"The DICOM server could not answer ({status}); its own log says why.")
+    return PacsError(502, f"The DICOM server could not answer ({status}); its own log says why.", answered=status)
 
 
 def nonsense(why: str) -> PacsError:

@@ -210,6 +210,12 @@ class Labels:
             rows = connection.execute(f"{query} ORDER BY image.path, image.id, tag", parameters)
             return [_label(row) for row in rows]
 
+    def state(self) -> tuple[object, ...]:
+        """Return something that changes when a label is saved, removed or told more of; quick for many of them."""
+        with self._database.read() as connection:
+            query = "SELECT count(*), max(created), total(length(info)) FROM label"
+            return tuple(connection.execute(query).fetchone())
+
     def labelled(self, tag: str, *, names: Iterable[str] = ()) -> list[str]:
         """Return the images that are there and have a label with this tag (and all these segments)."""
         return self._images(tag, names, "")

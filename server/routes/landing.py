@@ -50,6 +50,7 @@ def landing(request: Request, services: ServicesDep, user: UserDep) -> HTMLRespo
             progress=_progress(info["datastore"]),
             models="".join(_model(name, about) for name, about in info["models"].items()) or _no_model(info),
             training=_training(info),
+            pacs=_pacs(services.pacs.told(None, limit=1, offset=0)),
         ),
         headers=PAGE_HEADERS,
     )
@@ -125,6 +126,19 @@ def _training(info: Mapping[str, Any]) -> str:
     trainers = f"<ul>{''.join(lines)}</ul>" if lines else "<p>Nothing can be trained here.</p>"
     strategies = escape(", ".join(map(str, info["strategies"])) or "none")
     return f"{trainers}<p>Strategies for the next sample: {strategies}</p>"
+
+
+def _pacs(told: Mapping[str, Any]) -> str:
+    """What goes to the PACS, where there is one and anything is or was sent."""
+    counts = {name.replace("_", " "): count for name, count in told["counts"].items() if count}
+    if not counts and not told["sends"]:
+        return ""
+    sends = escape(", ".join(told["sends"])) or "only what is asked for"
+    numbers = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing yet"
+    trouble = f'<p class="note">{escape(told["trouble"])}</p>' if told["trouble"] else ""
+    return (
+        f'<h2>Sent to the PACS</h2><p>Of what readers say: {sends}. <a href="pacs/">{escape(numbers)}</a>.</p>{trouble}'
+    )
 
 
 def _last_training(stats: Mapping[str, Any] | None) -> str:
