@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from hepatic.errors import BadInputError
+from hepatic.io.dicom_instance import Instance
+from hepatic.io.dicom_seg import labels_seg
+from hepatic.io.dicom_segment import Algorithm
+from hepatic.io.dicom_source import DicomSource
 from hepatic.io.format import format_of
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import encode_labelmap, read_labelmap, write_atomically
@@ -93,11 +98,8 @@ class Leaving:
     def about(self, case: LabelledCase) -> dict[str, Any]:
         """Return what is told of an image and its label: numbers, and names made of known words; nobody's name."""
         image, info = self._store.images.get(case.image_id), case.label_info
-        names = [one for one in info.get("label_info") or () if isinstance(one, Mapping)]
         told: dict[str, Any] = {key: info[key] for key in _NUMBERS if key in info}
-        told["label_info"] = [
-            {"name": self._name(str(one.get("name", "")), one.get("idx")), "idx": one.get("idx")} for one in names
-        ]
+        told["label_info"] = self._label_info(case)
         classes = info.get("classes")
         if isinstance(classes, Mapping):
             told["classes"] = {self._name(str(note), 0): self._name(str(said), 0) for note, said in classes.items()}
@@ -106,17 +108,49 @@ class Leaving:
     def export(self, image: Image, target: Path, *, label: LabelledCase | None = None) -> list[Path]:
         """Write an image into ``patient/study/series`` below a folder, its label beside it, and return the files.
 
+        The labelmap of a DICOM image becomes a DICOM segmentation of it, where it marks anything.
+
         Raises: as ``image`` and ``label``; nothing of the image is left behind then.
         """
         with TemporaryDirectory(dir=target, prefix=TEMPORARY) as made:
             files = self.image(image.id, Path(made))
             if label is not None:
-                files.append(self.label(label, Path(made)))
+                written = self.label(label, Path(made))
+                if files[0].suffix == ".dcm" and written.suffix != ".json":
+                    with suppress(BadInputError):
+                        written = self._segmentation(label, written, files)
+                files.append(written)
             told = self._about(image)
             folder = target / str(told["patient"]) / str(told.get("StudyInstanceUID") or "none")
             folder /= self.by.pseudonyms.image(image.series_uid or image.id)
             folder.mkdir(parents=True, exist_ok=True)
             return [file.replace(folder / file.name) for file in files]
+
+    def _segmentation(self, case: LabelledCase, labels: Path, files: Sequence[Path]) -> Path:
+        """Write a label that has left as a segmentation of the image that has, and return its file.
+
+        Raises:
+            BadInputError: nothing is marked, or the image has no grid.
+        """
+        head = self._store.labels.latest(case.image_id, "final")
+        named = {str(one["name"]): int(one["idx"]) for one in self._label_info(case) if isinstance(one["idx"], int)}
+        source = DicomSource.read(files)
+        uids = [self.by.pseudonyms.uid(f"label of {case.image_id}{end}") for end in ("", f", version {head.version}")]
+        made = labels_seg(
+            read_labelmap(labels, like=source.grid),
+            source,
+            names=named,
+            algorithm=Algorithm(head.model, head.model_hash[:64]) if head.model else None,
+            judged=True,
+            instance=Instance(series_uid=uids[0], sop_uid=uids[1], number=head.version),
+        )
+        target = labels.with_name(f"{uids[1]}.dcm")
+        made.save_as(target, enforce_file_format=True)
+        return target
+
+    def _label_info(self, case: LabelledCase) -> list[dict[str, Any]]:
+        listed = [one for one in case.label_info.get("label_info") or () if isinstance(one, Mapping)]
+        return [{"name": self._name(str(one.get("name", "")), one.get("idx")), "idx": one.get("idx")} for one in listed]
 
     def _about(self, image: Image) -> dict[str, Any]:
         told = {"modality": image.modality, "kind": image.kind, "size": list(image.size)}

@@ -19,6 +19,7 @@ from hepatic.harvest.export.formats import FORMATS, write_export
 from hepatic.harvest.export.pseudonymous import pseudonymous
 from hepatic.harvest.export.reviewed import Decision, ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.study import Phase
+from hepatic.io.dicom_seg_read import read_dicom_seg
 from hepatic.io.grid import grid_of
 from hepatic.io.header import header
 from hepatic.io.image import Labelmap
@@ -33,6 +34,7 @@ from sample_data import us
 from server.app import create_app
 from server.cli import app
 from server.running import running
+from tests.dicom_validator import complaints
 from tests.importers.dicom_files import write_ct
 from tests.release.identified import PATIENT_ID, SECRETS, left_in, name, uids, without_pixels
 
@@ -116,7 +118,7 @@ def test_the_dataset_leaves_without_patients(store, tmp_path) -> None:
     assert (SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(nifti)).ravel() == np.arange(24)).all()
 
 
-def test_the_command_line_exports_and_tells_who_is_who(store, tmp_path) -> None:
+def test_the_command_line_exports_and_tells_who_is_who(store, tmp_path, tool) -> None:
     def run(*words):
         result = CliRunner().invoke(app, ["deidentify", *map(str, words)])
         assert result.exit_code == 0, result.output
@@ -128,6 +130,12 @@ def test_the_command_line_exports_and_tells_who_is_who(store, tmp_path) -> None:
     made = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {path.suffix for path in made} == {".dcm", ".gz", ".nrrd"}
     assert left_in(" ".join(map(str, made)).encode(), (*SECRETS[:-2], *originals(store))) == []
+    (seg,) = [path for path in made if path.suffix == ".dcm" and pydicom.dcmread(path).Modality == "SEG"]
+    assert complaints(tool, seg) == []
+    assert left_in(seg.read_bytes(), (*SECRETS, *originals(store))) == []
+    slices = [path for path in seg.parent.glob("*.dcm") if path != seg]
+    labels = read_dicom_seg(seg, like=grid_of(sorted(slices)))
+    assert (labels.array.sum(), list(labels.names)) == (4, ["tumour"])
     (patient,) = (tmp_path / "out").iterdir()
     assert PATIENT_ID in run("lookup", patient.name, "--studies", store.root)
     log = "".join(file.read_text() for file in (store.data / "audit").glob("*.jsonl"))
