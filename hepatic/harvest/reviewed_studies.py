@@ -88,13 +88,13 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, grid: Grid) -
         origin=origin,
         state=cast(export.State, own.state.value),
         verdict=None if own.verdict is None else cast(export.Verdict, own.verdict.value),
-        decisions=tuple(_decision(*one) for one in sorted(events, key=lambda one: one[0].seq)),
+        decisions=tuple(decision_of(*one) for one in sorted(events, key=lambda one: one[0].seq)),
         score=candidate.score,
         lineage=candidate.lineage,
         model=candidate.model,
         model_hash=candidate.model_hash,
         adjudicated_by=last.reader if last else "",
-        adjudicated_at=_text(last.at) if last else "",
+        adjudicated_at=moment_text(last.at) if last else "",
     )
 
 
@@ -112,19 +112,21 @@ def _drawn(event: Event, learnt: Learnt | None, grid: Grid) -> ReviewedCandidate
     )
 
 
-def _decision(event: Event, box: Box) -> Decision:
+def decision_of(event: Event, box: Box | None = None) -> Decision:
+    """Return a reader's decision as it leaves."""
     assert event.verdict is not None  # noqa: S101 - a decision has one
     return Decision(
         reader=event.reader,
-        verdict=cast(export.Verdict, event.verdict.value),
+        verdict=event.verdict.value,
         round=event.round,
-        shown_at=_text(event.shown_at),
-        decided_at=_text(event.decided_at),
+        shown_at=moment_text(event.shown_at),
+        decided_at=moment_text(event.decided_at),
         hidden_ms=round(event.hidden_ms),
         device=event.device,
         box=box,
     )
 
 
-def _text(moment: float | None) -> str:
+def moment_text(moment: float | None) -> str:
+    """Return seconds since 1970 as ISO 8601, empty for None."""
     return "" if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

@@ -149,7 +149,7 @@ def train(
 @app.command("export")
 def export(
     target: Annotated[Path, typer.Argument(help="The file to write.")],
-    format: Annotated[str, typer.Option(help="csv, coco, markups, nifti, nnunet, sr or seg (DICOM).")] = "csv",
+    format: Annotated[str, typer.Option(help="csv, json, coco, markups, nifti, nnunet, sr or seg (DICOM).")] = "csv",
     study: Annotated[list[str] | None, typer.Option(help="Only this study; may be repeated.")] = None,
     deidentify: Annotated[bool, typer.Option("--deidentify", help="Without names of patients and readers.")] = False,
     keep: Keep = None,

@@ -13,11 +13,14 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.harvest.book import Review
+from hepatic.harvest.classified_studies import classified_study
 from hepatic.harvest.events import plain_text
 from hepatic.harvest.export.formats import FORMATS, write_export
-from hepatic.harvest.export.pseudonymous import pseudonymous
+from hepatic.harvest.export.pseudonymous import pseudonymous, pseudonymous_classified
 from hepatic.harvest.export.reviewed import ReviewedStudy
 from hepatic.harvest.reviewed_studies import reviewed_study
+from hepatic.harvest.store import ReviewStore
 from hepatic.release.leaving import Leaving
 from hepatic.store.disk import make_folder
 from server.host import is_shared
@@ -43,14 +46,17 @@ def export(
     deidentify: Deidentify = False,
     keep: Keep = None,
 ) -> FileResponse:
-    """As ``csv``, ``coco``, or a zip with a file per study: ``markups``, ``nifti``, ``sr``, ``seg``, ``nnunet``.
+    """As ``csv``, ``json``, ``coco``, or a zip of files per study: ``markups``, ``nifti``, ``sr``, ``seg``, ``nnunet``.
+
+    ``csv`` and ``json`` hold classes of ultrasound images, too; the others say in ``left_out`` that they do not.
 
     With ``deidentify``, patients, studies, images and readers have other names, and the times begin in 1970.
     """
     store = services.harvest.store
     uids = None if study is None else [plain_text(uid, "study") for uid in study]
-    reviews = list(store.book.reviews().values()) if uids is None else [store.review(uid) for uid in uids]
-    reviews = [one for one in reviews if one.study.kind == "detection"]  # classes are labels of the datastore
+    reviews = _reviews(store, uids)
+    images = [one for one in reviews if one.study.kind == "classification"]
+    reviews = [one for one in reviews if one.study.kind == "detection"]
     datastore = services.host.datastore
 
     options = asked_options(datastore, deidentify=deidentify, keep=keep)
@@ -79,9 +85,11 @@ def export(
     originals: dict[str, str] = {}
     try:
         studies: Iterator[ReviewedStudy] = (reviewed_study(review, store.rules) for review in reviews)
+        classified = [classified_study(review, store.rules) for review in images]
         if leaving is not None:
             studies = _leaving(studies, leaving, originals, folder)
-        write_export(str(format), studies, target, files_of=files_of)
+            classified = [pseudonymous_classified(one, leaving.by.pseudonyms) for one in classified]
+        write_export(str(format), studies, target, files_of=files_of, classified=classified)
     except BaseException:
         services.scratch.discard(target)
         raise
@@ -94,6 +102,18 @@ def export(
         headers=NO_STORE,
         background=BackgroundTask(services.scratch.discard, target),
     )
+
+
+def _reviews(store: ReviewStore, uids: Sequence[str] | None) -> list[Review]:
+    """Return the studies under review that are meant: of a StudyInstanceUID all that is asked about its images, too."""
+    reviews = store.book.reviews()
+    if uids is None:
+        return list(reviews.values())
+    found: list[Review] = []
+    for uid in dict.fromkeys(uids):
+        own = [one for name, one in reviews.items() if uid in (name, name.rpartition(":")[0])]
+        found += own or [store.review(uid)]  # refuses one that is not there
+    return list(dict.fromkeys(found))
 
 
 def _leaving(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ PIXELS = (
 LESION = {"id": 1, "name": "lesion", "supercategory": "liver"}
 
 
-def write_coco(studies: Iterable[ReviewedStudy]) -> bytes:
+def write_coco(studies: Iterable[ReviewedStudy], left_out: Mapping[str, str] | None = None) -> bytes:
     """Return a COCO detection file.
 
     An image is one slice of a study's reference series: ``file_name`` is the id of the series in the datastore,
@@ -30,7 +30,7 @@ def write_coco(studies: Iterable[ReviewedStudy]) -> bytes:
     box itself is beside it: ``box_lps_mm`` (x, y, z, x, y, z in the patient) and ``box_voxels`` (k, j, i, k, j, i of
     that grid). Rejected candidates are no annotations, or a detector would learn them; they are listed under
     ``rejected`` in the same form. ``studies`` also says which studies are complete, that is, where the rest of the
-    liver holds no lesion.
+    liver holds no lesion. ``left_out`` says what COCO cannot hold, and why.
     """
     images: dict[tuple[str, int], dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
@@ -59,6 +59,7 @@ def write_coco(studies: Iterable[ReviewedStudy]) -> bytes:
         "annotations": annotations,
         "rejected": rejected,
         "studies": listed,
+        **({"left_out": dict(left_out)} if left_out else {}),
     }
     return json.dumps(made, indent=1, ensure_ascii=False).encode()
 

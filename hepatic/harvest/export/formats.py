@@ -14,7 +14,9 @@ from pydicom.dataset import Dataset
 
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.box_labels import box_labels
+from hepatic.harvest.export.classified import ClassifiedStudy
 from hepatic.harvest.export.coco import write_coco
+from hepatic.harvest.export.json_file import write_json
 from hepatic.harvest.export.nnunet import nnunet_case, nnunet_description
 from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.export.segmentation import segmentation
@@ -24,6 +26,8 @@ from hepatic.io.labelmap import encode_labelmap, write_atomically
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.store.disk import TEMPORARY, storage
 from hepatic.store.names import safe_id
+
+NO_BOXES = "Its images were classified, and this format holds lesions on CT alone: export csv or json."
 
 FilesOf = Callable[[str], Sequence[Path]]
 """Gives the files of an image by its id (``Store.files``); NotFoundError where they have gone."""
@@ -50,7 +54,8 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "csv": Format(".csv", "text/csv", "a table, a row per candidate and decision"),
+    "csv": Format(".csv", "text/csv", "a table, a row per candidate, or image, and decision"),
+    "json": Format(".json", "application/json", "all there is, lesions and classes of images"),
     "coco": Format(".json", "application/json", "COCO, accepted boxes with the boxes in space beside them"),
     "markups": Format(".zip", "application/zip", "3D Slicer markups, a file per study"),
     "nifti": Format(".zip", "application/zip", "NIfTI labelmaps of accepted boxes, a file per study"),
@@ -62,19 +67,28 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def write_export(kind: str, studies: Iterable[ReviewedStudy], target: Path, *, files_of: FilesOf) -> dict[str, str]:
+def write_export(
+    kind: str,
+    studies: Iterable[ReviewedStudy],
+    target: Path,
+    *,
+    files_of: FilesOf,
+    classified: Iterable[ClassifiedStudy] = (),
+) -> dict[str, str]:
     """Write reviewed studies into a file, which appears as a whole or not at all.
 
-    In a zip, each study is a file (or several) called by its UID, and ``left_out.json`` says what is missing and why.
+    In a zip, each study is a file (or several) called by its UID, and ``left_out.json`` says what is missing and why;
+    in COCO, ``left_out`` does.
 
     Args:
         kind: one of ``FORMATS``.
         studies: to be written, in this order.
         target: the file.
         files_of: gives the files of a reference series, for the formats that refer to it.
+        classified: studies whose images were classified, which only ``csv`` and ``json`` hold.
 
     Returns:
-        Reason by StudyInstanceUID of those that could not be written.
+        Reason by StudyInstanceUID of those that could not be written; of classified ones with their note.
 
     Raises:
         BadInputError: there is no such format.
@@ -84,18 +98,27 @@ def write_export(kind: str, studies: Iterable[ReviewedStudy], target: Path, *, f
         raise BadInputError("format", expected=f"one of {', '.join(FORMATS)}", came=ascii(kind), fix="Choose one.")
     with storage("write the export"):
         if kind == "csv":
-            write_atomically(target, write_table(studies))
+            write_atomically(target, write_table(studies, classified))
             return {}
+        if kind == "json":
+            write_atomically(target, write_json(studies, classified))
+            return {}
+        left_out = {one.name: NO_BOXES for one in classified}
         if kind == "coco":
-            write_atomically(target, write_coco(studies))
-            return {}
-        return _write_zip(target, studies, files_of, *_PER_STUDY[kind])
+            write_atomically(target, write_coco(studies, left_out))
+            return left_out
+        return _write_zip(target, studies, files_of, *_PER_STUDY[kind], left_out=left_out)
 
 
 def _write_zip(
-    target: Path, studies: Iterable[ReviewedStudy], files_of: FilesOf, write: _FormatOfStudy, close: _Closing
+    target: Path,
+    studies: Iterable[ReviewedStudy],
+    files_of: FilesOf,
+    write: _FormatOfStudy,
+    close: _Closing,
+    *,
+    left_out: dict[str, str],
 ) -> dict[str, str]:
-    left_out: dict[str, str] = {}
     written: list[ReviewedStudy] = []
     temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
     try:

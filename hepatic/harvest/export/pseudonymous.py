@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from hepatic.harvest.export.classified import ClassifiedImage, ClassifiedStudy
 from hepatic.harvest.export.reviewed import Decision, ReviewedCandidate, ReviewedStudy
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,6 +52,25 @@ def pseudonymous(study: ReviewedStudy, names: Names) -> ReviewedStudy:
     )
 
 
+def pseudonymous_classified(study: ClassifiedStudy, names: Names) -> ClassifiedStudy:
+    """Return the same of images that were classified."""
+    times = [one for image in study.images for one in _times(image)]
+    back = min(times) - _BEGINNING if times else timedelta()
+    images = (
+        replace(
+            one,
+            uid=names.uid(one.uid),
+            image_id=names.image(one.image_id),
+            decisions=tuple(_decision(decision, names, back) for decision in one.decisions),
+            adjudicated_by=_person(one.adjudicated_by, names),
+            adjudicated_at=_moved(one.adjudicated_at, back),
+        )
+        for one in study.images
+    )
+    study_uid, patient_id = names.study(study.study_uid), names.patient(study.patient_id)
+    return replace(study, study_uid=study_uid, patient_id=patient_id, images=tuple(images))
+
+
 def _candidate(one: ReviewedCandidate, names: Names, back: timedelta) -> ReviewedCandidate:
     return replace(
         one,
@@ -71,7 +91,7 @@ def _person(name: str, names: Names) -> str:
     return names.person(name).rstrip("^") if name else ""
 
 
-def _times(candidate: ReviewedCandidate) -> list[datetime]:
+def _times(candidate: ReviewedCandidate | ClassifiedImage) -> list[datetime]:
     told = [at for one in candidate.decisions for at in (one.shown_at, one.decided_at)]
     return [datetime.fromisoformat(at).astimezone(UTC) for at in (*told, candidate.adjudicated_at) if at]
 

@@ -25,7 +25,7 @@ class Decision:
 
     Attributes:
         reader: name of the user.
-        verdict: what was said.
+        verdict: what was said; of an image, a class or ``unsure``.
         round: of reading, from 1.
         shown_at: when the card was shown, ISO 8601 with offset; empty where nobody noted it.
         decided_at: when the key was pressed, likewise.
@@ -36,7 +36,7 @@ class Decision:
     """
 
     reader: str
-    verdict: Verdict
+    verdict: str
     round: int = 1
     shown_at: str = ""
     decided_at: str = ""

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.reference_series import ReferenceSeries
-from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy, Verdict
+from hepatic.harvest.export.reviewed import ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.propose import key_slice
 from hepatic.io.dicom_instance import Instance
 from hepatic.io.dicom_report import Finding, Group, own_code, report
@@ -24,7 +24,7 @@ from hepatic.io.dicom_segment import Algorithm
 VERDICT = own_code("verdict", "Verdict on the candidate")
 PRIMARY = own_code("primary", "Primary lesion of the patient")
 STATE = own_code("state", "State of the review")
-VERDICTS: dict[Verdict, sr.CodedConcept] = {
+VERDICTS: dict[str, sr.CodedConcept] = {
     "true": sr.CodedConcept("31874001", "SCT", "True"),
     "false": sr.CodedConcept("64100000", "SCT", "False"),
     "unsure": sr.CodedConcept("373068000", "SCT", "Undetermined"),
@@ -133,6 +133,7 @@ def _finding(candidate: ReviewedCandidate, reader: str | None) -> Finding:
 
 
 def _evaluations(candidate: ReviewedCandidate, reader: str | None) -> Iterator[sr.QualitativeEvaluation]:
+    verdict: str | None
     if reader is None:
         verdict = candidate.verdict
         yield sr.QualitativeEvaluation(STATE, own_code(candidate.state, candidate.state.capitalize()))

@@ -139,7 +139,7 @@ def test_a_study_uid_is_never_a_path(export, study):
 
 
 def test_an_unknown_format_is_refused(study, tmp_path):
-    with pytest.raises(BadInputError, match="csv, coco, markups, nifti, sr, seg, nnunet"):
+    with pytest.raises(BadInputError, match="csv, json, coco, markups, nifti, sr, seg, nnunet"):
         write_export("xlsx", [study], tmp_path / "x", files_of=lambda _: [])
 
 

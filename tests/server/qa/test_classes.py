@@ -1,5 +1,6 @@
 """Ultrasound images whose classes readers name: proposed by a classifier, judged, then labels of the datastore."""
 
+import csv
 import io
 import time
 import uuid
@@ -306,3 +307,19 @@ def test_the_status_tells_of_each_question_what_waits_and_what_is_settled(people
         images = note["images"]
         settled = images["classified"] + images["adjudicated"]
         assert f"{settled} of {images['total']} settled; {images['unreviewed']} waiting" in shown
+
+
+def test_what_was_classified_leaves_as_a_table_and_a_format_for_lesions_says_that_it_does_not(people, services):
+    uid = next(iter(services.harvest.store.reviews_of("classification")))
+    study, note = uid.split(":")
+    viktor = people["Viktor"]
+    table = viktor.ask("GET", "/export", params={"format": "csv", "study": study}).text
+    rows = [row for row in csv.DictReader(io.StringIO(table)) if row["note"] == note]
+    assert {row["study_uid"] for row in rows} == {study}
+    assert all(row["model_class"] in services.harvest.store.review(uid).study.classes for row in rows)
+    secret = viktor.ask("GET", "/export", params={"format": "json", "study": study, "deidentify": "true"}).text
+    assert study not in secret
+    assert rows[0]["patient_id"] not in secret
+    told = viktor.ask("GET", "/export", params={"format": "coco", "study": uid}).json()
+    assert list(told["left_out"]) == [uid]
+    assert viktor.ask("GET", "/export", params={"format": "csv", "study": "9.9"}).status_code == 404
