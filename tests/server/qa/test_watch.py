@@ -51,14 +51,14 @@ class Finder:
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(harvest_watch, "is_shared", lambda datastore: True)
     datastore, asked = Datastore(), []
-    host = SimpleNamespace(datastore=datastore)
+    host = SimpleNamespace(datastore=datastore, spec=SimpleNamespace(is_remote=False))
     harvest = SimpleNamespace(propose=lambda studies, *, model: asked.append((sorted(studies), model)))
     jobs, store, finder = Jobs(tmp_path / "jobs.sqlite"), ReviewStore(tmp_path / "harvest"), Finder(datastore)
 
     def new(find=lambda: finder):
         return HarvestWatch(host, jobs, harvest, store, find)
 
-    yield SimpleNamespace(datastore=datastore, finder=finder, asked=asked, store=store, jobs=jobs, new=new)
+    yield SimpleNamespace(host=host, datastore=datastore, finder=finder, asked=asked, store=store, jobs=jobs, new=new)
     jobs.close()
     store.close()
 
@@ -139,6 +139,15 @@ def test_what_one_model_was_asked_about_a_study_another_still_is(place):
     assert place.asked == [(["1.2"], "us_fll")]
 
 
+def test_a_pacs_is_not_fetched_study_by_study(place):
+    place.host.spec.is_remote = True
+    place.finder.arrive("1.2", "venous")
+    watch = place.new()
+    watch.look()
+    watch.look()
+    assert (place.asked, place.finder.listed) == ([], 0)
+
+
 def test_who_asks_for_something_waits_for_one_study_at_most(place):
     class Classifier(Finder):
         def __init__(self):
@@ -159,13 +168,13 @@ def test_who_asks_for_something_waits_for_one_study_at_most(place):
 
     classifier, executor = Classifier(), Executor(ThreadSlot)
     proposers = SimpleNamespace(named=lambda model: classifier)
-    host = SimpleNamespace(datastore=place.datastore, models={"us_fll": None})
-    harvest = HarvestJobs(host, proposers, executor, place.jobs, place.store)
+    place.host.models = {"us_fll": None}
+    harvest = HarvestJobs(place.host, proposers, executor, place.jobs, place.store)
     place.jobs.start()
     try:
         for study in ("1.2", "1.3", "1.4"):
             classifier.arrive(study, "still")
-        watch = HarvestWatch(host, place.jobs, harvest, place.store, lambda: classifier)
+        watch = HarvestWatch(place.host, place.jobs, harvest, place.store, lambda: classifier)
         watch.look()
         watch.look()
         assert classifier.begun.wait(10)
