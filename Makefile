@@ -1,4 +1,5 @@
 # make demo    data, server and what to click, from nothing
+# make demo-pacs  the same from a PACS: Orthanc with simulated studies, server, and the OHIF viewer
 # make test    checks and tests, from nothing (TEST_PROCESSES=2 files of them side by side)
 # make check   style, types, layers
 # make bench   measurements: beside the stock server, the review page, the CT pipeline, OpenVINO, ultrasound
@@ -35,7 +36,7 @@ PORT  ?= 8000
 RUNS  ?= 12
 PATIENTS ?= 6
 
-.PHONY: install slicer demo test check bench clean
+.PHONY: install slicer demo demo-pacs test check bench clean
 
 install: $(STAMP)
 
@@ -82,6 +83,14 @@ $(DEMO)/.ready: | $(STAMP)
 	$(BIN)/hepatic sample-data $(DEMO) --dsa $(RUNS) --seed 0 --size small
 	$(BIN)/hepatic sample-data $(DEMO) --ct $(PATIENTS) --seed 0 --size small
 	$(BIN)/hepatic import-dir $(DEMO)/truth --studies $(DEMO)/studies --first 4 --author "phantom truth"
+	@touch $@
+
+demo-pacs: $(DEMO)/.ready-pacs
+	HEPATIC_DICOMWEB_DATA_DIR=$(abspath $(DEMO))/pacs/hepatic $(BIN)/python -m sample_data.pacs $(DEMO)/pacs/studies \
+	  $(BIN)/hepatic serve --app apps/hepatic --studies DICOMWEB --ohif --host 127.0.0.1 --port $(PORT)
+
+$(DEMO)/.ready-pacs: | $(STAMP)
+	$(BIN)/hepatic sample-data $(DEMO)/pacs --ct $(PATIENTS) --dsa 2 --us 2 --ceus 1 --seed 0 --size small
 	@touch $@
 
 bench: $(STAMP)

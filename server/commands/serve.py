@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _NOT_STARTED = 3
 """Exit code of a server that could not start, as uvicorn's own."""
+_NO_STUDY = "2.25.0"
 
 
 def serve(
@@ -44,6 +45,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="A reverse proxy that says where requests come from; asks for a login."),
     ] = None,
+    ohif: Annotated[
+        bool,
+        typer.Option("--ohif", help="Check that the OHIF viewer and its DICOMweb server are there, and say where."),
+    ] = False,
     ssl_certfile: Annotated[Path | None, typer.Option(help="Certificate (PEM), to be reached by https.")] = None,
     ssl_keyfile: Annotated[Path | None, typer.Option(help="Its key, if that is another file.")] = None,
     log_level: Annotated[str, typer.Option(help="What is shown: debug, info, warning or error.")] = "info",
@@ -53,6 +58,8 @@ def serve(
     [bold]Examples[/]
 
     hepatic serve --studies demo/studies
+
+    hepatic serve --studies http://pacs:8042/dicom-web --ohif
 
     hepatic serve --app path/to/radiology --studies images --conf models=deepedit
 
@@ -77,6 +84,8 @@ def serve(
 
     folder = app_dir(app)
     check_app_dir(folder)
+    if ohif:
+        _check_ohif(AppSpec(str(app), studies))
     log_to_terminal(_level(log_level))
     stock = stock_environment()
     for sentence in without_effect(os.environ):
@@ -111,6 +120,8 @@ def serve(
         f"Serving [bold]{folder.name}[/] at [bold cyan]{scheme}://{shown}:{port}[/]"
         f"{', to who logs in' if required else ''}  (Ctrl-C stops; loading takes a moment)"
     )
+    if ohif:
+        told.print(f"OHIF, with the studies of the DICOMweb server: [bold cyan]{scheme}://{shown}:{port}/ohif/[/]")
     config = uvicorn.Config(
         application,
         host=host,
@@ -130,6 +141,24 @@ def serve(
         server.run()
     if not server.started:
         raise typer.Exit(_NOT_STARTED)
+
+
+def _check_ohif(spec: AppSpec) -> None:
+    from hepatic.pacs.client import PacsClient
+    from server.routes.ohif import viewer
+    from server.upstream import upstream_spec
+
+    viewer()
+    pacs = upstream_spec(spec)
+    if pacs is None:
+        raise BadInputError(
+            "--ohif",
+            expected="a DICOMweb server, where the viewer finds the images",
+            came="none",
+            fix="Serve its studies (--studies http://HOST:PORT/dicom-web), or set HEPATIC_DICOMWEB_URL.",
+        )
+    with closing(PacsClient(pacs)) as client:
+        client.studies({"StudyInstanceUID": _NO_STUDY})
 
 
 def _level(name: str) -> int:

@@ -46,6 +46,7 @@ def landing(request: Request, services: ServicesDep, user: UserDep) -> HTMLRespo
             description=escape(str(info.get("description") or "")),
             address=escape(str(request.base_url).rstrip("/")),
             user=_user(user),
+            viewer='<a href="ohif/">OHIF</a>' if getattr(request.app.state, "upstream", None) else "",
             counts=_counts(info),
             progress=_progress(info["datastore"]),
             models="".join(_model(name, about) for name, about in info["models"].items()) or _no_model(info),

@@ -61,6 +61,8 @@ def test_every_command_shows_an_example(command):
         (["tokens", "create", "Dr. K", "--expires", "soon", "--studies", "x"], "90d"),
         (["tokens", "revoke", "nobody", "--studies", "x"], "hepatic tokens list"),
         (["audit", "export", "--since", "soon", "--studies", "x"], "2026-11-21"),
+        (["serve", "--ohif", "--studies", "x"], "--studies http://HOST:PORT/dicom-web"),
+        (["serve", "--ohif", "--studies", "http://127.0.0.1:1/dicom-web"], "DICOM server cannot be reached"),
         (["serve", "--app", "/nowhere", "--studies", "x"], "main.py"),
         (["train", "us_fll", "--imagenet", "gone.pth", "--studies", "x"], "no gone.pth"),
         (["import-dir", "/nowhere", "--studies", "x"], "Correct the path"),
