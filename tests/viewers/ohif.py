@@ -42,7 +42,9 @@ class Ohif:
 
     def until_shown(self, viewports=3):
         self.browser.until(READY % viewports)
-        self.click("[...document.querySelectorAll('button')].find(one => one.innerText === 'Confirm and Hide')")
+        self.browser.run(
+            "[...document.querySelectorAll('button')].find(one => one.innerText === 'Confirm and Hide')?.click()"
+        )
 
     def connect(self):
         """Press the panel's button that asks the server what it has; where the server is, it knows already."""
@@ -90,7 +92,8 @@ class Ohif:
         )
 
     def click(self, element):
-        self.browser.run(f"({element})?.click()")
+        """Click an element as soon as there is one."""
+        self.browser.until(f"(one => one && (one.click(), true))({element})")
 
     def press(self, words):
         """Press the button that says this."""

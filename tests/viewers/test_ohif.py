@@ -42,13 +42,13 @@ def studies(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ohif(orthanc, studies, tool, tmp_path_factory):
     """The viewer, served beside our app, with the studies in a PACS behind both."""
-    folder, _ = studies
+    orthanc.store(sorted(studies[0].rglob("*.dcm")))
+    profile = tmp_path_factory.mktemp("browser")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEPATIC_DICOMWEB_URL", orthanc.dicomweb_url)
+        patch.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(tmp_path_factory.mktemp("hepatic")))
+        patch.setenv("HEPATIC_PROPOSE_IN_BACKGROUND", "false")
         settings.cache_clear()
-        orthanc.store(sorted(folder.rglob("*.dcm")))
-        app = create_app(ROOT / "tests" / "ohif_app", folder, score_in_background=False)
-        profile = tmp_path_factory.mktemp("browser")
+        app = create_app(ROOT / "tests" / "ohif_app", orthanc.dicomweb_url, score_in_background=False)
         with running(app) as address, browsing(tool("chromium", "chromium"), profile, size="1400,900") as browser:
             yield Ohif(browser, address)
     settings.cache_clear()
