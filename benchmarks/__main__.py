@@ -21,6 +21,7 @@ RUNS = {
     "ct_pipeline": ("--studies", "2", "--passes", "20"),
     "acceleration": (),
     "ultrasound": (),
+    "large_pacs": (),
 }
 NAMES = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_"))
 

@@ -74,7 +74,7 @@ def fill(studies: Path, label: Path) -> HepaticDatastore:
 
 
 @contextmanager
-def serving(studies: Path, *, log: Path) -> Iterator[tuple[str, float]]:
+def serving(studies: Path | str, *, log: Path) -> Iterator[tuple[str, float]]:
     """Start a server and yield its address and the seconds until it was ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -35,19 +35,20 @@ def started(monkeypatch):
 
 def test_without_a_name_all_that_a_release_is_judged_by_run_and_one_that_fails_does_not_stop_the_next(started):
     assert command.main([]) == 1
-    assert [name for name, *_ in started] == ["side_by_side", "qa_page", "ct_pipeline", "acceleration", "ultrasound"]
+    names = ["side_by_side", "qa_page", "ct_pipeline", "acceleration", "ultrasound", "large_pacs"]
+    assert [name for name, *_ in started] == names
     assert started[1][1:] == ["--studies", "3", "--candidates", "6"]
 
 
 def test_quickly_they_are_only_shown_to_run(started):
     command.main(["--quick"])
-    assert [options for _, *options in started] == 5 * [["--quick"]]
+    assert [options for _, *options in started] == 6 * [["--quick"]]
 
 
 def test_help_names_what_runs_and_each_measurement(capsys):
     assert command.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert "side_by_side, qa_page, ct_pipeline, acceleration, ultrasound" in said
+    assert "side_by_side, qa_page, ct_pipeline, acceleration, ultrasound, large_pacs" in said
     assert all(f"\n{name} " in said for name in ("side_by_side", "qa_page", "ct_pipeline", "ct_registration"))
     assert command.main(["qa-page"]) == 2
     assert "no measurement" in capsys.readouterr().err

@@ -2,10 +2,13 @@
 
 import pytest
 
+from benchmarks import large_pacs
 from hepatic.errors import BadInputError
 from hepatic.pacs import catalogue as module
 from hepatic.pacs.catalogue import Catalogue, read_filter
+from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsError
+from hepatic.pacs.spec import PacsSpec
 from hepatic.store.database import Database
 from hepatic.store.images import Images
 from hepatic.store.listing import Listing
@@ -178,3 +181,11 @@ def test_a_long_list_is_counted_right(pacs, listed):
     assert len(listed.refresh().added) == 1004
     assert listed.refresh().read == 0
     assert len(listed.ids) == 1004
+
+
+def test_the_pacs_that_is_measured_lists_what_it_should(tmp_path):
+    with large_pacs.pacs(250) as url:
+        listed = Listed(PacsClient(PacsSpec(url)), tmp_path)
+        assert listed.refresh().series == 250
+    assert len(listed.ids) == 250
+    assert len({image.study_uid for image in listed.images.all()}) == 63
