@@ -4,6 +4,7 @@ import random
 import time
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from hepatic.harvest.leases import Wish, open_reading
@@ -92,6 +93,22 @@ def test_an_empty_dashboard_says_what_to_do(address, browser):
     browser.run("document.querySelector('#train').click()")
     browser.until("document.querySelector('#said').innerText")
     assert "a trainer of a detector" in text(browser, "#said")  # this app has none
+
+
+def test_exports_leave_without_patients_where_that_is_ticked(reviewed, address, browser):
+    browser.open(f"{address}/qa/dashboard")
+    links = "[...document.querySelectorAll('#exports a')].map(one => one.href)"
+    browser.until("document.querySelectorAll('#models figure').length == 2")
+    assert not [link for link in browser.run(links) if "deidentify" in link]
+    browser.run("document.querySelector('#deidentify').click()")
+    ticked = browser.run(links)
+    assert len(ticked) == 8
+    table = httpx.get(ticked[0], timeout=60).text
+    assert ticked[0].endswith("format=csv&deidentify=true")
+    assert "HEP-" in table
+    assert "anna" not in table
+    browser.run("document.querySelector('#deidentify').click()")
+    assert not [link for link in browser.run(links) if "deidentify" in link]
 
 
 def test_numbers_and_plots_are_those_of_the_reviews(reviewed, address, browser):

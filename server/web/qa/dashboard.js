@@ -229,6 +229,14 @@ async function load() {
   }
 }
 
+byId("deidentify").addEventListener("change", (event) => {
+  for (const link of byId("exports").querySelectorAll("a")) {
+    const url = new URL(link.href);
+    if (event.target.checked) url.searchParams.set("deidentify", "true");
+    else url.searchParams.delete("deidentify");
+    link.href = url.href;
+  }
+});
 byId("propose").addEventListener("click", () => begin("propose", () => api.propose(byId("subject").value)));
 byId("train").addEventListener("click", () => begin("train", () => api.train(byId("subject").value)));
 byId("reject").addEventListener("click", reject);
