@@ -73,7 +73,7 @@ VARIABLES = (
         Fate.APP,
         (
             "DATASTORE",
-            "Kind of a remote datastore (`xnat`, `dsa`); `apps/hepatic` has its own, for folders and [DICOMweb](pacs.md).",
+            "Kind of a remote datastore (`xnat`, `dsa`); `apps/hepatic` has its own, [DICOMweb](pacs.md) too.",
         ),
         ("DATASTORE_URL", "Remote datastores."),
         ("DATASTORE_USERNAME", "Remote datastores."),
