@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     dicomweb_cache_mib: int = Field(
         20480, gt=0, description="Disk space for images fetched from the DICOMweb server; those unused longest go."
     )
+    read_dicom_labels: bool = Field(
+        True, description="Read DICOM segmentations and reports that lie beside the images as labels of them."
+    )
     dicomweb_results: str = Field(
         "",
         description="What is written to the DICOMweb server by itself: labels, reviews, classes, separated by commas; "

@@ -140,6 +140,8 @@ class Services:
             host=self.host,
             executor=self.executor,
             reviews=self.harvest.store,
+            scratch=self.scratch.dir,
+            reads=chosen.read_dicom_labels,
         )
         self._propose = chosen.propose_in_background
         self._score = chosen.score_in_background if score_in_background is None else score_in_background

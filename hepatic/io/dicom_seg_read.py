@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
 import pydicom
+from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
+from hepatic.io.dicom_element import items, text
+from hepatic.io.dicom_segment import Algorithm
+from hepatic.io.dicom_source import DicomSource
 from hepatic.io.image import Labelmap
 from hepatic.io.lattice import onto_grid
 from hepatic.io.refusal import refusing
-from hepatic.labels import structure
+from hepatic.io.size import check_size
+from hepatic.labels import STRUCTURES, structure
 
 EXPECTED = "a DICOM segmentation"
-_ELEMENTS = ("SOPClassUID", "SegmentSequence", "ReferencedSeriesSequence", "PatientID", "SeriesInstanceUID")
+_ELEMENTS = (
+    "SOPClassUID", "SOPInstanceUID", "SegmentSequence", "ReferencedSeriesSequence", "PatientID", "SeriesInstanceUID",
+    "ContentCreatorName", "Rows", "Columns", "NumberOfFrames",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,11 +38,21 @@ class SegHeader:
         series_uid: of the images it was made on; empty where it does not say.
         segments: segment number by name, as the file has it.
         instance_uids: of the images it was made on; empty where it names the series only.
+        sop_uid: its own.
+        automatic: the segments that an algorithm made and nobody judged.
+        types: the structure that a segment's type means, by the segment's name in lower case, where it is known.
+        algorithm: name and version of what made the first segment that names one; None where none does.
+        creator: who made it; empty where it does not say.
     """
 
     series_uid: str
     segments: Mapping[str, int]
     instance_uids: frozenset[str] = frozenset()
+    sop_uid: str = ""
+    automatic: frozenset[str] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
+    algorithm: Algorithm | None = None
+    creator: str = ""
 
 
 def read_seg_header(path: Path) -> SegHeader | None:
@@ -46,25 +64,42 @@ def read_seg_header(path: Path) -> SegHeader | None:
     if dataset.get("SOPClassUID") != SegmentationStorage:
         return None
     with refusing(path, expected=EXPECTED):
-        series = dataset.get("ReferencedSeriesSequence") or []
-        segments = {
-            str(segment.get("SegmentLabel") or f"Segment {segment.SegmentNumber}"): int(segment.SegmentNumber)
-            for segment in dataset.SegmentSequence
-        }
-        if not series:
-            return SegHeader("", segments)
-        instances = series[0].get("ReferencedInstanceSequence") or []
-        uids = frozenset(str(one.get("ReferencedSOPInstanceUID") or "") for one in instances)
-        return SegHeader(str(series[0].SeriesInstanceUID), segments, uids)
+        size = [int(dataset.get(keyword) or 1) for keyword in ("Columns", "Rows", "NumberOfFrames")]
+        check_size(path.name, size, max_pixels=None)
+        described = {_name(segment): segment for segment in dataset.SegmentSequence}
+        series = (dataset.get("ReferencedSeriesSequence") or [Dataset()])[0]
+        uids = (text(one, "ReferencedSOPInstanceUID") or "" for one in items(series, "ReferencedInstanceSequence"))
+        types = {name: _type(segment) for name, segment in described.items()}
+        return SegHeader(
+            text(series, "SeriesInstanceUID") or "",
+            {name: int(segment.SegmentNumber) for name, segment in described.items()},
+            frozenset(uids),
+            sop_uid=text(dataset, "SOPInstanceUID") or "",
+            automatic=frozenset(
+                name for name, one in described.items() if text(one, "SegmentAlgorithmType") == "AUTOMATIC"
+            ),
+            types={_plain(name): meant for name, meant in types.items() if meant},
+            algorithm=next(filter(None, map(_algorithm, described.values())), None),
+            creator=(text(dataset, "ContentCreatorName") or "").replace("^", " ").strip(),
+        )
 
 
-def read_dicom_seg(path: Path, *, like: Grid, meaning: Mapping[str, str] | None = None) -> Labelmap:
+def read_dicom_seg(
+    path: Path,
+    *,
+    like: Grid,
+    meaning: Mapping[str, str] | None = None,
+    only: Collection[str] | None = None,
+    exactly: bool = False,
+) -> Labelmap:
     """Read a segmentation onto the grid of the images it was made on.
 
     Args:
         path: the file.
         like: the grid of those images.
         meaning: the structure a segment's name means, in lower case, beside those hepatic knows.
+        only: names of the segments to read; all by default.
+        exactly: refuse one that does not lie on the pixels of the images.
 
     Returns:
         One value per structure, those that enclose others first (liver before tumour), so that a voxel of several
@@ -73,29 +108,108 @@ def read_dicom_seg(path: Path, *, like: Grid, meaning: Mapping[str, str] | None 
     Raises:
         BadInputError: it cannot be read, has no segments, or lies elsewhere.
     """
-    header = read_seg_header(path)
-    if header is None or not header.segments:
-        raise BadInputError(path.name, expected=EXPECTED, came="another file, or no segments", fix="Check the file.")
-    words = meaning or {}
-    names = {name: _meant(name, words) for name in header.segments}
-    values = {name: value for value, name in enumerate(sorted(set(names.values()), key=_outermost_first), 1)}
-    array = np.zeros(like.shape, np.uint8 if len(values) < 256 else np.uint16)
+    chosen = _chosen(path, meaning or {}, only)
+    array = np.zeros(like.shape, chosen.dtype)
     with refusing(path, expected=EXPECTED):
         segmentation = hd.seg.segread(path)
-        for name in sorted(header.segments, key=lambda one: values[names[one]]):
+        for number, value in chosen.numbers:
             volume = segmentation.get_volume(
-                segment_numbers=[header.segments[name]], combine_segments=True, relabel=True, skip_overlap_checks=True
+                segment_numbers=[number], combine_segments=True, relabel=True, skip_overlap_checks=True
             )
             affine = volume.affine[:, [2, 1, 0, 3]]  # from (k, j, i) to (i, j, k)
             mask = (np.asarray(volume.array) > 0).astype(np.uint8)
             grid = Grid((mask.shape[2], mask.shape[1], mask.shape[0]), np.asarray(affine, np.float64))
-            array[onto_grid(mask, grid, like, name=path.name) > 0] = values[names[name]]
-    return Labelmap(array, like, values)
+            array[onto_grid(mask, grid, like, name=path.name, exactly=exactly) > 0] = value
+    return Labelmap(array, like, chosen.values)
+
+
+def read_cine_seg(
+    path: Path, *, source: DicomSource, meaning: Mapping[str, str] | None = None, only: Collection[str] | None = None
+) -> Labelmap:
+    """Read a segmentation of a file whose frames have no place in the patient, frame by frame.
+
+    Args:
+        path: the file.
+        source: the file it was made on.
+        meaning: as ``read_dicom_seg`` takes it.
+        only: likewise.
+
+    Raises:
+        BadInputError: it cannot be read, has no segments, or its frames are of another size.
+    """
+    chosen = _chosen(path, meaning or {}, only)
+    columns, rows, frames = source.grid.size
+    array = np.zeros(source.grid.shape, chosen.dtype)
+    with refusing(path, expected=EXPECTED):
+        segmentation = hd.seg.segread(path)
+        if (segmentation.Rows, segmentation.Columns) != (rows, columns):
+            raise BadInputError(
+                path.name,
+                expected=f"frames of {columns} x {rows} pixels, as its image has",
+                came=f"{segmentation.Columns} x {segmentation.Rows}",
+                fix="Make it on the image again.",
+            )
+        for number, value in chosen.numbers:
+            masks = segmentation.get_pixels_by_source_frame(
+                str(source.datasets[0].SOPInstanceUID),
+                list(range(1, frames + 1)),
+                segment_numbers=[number],
+                combine_segments=True,
+                relabel=True,
+                skip_overlap_checks=True,
+                ignore_spatial_locations=True,
+                assert_missing_frames_are_empty=True,
+            )
+            array[np.asarray(masks) > 0] = value
+    return Labelmap(array, source.grid, chosen.values)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What is read: value by structure; segment numbers with their values, the outermost first."""
+
+    values: Mapping[str, int]
+    numbers: tuple[tuple[int, int], ...]
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.uint16]:
+        return np.uint8 if len(self.values) < 256 else np.uint16
+
+
+def _chosen(path: Path, meaning: Mapping[str, str], only: Collection[str] | None) -> _Chosen:
+    header = read_seg_header(path)
+    names = [name for name in header.segments if only is None or name in only] if header else []
+    if header is None or not names:
+        raise BadInputError(path.name, expected=EXPECTED, came="another file, or no segments", fix="Check the file.")
+    meant = {name: _meant(name, meaning) for name in names}
+    values = {name: value for value, name in enumerate(sorted(set(meant.values()), key=_outermost_first), 1)}
+    numbers = sorted(((header.segments[name], values[meant[name]]) for name in names), key=lambda one: one[1])
+    return _Chosen(values, tuple(numbers))
+
+
+def _name(segment: Dataset) -> str:
+    return str(segment.get("SegmentLabel") or f"Segment {segment.SegmentNumber}")
+
+
+def _type(segment: Dataset) -> str:
+    """Return the structure that a segment's type means; empty where it is none that hepatic knows."""
+    code = next(iter(items(segment, "SegmentedPropertyTypeCodeSequence")), Dataset())
+    value = text(code, "CodeValue")
+    return next((one.name for one in STRUCTURES.values() if one.type[0] == value), "")
+
+
+def _algorithm(segment: Dataset) -> Algorithm | None:
+    named = next(iter(items(segment, "SegmentationAlgorithmIdentificationSequence")), Dataset())
+    name = text(named, "AlgorithmName") or text(segment, "SegmentAlgorithmName")
+    return Algorithm(name, text(named, "AlgorithmVersion") or "") if name else None
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").split())
 
 
 def _meant(name: str, words: Mapping[str, str]) -> str:
-    plain = " ".join(name.lower().replace("_", " ").split())
-    known = structure(words.get(plain, name))
+    known = structure(words.get(_plain(name), name))
     return known.name if known else name
 
 

@@ -15,7 +15,7 @@ _TOLERANCE = 1e-2  # of a pixel, at the far corner
 
 
 def onto_grid(
-    array: NDArray[np.unsignedinteger], source: Grid, target: Grid, *, name: str
+    array: NDArray[np.unsignedinteger], source: Grid, target: Grid, *, name: str, exactly: bool = False
 ) -> NDArray[np.unsignedinteger]:
     """Return labels on another grid, nearest neighbour, 0 outside.
 
@@ -26,6 +26,7 @@ def onto_grid(
         source: index to LPS millimetres.
         target: the grid wanted.
         name: what an error calls the labelmap.
+        exactly: refuse what would have to be resampled.
 
     Raises:
         BadInputError: the grids do not overlap, or pixels would have to be resampled along axes that are sheared.
@@ -45,6 +46,13 @@ def onto_grid(
             fix="Check that the label was drawn on this image.",
         )
     copied = _copied(array, to_source, target)
+    if copied is None and exactly:
+        raise BadInputError(
+            name,
+            expected="labels on the pixels of their image",
+            came="labels on another grid",
+            fix="Resample them onto the image, and save them again.",
+        )
     return _resampled(array, source, target, name) if copied is None else copied
 
 

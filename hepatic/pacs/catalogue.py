@@ -6,6 +6,7 @@ one. It is gone when a second list does not have it either.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 import zlib
@@ -177,6 +178,11 @@ class Catalogue:
     def of_study(self, study_uid: str) -> list[Series]:
         """Return the series of a study: its phases, segmentations, reports."""
         return self._series("WHERE study_uid = ?", study_uid)
+
+    def results(self) -> list[Series]:
+        """Return the segmentations and reports, the oldest first."""
+        found = self._series("WHERE modality IN (SELECT value FROM json_each(?))", json.dumps(RESULTS))
+        return sorted(found, key=lambda one: (one.study_date, one.since))
 
     def is_settled(self, study_uid: str, *, after_s: float = _SETTLE_S) -> bool:
         """Whether nothing about a study has changed for a while: nobody is sending it any more."""

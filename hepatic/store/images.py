@@ -90,20 +90,25 @@ class Images:
             return [row[0] for row in connection.execute("SELECT id FROM image WHERE present ORDER BY path, id")]
 
     def all(
-        self, ids: Iterable[str] | None = None, *, modality: str | None = None, study_uid: str | None = None
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        modality: str | None = None,
+        study_uid: str | None = None,
+        series_uid: str | None = None,
     ) -> list[Image]:
         """Return the images that are there in the order of their paths.
 
         Args:
             ids: only these.
-            modality, study_uid: only those of this one.
+            modality, study_uid, series_uid: only those of this one.
         """
         query = f"SELECT {_COLUMNS} FROM image WHERE present"
         parameters: list[str] = []
         if ids is not None:
             query += " AND id IN (SELECT value FROM json_each(?))"
             parameters.append(json.dumps(list(ids)))
-        for column, value in (("modality", modality), ("study_uid", study_uid)):
+        for column, value in (("modality", modality), ("study_uid", study_uid), ("series_uid", series_uid)):
             if value is not None:
                 query += f" AND {column} = ?"
                 parameters.append(value)
@@ -154,6 +159,13 @@ class Images:
         with self._database.read() as connection:
             rows = connection.execute("SELECT path, reason, broken FROM file WHERE reason IS NOT NULL ORDER BY path")
             return [Unread(path, reason, bool(broken)) for path, reason, broken in rows]
+
+    def results(self) -> list[tuple[str, str]]:
+        """Return the files that are segmentations or reports rather than images, with what changes when they do."""
+        query = """SELECT path, bytes || ' ' || mtime_ns FROM file WHERE reason IS NOT NULL AND NOT broken
+            AND (reason LIKE '%Segmentation Storage%' OR reason LIKE '% SR Storage%') ORDER BY path"""
+        with self._database.read() as connection:
+            return connection.execute(query).fetchall()
 
     def missing(self) -> list[str]:
         """Return the ids of images whose files have gone and that have labels."""

@@ -20,10 +20,8 @@ from hepatic.store.label import Label
 from hepatic.store.names import check_tag
 from server.cases.cases import FINAL
 from server.host import Host, is_shared
+from server.pacs.found import is_from_pacs
 from server.pacs.objects import LabelToSend, Making, Version, of_label, of_review
-
-FROM_PACS = "pacs"
-"""Key of a label's info: the object it was read from, and the version that is it."""
 
 _FULL_S = 600.0
 """So often everything is looked at, whether anything seems to have changed or not."""
@@ -161,12 +159,6 @@ def _of_label(label: Label, parts: Collection[str], sent: Mapping[str, str]) -> 
     if wanted:
         version = content + "+".join(wanted) + (f":{_digest(said)}" if "classes" in wanted else "")
         yield Due(result, version, label.version, f"label '{label.tag}' of {label.image_id}, version {label.version}")
-
-
-def is_from_pacs(label: Label) -> bool:
-    """Whether a label was read from the PACS, and nobody has changed it since."""
-    about = label.info.get(FROM_PACS)
-    return isinstance(about, dict) and about.get("version") == label.version
 
 
 def _parts(version: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Sends results to the PACS, off the event loop, as long as the server runs; tells how that goes."""
+"""Sends results to the PACS and reads those of others, off the event loop; tells how the sending goes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hepatic.pacs.sender import Made, NotNowError, Sender
 from hepatic.pacs.spec import PacsSpec
 from server.executor import Executor, NoWorkerError, QueueFullError, WorkCancelledError
 from server.host import Host
+from server.pacs.found import FoundLabels
 from server.pacs.results import Results
 from server.slot import RemoteError
 
@@ -37,6 +38,8 @@ class PacsResults:
         host: the app.
         executor: in whose workers objects are made.
         reviews: of studies.
+        scratch: for temporary files.
+        reads: whether segmentations and reports that lie beside the images are read as their labels.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class PacsResults:
         host: Host,
         executor: Executor,
         reviews: ReviewStore,
+        scratch: Path,
+        reads: bool,
     ) -> None:
         self.kinds = [name for name in kinds.split(",") if name]
         self._executor = executor
@@ -56,15 +61,17 @@ class PacsResults:
         self._making: Future[list[Made]] | None = None
         self.outbox: Outbox | None = None
         if spec is not None:
-            self.outbox = Outbox(data_dir / "pacs.sqlite")
+            self.outbox = Outbox(data_dir / "outbox.sqlite")
             self._client = PacsClient(spec)
             self._results = Results(host, reviews, self.outbox, self.kinds)
             self._sender = Sender(self.outbox, self._client, due=self._results.due, make=self._make)
+        ours = (lambda uids: set()) if self.outbox is None else self.outbox.ours
+        self._found = FoundLabels(host, executor, ours=ours, data_dir=data_dir, scratch=scratch) if reads else None
 
     def start(self) -> None:
-        """Begin to send."""
-        if self.outbox is not None:
-            self._thread = threading.Thread(target=self._run, name="results to the PACS", daemon=True)
+        """Begin to send and to read."""
+        if self.outbox is not None or self._found is not None:
+            self._thread = threading.Thread(target=self._run, name="results to and from the PACS", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
@@ -78,6 +85,8 @@ class PacsResults:
         if self.outbox is not None:
             self._client.close()
             self.outbox.close()
+        if self._found is not None:
+            self._found.close()
 
     def told(self, state: State | None, *, limit: int, offset: int) -> dict[str, Any]:
         """Return what is sent by itself, how many results are in each state, and some of them."""
@@ -123,11 +132,15 @@ class PacsResults:
     def _run(self) -> None:
         while not self._ended.is_set():
             self._wake.clear()
+            more = False
             try:
-                self._sender.look()
+                if self.outbox is not None:
+                    self._sender.look()
+                more = self._found is not None and self._found.look()
             except Exception:
-                logger.exception("results could not be sent; it is tried again")
-            self._wake.wait(_LOOK_S)
+                logger.exception("results could not be sent or read; it is tried again")
+            if not more:
+                self._wake.wait(_LOOK_S)
 
     def _make(self, entry: Entry) -> list[Made]:
         work: Callable[..., list[Made]]

@@ -65,6 +65,10 @@ def pacs_url(pacs):
         yield url
 
 
+class Address(str):
+    """Where a server is; ``app`` is what runs there."""
+
+
 @contextmanager
 def served(studies, pacs_url, results="", app=APP):
     """Serve the folder with that PACS behind it; yield the address."""
@@ -73,8 +77,11 @@ def served(studies, pacs_url, results="", app=APP):
         patch.setenv("HEPATIC_DICOMWEB_RESULTS", results)
         settings.cache_clear()
         try:
-            with running(create_app(app, studies, score_in_background=False, auth=False)) as address:
-                yield address
+            made = create_app(app, studies, score_in_background=False, auth=False)
+            with running(made) as address:
+                there = Address(address)
+                there.app = made
+                yield there
         finally:
             settings.cache_clear()
 

@@ -153,4 +153,4 @@ def test_without_a_pacs_nothing_is_written_down(tmp_path, studies):
         answer = requests.post(f"{address}/pacs/retry", timeout=30)
         assert answer.status_code == 422
         assert "HEPATIC_DICOMWEB_URL" in answer.json()["detail"]
-    assert not list(studies.rglob("pacs.sqlite"))
+    assert not list(studies.rglob("outbox.sqlite"))

@@ -1,0 +1,157 @@
+"""Segmentations and reports of others that lie beside the images are their labels; what a reader here said stands."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pydicom
+import requests
+
+from hepatic.boxes import from_voxels
+from hepatic.io.dicom_image_report import SLICES, Statement, image_reports
+from hepatic.io.dicom_seg import labels_seg
+from hepatic.io.dicom_segment import Algorithm
+from hepatic.io.dicom_source import DicomSource
+from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import encode_labelmap, read_labelmap
+from hepatic.io.markups import ROI, read_rois
+from tests.importers.dicom_files import write_ct, write_seg
+
+from .conftest import APP, CT_SHAPE, results, served, told, wait_for
+
+PACS_APP = APP.parent / "pacs_app"
+MODEL = Algorithm("other_model", "7")
+
+
+def sparse(shape=CT_SHAPE):
+    """Asymmetric, on slices that do not follow one another."""
+    array = np.zeros(shape, np.uint8)
+    array[1, 2:9, 3:11] = array[5, 1:4, 2:5] = 1
+    return array
+
+
+def label(address, image, tag, folder, suffix=".nrrd"):
+    answer = requests.get(f"{address}/datastore/label", params={"label": image, "tag": tag}, timeout=30)
+    if answer.status_code != 200:
+        return None
+    file = folder / f"{tag}{suffix}"
+    file.write_bytes(answer.content)
+    return file
+
+
+def info(address, image, tag):
+    return requests.get(f"{address}/datastore/label/info", params={"label": image, "tag": tag}, timeout=30).json()
+
+
+def by_another(path, source, array, *, algorithm=None, by="", names=None):
+    """A segmentation as another hepatic would have made it."""
+    labels = Labelmap(array, source.grid)
+    made = labels_seg(labels, source, names=names or {"liver": 1}, algorithm=algorithm, by=by)
+    made.save_as(path, enforce_file_format=True)
+    return path
+
+
+def of_run(studies):
+    return DicomSource.read(next(studies.rglob("run.dcm")))
+
+
+def test_what_lies_in_the_folder_is_read_to_the_voxel(tmp_path, studies, ct, ct_uid):
+    source, run = DicomSource.read(ct), of_run(studies)
+    in_order = sorted(ct.glob("*.dcm"), key=lambda f: pydicom.dcmread(f).ImagePositionPatient[2])
+    write_seg(studies / "manual.dcm", in_order, {"Leber": sparse()})  # named in another language; its type says liver
+    by_another(studies / "automatic.dcm", source, sparse()[::-1].copy(), algorithm=MODEL, names={"tumour": 1})
+    frames = sparse(run.grid.shape)
+    by_another(studies / "cine.dcm", run, frames, by="Dr. Run", names={"tumour": 1})
+    other = write_ct(tmp_path / "elsewhere", patient="P7", study="1.2.7", shape=(8, 12, 14), z0=1.1)
+    for file in other:
+        ds = pydicom.dcmread(file)
+        ds.SeriesInstanceUID, ds.FrameOfReferenceUID = ct_uid, source.frame_of_reference_uid
+        ds.save_as(file)
+    by_another(studies / "off.dcm", DicomSource.read(other), sparse((8, 12, 14)), names={"cyst": 1})
+    run_uid = str(run.datasets[0].SeriesInstanceUID)
+    with served(studies, "") as address:
+        wait_for(lambda: label(address, run_uid, "final", tmp_path) and label(address, ct_uid, "original", tmp_path))
+        final = wait_for(lambda: label(address, ct_uid, "final", tmp_path))
+        assert np.array_equal(read_labelmap(final, like=source.grid).array, sparse())
+        assert info(address, ct_uid, "final")["label_info"] == [{"name": "liver", "idx": 1}]
+        original = label(address, ct_uid, "original", tmp_path)
+        assert np.array_equal(read_labelmap(original, like=source.grid).array, sparse()[::-1])
+        cine = label(address, run_uid, "final", tmp_path)
+        assert np.array_equal(read_labelmap(cine, like=run.grid).array, frames)
+        assert info(address, run_uid, "final")["author"] == "Dr. Run"
+        assert "cyst" not in json.dumps(
+            requests.get(f"{address}/datastore/", params={"output": "all"}, timeout=30).json()
+        )
+
+
+def test_a_report_s_boxes_are_markups_and_said_once(tmp_path, studies, ct, ct_uid):
+    source = DicomSource.read(ct)
+    box = tuple(from_voxels([[2, 4, 5, 4, 8, 11]], source.grid)[0].tolist())
+    rois = [ROI(box, "lesion", {"score": 0.9})]
+    documents = image_reports(Statement(boxes=rois, algorithm=MODEL), source)
+    documents["by hand"] = image_reports(Statement(classes={"phase": "venous"}, boxes=rois, by="ann"), source)[""]
+    assert set(documents) == {"", SLICES, "by hand"}
+    for number, document in enumerate(documents.values()):
+        document.save_as(studies / f"report{number}.dcm", enforce_file_format=True)
+    with served(studies, "") as address:
+        found = wait_for(lambda: label(address, ct_uid, "original", tmp_path, ".mrk.json"))
+        (roi,) = read_rois(found)
+        np.testing.assert_allclose(roi.box, box, atol=1e-3)
+        assert roi.about["score"] == 0.9
+        final = wait_for(lambda: label(address, ct_uid, "final", tmp_path, ".mrk.json"))
+        np.testing.assert_allclose(read_rois(final)[0].box, box, atol=1e-3)
+        assert (info(address, ct_uid, "final")["author"], info(address, ct_uid, "final")["classes"]) == (
+            "ann", {"phase": "venous"},
+        )  # fmt: skip
+        assert {info(address, ct_uid, tag)["version"] for tag in ("original", "final")} == {1}
+
+
+def test_a_reader_s_label_is_not_replaced_and_a_corrected_one_goes_back(tmp_path, studies, ct, ct_uid, pacs, pacs_url):
+    source = DicomSource.read(ct)
+    mine = np.zeros(CT_SHAPE, np.uint8)
+    mine[3, 3:6, 3:6] = 1
+    file = {"label": ("label.nrrd", encode_labelmap(".nrrd", Labelmap(mine, source.grid)))}
+    with served(studies, pacs_url, "labels") as address:
+        requests.put(f"{address}/datastore/label", params={"image": ct_uid}, files=file, timeout=30)
+        wait_for(lambda: told(address)["counts"]["sent"] == 1)
+        ours = results(pacs, "SEG")[0]
+        ours.save_as(studies / "came back.dcm", enforce_file_format=True)  # what this server sent itself
+        by_another(studies / "theirs.dcm", source, sparse(), by="Dr. Else")
+        address.app.state.services.host.datastore.refresh()
+        other = wait_for(lambda: label(address, ct_uid, "pacs", tmp_path))
+        assert np.array_equal(read_labelmap(other, like=source.grid).array, sparse())
+        assert info(address, ct_uid, "pacs")["author"] == "Dr. Else"
+        final = label(address, ct_uid, "final", tmp_path)
+        assert np.array_equal(read_labelmap(final, like=source.grid).array, mine)
+        assert info(address, ct_uid, "final")["version"] == info(address, ct_uid, "pacs")["version"] == 1
+        assert told(address)["counts"]["sent"] == 1, "what was found is not sent back"
+
+
+def test_what_lies_in_the_pacs_is_read_without_fetching_the_images(tmp_path, studies, ct, ct_uid, pacs, pacs_url):
+    source, run = DicomSource.read(ct), of_run(studies)
+    pacs.take(by_another(tmp_path / "seg.dcm", source, sparse(), by="Dr. Else"))
+    pacs.take(by_another(tmp_path / "cine.dcm", run, sparse(run.grid.shape), by="Dr. Run"))
+    run_uid = str(run.datasets[0].SeriesInstanceUID)
+    with served(pacs_url, pacs_url, "labels", PACS_APP) as address:
+        wait_for(lambda: label(address, run_uid, "final", tmp_path))
+        final = wait_for(lambda: label(address, ct_uid, "final", tmp_path))
+        assert np.array_equal(read_labelmap(final, like=source.grid).array, sparse())
+        assert info(address, ct_uid, "final")["author"] == "Dr. Else"
+        fetched = [path for path in pacs.asked if ct_uid in path and "metadata" not in path and "?" not in path]
+        assert fetched == []
+        assert told(address)["counts"]["sent"] == 0
+
+
+def test_what_is_no_object_is_passed_over(tmp_path, studies, ct_uid):
+    for number, content in enumerate([b"", b"\0" * 132, b"no DICOM"]):
+        (studies / f"odd{number}.dcm").write_bytes(content)
+    seg = by_another(studies / "half.dcm", DicomSource.read(studies / "ct"), sparse())
+    seg.write_bytes(seg.read_bytes()[:-60])
+    with served(studies, "") as address:
+        services = address.app.state.services
+        inbox = services.spec.data_dir / "inbox.sqlite"
+        with closing(sqlite3.connect(inbox)) as connection:
+            told = "SELECT key, outcome FROM seen"
+            assert wait_for(lambda: connection.execute(told).fetchall()) == [("half.dcm", "left")]
+        assert label(address, ct_uid, "final", tmp_path) is None
