@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from hepatic.errors import BadInputError, NotFoundError
-from server.commands.options import Keep
+from server.commands.options import OUR_APP, Keep, Studies
+from server.host import AppSpec
 
 if TYPE_CHECKING:
     from hepatic.release.files import Report
@@ -95,7 +96,7 @@ def export(
 @app.command("lookup")
 def lookup(
     pseudonym: Annotated[str, typer.Argument(help="A PatientID or StudyInstanceUID of what left.")],
-    studies: StudiesFolder,
+    studies: Studies,
 ) -> None:
     """Tell whom a pseudonym stands for; that it was asked is in the audit log.
 
@@ -107,11 +108,10 @@ def lookup(
     hepatic deidentify lookup HEP-QAZ2WSX3EDC4RFV5 --studies studies
     """
     from hepatic.release.pseudonyms import Pseudonyms
-    from hepatic.settings import settings
     from server.access.access import audit_dir
     from server.access.audit import AuditLog, Entry
 
-    data = settings().data_dir(studies.absolute())
+    data = AppSpec(str(OUR_APP), studies).data_dir
     log = AuditLog(audit_dir(data))
     log.open()
     try:

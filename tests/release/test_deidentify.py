@@ -1,5 +1,6 @@
 """Objects leave without their patient: every element, at every depth, with their references whole."""
 
+import random
 import stat
 from pathlib import Path
 
@@ -206,6 +207,28 @@ def test_no_file_of_pydicoms_keeps_a_name_id_or_uid(tmp_path, key) -> None:
         dataset = pydicom.dcmread(path)
         assert not originals & uids(dataset)
         assert left_in(without_pixels(path), [one for one in originals if len(one) > 5 and one != "Anonymized"]) == []
+
+
+def test_what_is_damaged_is_refused_or_leaves_as_another_patient(objects, tmp_path, key) -> None:
+    rng, by, left = random.Random(7), Deidentifier(key, ALL), 0
+    sources = [path.read_bytes() for path in (files(objects / "ct")[0], objects / "seg.dcm", objects / "sr.dcm")]
+    for _ in range(150):
+        data = bytearray(rng.choice(sources))
+        for _ in range(rng.randint(1, 8)):
+            data[rng.randrange(132, 2500)] = rng.randrange(256)
+        (tmp_path / "in.dcm").write_bytes(data[: rng.choice((len(data), rng.randrange(len(data))))])
+        (tmp_path / "out.dcm").unlink(missing_ok=True)
+        try:
+            deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", by)
+        except BadInputError:
+            assert not (tmp_path / "out.dcm").exists()
+        else:
+            left += 1
+            made = pydicom.dcmread(tmp_path / "out.dcm")
+            assert str(made.PatientID).startswith("HEP-")
+            assert str(made.PatientName) == f"{made.PatientID}^"
+            assert not [element for element in made.iterall() if element.tag.is_private]
+    assert 20 < left < 150
 
 
 def test_the_key_and_who_is_who_are_closed_to_others(tmp_path, key) -> None:
