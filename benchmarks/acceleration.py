@@ -5,7 +5,8 @@
 
 Each network with its shipped weights (random ones where a preset has none) on simulated images, prepared as for a
 request, in one process with one thread: torch, OpenVINO in float32 and in bfloat16 in turn. Beside the times: the
-largest difference of a logit from torch's, and what of it reaches the answer.
+largest difference of a logit from torch's, and what of it reaches the answer. Then, for shipped weights: how right each
+is by the truth of simulated patients whom no weights have seen.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from rich.table import Table
 from torch.utils._pytree import tree_leaves
 
 import infer_tasks
+import train_tasks
+from benchmarks._accuracy import accuracy
 from benchmarks._inputs import SHIPPED
 from hepatic.engine.accelerate import TOLERANCE
 from hepatic.engine.card import ModelCard
@@ -37,7 +40,7 @@ from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.io.read import read
 from hepatic.settings import Accelerator
-from hepatic.tasks.discover import discover_tasks
+from hepatic.tasks.discover import discover_recipes, discover_tasks
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask, Task
 from sample_data.ceus.write import write_ceus
 from sample_data.ct.write import write_ct
@@ -94,14 +97,14 @@ def kept(task: Task, one: Any, other: Any) -> float:
     return float(one == other)
 
 
-def measure(task: Task, registry: Registry, files: Sequence[Path], passes: int) -> dict[str, Any]:
+def measure(
+    task: Task, models: Mapping[Accelerator, LoadedModel[Task]], files: Sequence[Path], passes: int
+) -> dict[str, Any]:
     """Time one network on every side, in turn, and compare what it says."""
-    models: dict[Accelerator, LoadedModel[Task]] = {}
     first: dict[Accelerator, float] = {}
     batches = [prepared(task, file) for file in files]
     with torch.inference_mode():
         for side in SIDES:
-            models[side] = Predictor(registry, device="cpu", accelerator=side).model(task)
             started = time.perf_counter()
             task.inferer(batches[0], models[side].network)
             first[side] = time.perf_counter() - started
@@ -134,6 +137,24 @@ def measure(task: Task, registry: Registry, files: Sequence[Path], passes: int) 
             "is_torch": side != "none" and not getattr(models[side].network, "differences", {}),
         }
     return row
+
+
+def show_accuracy(results: dict[str, Any]) -> None:
+    """Print how right every network is on every side."""
+    judged = {name: row["accuracy"] for name, row in results["tasks"].items() if "accuracy" in row}
+    if not judged:
+        return
+    table = Table(title=f"By the truth of {results['patients']} simulated patients")
+    for name in ("", "images", "measure", "torch", "f32", "bf16", "bf16 costs"):
+        table.add_column(name, justify="left" if name in ("", "measure") else "right")
+    for name, told in judged.items():
+        torchs, f32, bf16 = (told["measures"][side] for side in SIDES)
+        for measure_, value in torchs.items():
+            table.add_row(
+                name, str(told["cases"]), measure_, f"{value:.4f}", f"{f32[measure_]:.4f}", f"{bf16[measure_]:.4f}",
+                f"{value - bf16[measure_]:+.4f}",
+            )  # fmt: skip
+    Console(width=140).print(table)
 
 
 def publish_random(task: Task, registry: Registry) -> None:
@@ -192,16 +213,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=4, help="of each modality")
     parser.add_argument("--passes", type=int, default=20, help="timed on each side")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="one image, two passes: does it run?")
+    parser.add_argument("--patients", type=int, default=32, help="simulated, whose truth judges; 0 to leave that out")
+    parser.add_argument("--quick", action="store_true", help="one image, two passes, eight patients: does it run?")
     parser.add_argument("--out", type=Path, help="JSON with every figure")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.images, options.passes = 1, 2
+        options.images, options.passes, options.patients = 1, 2, min(options.patients, 8)
     chosen = options.tasks.split(",")
     if not set(chosen) <= set(tasks):
         parser.error(f"tasks are {', '.join(tasks)}")
     torch.set_num_threads(options.threads)
-    results: dict[str, Any] = {"threads": options.threads, "load": os.getloadavg()[0], "tasks": {}}
+    results: dict[str, Any] = {
+        "threads": options.threads,
+        "load": os.getloadavg()[0],
+        "patients": options.patients,
+        "tasks": {},
+    }
+    recipes = discover_recipes(train_tasks)
     with tempfile.TemporaryDirectory(prefix="hepatic-bench-") as folder:
         files: dict[tuple[str, int], list[Path]] = {}
         for name in chosen:
@@ -212,8 +240,14 @@ def main(arguments: list[str] | None = None) -> None:
             kind = task.modality, task.dimension if task.modality == "US" else 0
             if kind not in files:
                 files[kind] = images(Path(folder) / "-".join(map(str, kind)), task, options.images)
-            results["tasks"][name] = measure(task, registry, files[kind], options.passes)
+            models = {side: Predictor(registry, device="cpu", accelerator=side).model(task) for side in SIDES}
+            row = results["tasks"][name] = measure(task, models, files[kind], options.passes)
+            if options.patients and not options.preset:
+                started = time.perf_counter()
+                row["accuracy"] = accuracy(recipes[name], models, Path(folder) / "judges" / name, options.patients)
+                row["accuracy"]["seconds"] = time.perf_counter() - started
     show(results)
+    show_accuracy(results)
     if options.out:
         options.out.write_text(json.dumps(results, indent=1))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from server.routes.static import Tree, is_plain, missing, sent
@@ -16,6 +17,8 @@ _POLICY = {
 }
 """Scripts and styles come from this server alone; none are written into a page."""
 
+_WEB = Path(__file__).parent.parent / "web"
+
 
 class Pages:
     """What lies in a folder of ``server/web``.
@@ -25,11 +28,11 @@ class Pages:
     """
 
     def __init__(self, name: str) -> None:
-        self._folder = Path(__file__).parent.parent / "web" / name
+        self._folder = _WEB / name
 
     def page(self, name: str) -> HTMLResponse:
-        """Return a page."""
-        return HTMLResponse((self._folder / name).read_text("utf-8"), headers=_POLICY)
+        """Return a page: a template of the folder, made with those beside the folder."""
+        return HTMLResponse(_templates().get_template(f"{self._folder.name}/{name}").render(), headers=_POLICY)
 
     def part(self, request: Request, file: str) -> Response:
         """Return a script or style sheet; nothing else than what lay there when it was first asked for.
@@ -45,3 +48,10 @@ class Pages:
     @cached_property
     def _tree(self) -> Tree:
         return Tree(self._folder)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, auto_reload=False
+    )

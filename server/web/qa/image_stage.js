@@ -1,76 +1,28 @@
 // Where an image is shown that is to be classified: a still, the key frames of a cine, or the frame that is scrolled to.
 
 import { drawTicks, sized, words } from "./card.js";
+import { CardStage } from "./card_stage.js";
 import { byId } from "./dom.js";
-import * as panel from "./panel.js";
 
-const AGAIN_MS = 2000;
 const FAINT = "#aab5bb";
 const AHEAD = 2;
 const STRIP = 26; // above a picture, for its name: scanners write into theirs
 /** The name under which the shelf keeps cards of images. */
 export const KEYS = "keys";
 
-export class ImageStage {
-  /**
-   * @param {import("./shelf.js").Shelf} shelf
-   * @param {import("./look.js").Look} look
-   * @param {(failure: Error) => void} failed told of pictures that could not be fetched
-   */
-  constructor(shelf, look, failed) {
-    this._shelf = shelf;
-    this._look = look;
-    this._failed = failed;
-    this._ticks = true;
+export class ImageStage extends CardStage {
+  constructor(...rooms) {
+    super(...rooms);
     /** @type {?number} the frame that is shown; null for the card */
     this._frame = null;
-    /** @type {?import("./reading.js").Reading} */
-    this.reading = null;
   }
 
-  get _card() {
-    return this.reading.layout.cards[this.reading.card.candidate];
+  get _name() {
+    return this._frame === null ? KEYS : `frame ${this._frame}`;
   }
 
-  /** Show the image of a reading; nothing is drawn at its end. @param {import("./reading.js").Reading} reading */
-  show(reading) {
-    this.reading = reading;
-    const { card } = reading;
-    if (!card) {
-      if (!this._look.at || this._look.at.candidate) this._look.begin(null);
-      byId("stage").ariaBusy = "false";
-      this._look.measured();
-      return;
-    }
-    if (this._look.at?.candidate !== card.candidate) {
-      this._frame = null;
-      this._look.begin(card.candidate);
-    }
-    this.draw();
-  }
-
-  /** Draw what is shown; at once where its picture is there, else when it comes. */
-  draw() {
-    const { reading } = this;
-    const shown = this._look.at;
-    if (!reading?.card || !shown) return;
-    const { candidate } = reading.card;
-    const frame = this._frame;
-    const name = frame === null ? KEYS : `frame ${frame}`;
-    const picture = this._shelf.cardNow(reading.layout, candidate, name);
-    if (picture) {
-      this._paint(picture);
-      return;
-    }
-    if (!shown.ready) this._paint(null);
-    this._shelf.card(reading.layout, candidate, name).then(
-      (late) => this._look.at === shown && this._frame === frame && this._paint(late),
-      (failure) => {
-        if (this._look.at !== shown) return;
-        this._failed(failure);
-        setTimeout(() => this._look.at === shown && this.draw(), AGAIN_MS);
-      },
-    );
+  _begin() {
+    this._frame = null;
   }
 
   _paint(picture) {
@@ -86,7 +38,6 @@ export class ImageStage {
     const context = sized(byId("card"), width, height);
     context.fillStyle = "#000";
     context.fillRect(0, 0, width, height);
-    byId("stage").ariaBusy = String(!picture);
     if (!picture) return;
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = "high";
@@ -100,8 +51,6 @@ export class ImageStage {
       if (!isThere) words(context, "not recorded", x + (wide * scale) / 2, y + (high * scale) / 2, { colour: FAINT, align: "center" });
       else if (this._ticks) for (const box of card.boxes) drawTicks(context, box, x, y, scale, [wide * scale, high * scale], true);
     });
-    this._look.measured();
-    if (!this._look.at.ready) this._look.ready();
   }
 
   _told(card) {
@@ -130,13 +79,6 @@ export class ImageStage {
 
   /** Images have no windows. */
   window() {}
-
-  /** Show or hide the corner ticks. */
-  ticks() {
-    this._ticks = !this._ticks;
-    panel.press("ticks", this._ticks);
-    this.draw();
-  }
 }
 
 const seconds = (time) => (!time ? "" : `, ${time < 0 ? "−" : "+"}${Math.abs(time).toFixed(1)} s`);

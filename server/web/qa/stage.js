@@ -1,27 +1,17 @@
 // Where a candidate is shown: the card in its window, the slices that are scrolled to, the ticks.
 
 import { drawCard, drawLocators, shownColumns } from "./card.js";
+import { CardStage } from "./card_stage.js";
 import { byId } from "./dom.js";
 import * as panel from "./panel.js";
 
 const SLICES = 3;
-const AGAIN_MS = 2000;
 
-export class Stage {
-  /**
-   * @param {import("./shelf.js").Shelf} shelf
-   * @param {import("./look.js").Look} look
-   * @param {(failure: Error) => void} failed told of pictures that could not be fetched
-   */
-  constructor(shelf, look, failed) {
-    this._shelf = shelf;
-    this._look = look;
-    this._failed = failed;
+export class Stage extends CardStage {
+  constructor(...rooms) {
+    super(...rooms);
     this._presetAt = Number(localStorage.getItem("hepatic-qa-window")) || 0;
-    this._ticks = true;
     this._middle = 0;
-    /** @type {?import("./reading.js").Reading} */
-    this.reading = null;
   }
 
   get preset() {
@@ -33,68 +23,34 @@ export class Stage {
     return windows[this._presetAt % windows.length];
   }
 
-  /** Show the card of a reading; nothing is drawn at its end. @param {import("./reading.js").Reading} reading */
-  show(reading) {
-    this.reading = reading;
-    const { windows, cards } = reading.layout;
-    panel.showWindow(this.preset, this._presetAt % windows.length, windows.length);
-    const { card } = reading;
-    byId("where").hidden = !card;
-    if (!card) {
-      if (!this._look.at || this._look.at.candidate) this._look.begin(null);
-      byId("stage").ariaBusy = "false";
-      this._look.measured();
-      return;
-    }
-    if (this._look.at?.candidate !== card.candidate) {
-      this._middle = cards[card.candidate].key;
-      this._look.begin(card.candidate);
-    }
-    this.draw();
+  get _name() {
+    return this.preset.name;
   }
 
-  /** Draw the card that is shown; at once where its picture is there, else when it comes. */
-  draw() {
-    const { reading } = this;
-    const shown = this._look.at;
-    if (!reading?.card || !shown) return;
-    const { candidate } = reading.card;
-    const name = this.preset.name;
-    const picture = this._shelf.cardNow(reading.layout, candidate, name);
-    if (picture) {
-      this._paint(picture);
-      return;
-    }
-    if (!shown.ready) this._paint(null);
-    this._shelf.card(reading.layout, candidate, name).then(
-      (late) => this._look.at === shown && this.preset.name === name && this._paint(late),
-      (failure) => {
-        if (this._look.at !== shown) return;
-        this._failed(failure);
-        setTimeout(() => this._look.at === shown && this.draw(), AGAIN_MS);
-      },
-    );
+  _begin() {
+    this._middle = this._card.key;
+  }
+
+  /** @param {import("./reading.js").Reading} reading */
+  show(reading) {
+    this.reading = reading;
+    panel.showWindow(this.preset, this._presetAt % reading.layout.windows.length, reading.layout.windows.length);
+    byId("where").hidden = !reading.card;
+    super.show(reading);
   }
 
   _paint(picture) {
-    const { reading } = this;
-    const layout = reading.layout.cards[reading.card.candidate];
     const room = byId("stage").getBoundingClientRect();
-    drawCard(byId("card"), picture, layout, {
+    drawCard(byId("card"), picture, this._card, {
       width: room.width, height: room.height, middle: this._middle, ticks: this._ticks, preset: this.preset, slices: SLICES,
     });
-    drawLocators(byId("locator"), picture, layout, 232);
-    byId("stage").ariaBusy = String(!picture);
-    if (!picture) return;
-    this._look.measured();
-    if (!this._look.at.ready) this._look.ready();
+    drawLocators(byId("locator"), picture, this._card, 232);
   }
 
   /** @param {"up" | "down" | "key-slice"} what */
   scroll(what) {
-    const { card, layout } = this.reading;
-    if (!card) return;
-    const known = layout.cards[card.candidate];
+    if (!this.reading.card) return;
+    const known = this._card;
     const half = Math.floor(shownColumns(known, known.key, SLICES).length / 2);
     const wanted = what === "key-slice" ? known.key : this._middle + (what === "up" ? -1 : 1);
     this._middle = Math.max(half, Math.min(wanted, known.slices.length - 1 - half));
@@ -108,12 +64,5 @@ export class Stage {
     localStorage.setItem("hepatic-qa-window", String(this._presetAt));
     panel.showWindow(this.preset, this._presetAt, count);
     panel.tell(`Window: ${this.preset.label}`);
-  }
-
-  /** Show or hide the corner ticks. */
-  ticks() {
-    this._ticks = !this._ticks;
-    panel.press("ticks", this._ticks);
-    this.draw();
   }
 }
