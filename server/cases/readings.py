@@ -25,7 +25,7 @@ from server.cases.cases import FINAL, Box
 
 _MOST_BOXES = 50
 _LEAST_PX = 2.0
-_RESTORED, _BEFORE = "restored_from", "classes_before"
+_RESTORED, _BEFORE, _EVENT = "restored_from", "classes_before", "event"
 
 _saving = threading.Lock()
 
@@ -71,6 +71,7 @@ def save(
     boxes: Sequence[Box] | None = None,
     frame: int = 0,
     grid: Grid,
+    event: str = "",
 ) -> Label:
     """Keep what a reader says as the next version of the final label.
 
@@ -85,6 +86,7 @@ def save(
         boxes: of all lesions there are, in pixels; None keeps what is drawn.
         frame: on which they were drawn.
         grid: of the image.
+        event: names this saying; what was said under this name before is kept already, and not kept again.
 
     Raises:
         BadInputError: a class is not known, or a box does not lie on the picture.
@@ -93,11 +95,12 @@ def save(
     said = checked_classes(classes or {}, known)
     drawn = None if boxes is None else _markups(boxes, frame, grid)
     with _saving:
+        if before := _said_before(store, image_id, event):
+            return before
         head = latest(store, image_id)
         _check_seen(store, image_id, seen)
-        before = classes_of(store, image_id, known)
-        now = {**before, **said}
-        info = {"classes": now, _BEFORE: before}
+        noted = classes_of(store, image_id, known)
+        info = {"classes": {**noted, **said}, _BEFORE: noted, _EVENT: event}
         temporary = folder / f"{uuid.uuid4().hex}.mrk.json"
         if drawn is None and head is not None:
             kept = {key: value for key, value in head.info.items() if key not in (_RESTORED, "user", "author")}
@@ -113,11 +116,17 @@ def save(
     return label
 
 
-def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: int) -> int:
+def _said_before(store: Store, image_id: str, event: str) -> Label | None:
+    if not event:
+        return None
+    return next((one for one in store.labels.history(image_id, FINAL) if one.info.get(_EVENT) == event), None)
+
+
+def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: int) -> tuple[int, int]:
     """Take back what was said last: what was said before counts again, as a new version.
 
     Returns:
-        The version that counts again; 0 where nothing was said before.
+        The version that counts again, 0 where nothing was said before, and the new version.
 
     Raises:
         ConflictError: there is nothing, somebody has said something since, or the last word is somebody else's.
@@ -138,12 +147,12 @@ def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: 
             )
         before = versions.get(_counting(versions[said.version - 1])) if said.version > 1 else None
         if before is None or before.removed:
-            store.labels.remove(image_id, FINAL, author=by)
+            made = store.labels.remove(image_id, FINAL, author=by)
         else:
-            store.labels.restore(image_id, FINAL, before.version, author=by)
+            made = store.labels.restore(image_id, FINAL, before.version, author=by)
         was = said.info.get(_BEFORE, {})
         store.images.update_info(image_id, {note: str(was.get(note, "")) for note in known if _BEFORE in said.info})
-        return 0 if before is None or before.removed else before.version
+        return 0 if before is None or before.removed else before.version, made.version
 
 
 def _counting(label: Label) -> int:

@@ -59,6 +59,7 @@ AnsweredDep = Annotated[Answered, Depends(answered)]
 class Reading(BaseModel):
     """What a reader says of an image."""
 
+    id: str = Field("", max_length=64, description="a name for this saying: sent again, it is not kept again")
     seen: int = Field(ge=0, description="version of the reading that was seen, 0 for none")
     classes: dict[str, str] = Field({}, description="class by note; an empty text takes one back")
     boxes: list[tuple[float, float, float, float]] | None = Field(
@@ -92,7 +93,7 @@ def images(
 
 
 @router.get("/{image}", summary="One image, and what was said of it", response_model=None)
-async def case(services: ServicesDep, image: str) -> Response:
+async def case(services: ServicesDep, reader: ReaderDep, image: str) -> Response:
     """Its size and times, the models that fit it, the reading that counts, and who said what before.
 
     ``reading.boxes`` are as they were drawn; ``reading.beside`` are the same on the other image, where contrast and
@@ -107,7 +108,7 @@ async def case(services: ServicesDep, image: str) -> Response:
     boxes = [box for _, box in drawn]
     told["reading"] |= {"boxes": boxes, "beside": opened.beside(boxes), "frame": drawn[0][0] if drawn else None}
     about = {name: value for name, value in opened.about.items() if name not in ("affine", "pair")}
-    return JSONResponse({**told, "picture": about}, headers=NO_STORE)
+    return JSONResponse({**told, "reader": reader, "picture": about}, headers=NO_STORE)
 
 
 @router.get("/{image}/models/{model}", summary="What a model says of an image", response_model=None)
@@ -153,6 +154,7 @@ async def save(services: ServicesDep, reader: ReaderDep, image: str, body: Readi
             boxes=None if body.boxes is None else [list(box) for box in body.boxes],
             frame=body.frame,
             grid=opened.grid,
+            event=body.id,
         ).version
 
     return {"version": await run_in_threadpool(keep)}
@@ -166,10 +168,10 @@ async def save(services: ServicesDep, reader: ReaderDep, image: str, body: Readi
 def undo(
     services: ServicesDep, reader: ReaderDep, image: str, seen: Annotated[int, Query(ge=0, le=1_000_000_000)]
 ) -> dict[str, Any]:
-    """What was said before counts again, as a new version; ``restored`` says which, 0 for nothing."""
+    """What was said before counts again, as a new ``version``; ``restored`` says which, 0 for nothing."""
     found = services.cases.image(image)
-    known = _notes(services)
-    return {"restored": readings.undo(services.cases.store, found.id, known=known, by=reader, seen=seen)}
+    restored, version = readings.undo(services.cases.store, found.id, known=_notes(services), by=reader, seen=seen)
+    return {"restored": restored, "version": version}
 
 
 def _case(services: Services, found: Image, frames: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from .browser import browsing
-from .ultrasound import ANSWERED, PIXELS, CasePage, served_ultrasound
+from .ultrasound import ANSWERED, PIXELS, SAVED, CasePage, served_ultrasound
 
 pytestmark = pytest.mark.viewer
 
@@ -72,8 +72,7 @@ def test_a_key_says_the_class_and_another_takes_it_back(page):
     page.says("z")
     assert page.told("still")["reading"]["classes"] == {}
     page.press("z")
-    page.until("document.querySelector('#badge').innerText == 'Not saved'")
-    assert "Nothing to take back" in page.text("#told")
+    page.until("document.querySelector('#told').innerText.includes('Nothing to take back')")
 
 
 def test_a_cine_is_scrubbed_with_its_curve_beside_it(page):
@@ -124,11 +123,73 @@ def test_who_has_not_seen_what_another_said_is_shown_it_and_loses_nothing(page):
     )  # fmt: skip
     assert answer.status_code == 200
     page.press("2")
-    page.until("document.querySelector('#badge').innerText == 'Not saved'")
-    assert "by otto" in page.text("#told")
+    page.until("document.querySelector('#badge').innerText == '1 refused'")
+    page.until("document.querySelector('#told').innerText.includes('by otto')")
     page.until("document.querySelector('#classes [aria-pressed=\"true\"]')?.innerText == '6 cyst'")
     page.says("2")
     assert page.told("still")["reading"]["classes"] == {"lesion_type": "angioma"}
+
+
+def test_without_a_network_nothing_that_was_said_is_lost(page):
+    page.case("still")
+    version = page.told("still")["reading"]["version"]
+    page.browser.offline(True)
+    page.press("5", "b", "ArrowUp", "Enter", "4", "z")
+    page.until("document.querySelector('#badge').innerText.startsWith('Offline')")
+    assert page.text("#badge") == "Offline, 4 kept here"
+    assert page.text("#classes [aria-pressed='true']") == "5 FNH", "what was said is shown, and undo with it"
+    assert page.text("#boxes").startswith("1 box")
+    page.browser.open("about:blank")
+    page.browser.offline(False)
+    page.open("/cases/" + page.ids["cine"])  # whichever page is opened next sends it
+    page.until(SAVED)
+    reading = page.told("still")["reading"]
+    assert reading["classes"] == {"lesion_type": "fnh"}
+    assert len(reading["boxes"]) == 1
+    assert reading["version"] == version + 4
+
+
+LOSING = """(() => {
+  const real = window.fetch;
+  window.lost = 0;
+  window.fetch = async (to, how = {}) => {
+    const answer = await real(to, how);
+    if (!['PUT', 'DELETE'].includes(how.method) || window.lost) return answer;
+    window.lost += 1;
+    throw new TypeError('the network broke');
+  };
+})()"""
+
+
+@pytest.mark.parametrize("key", ["3", "z"])
+def test_what_is_sent_again_because_the_answer_was_lost_is_kept_once(page, key):
+    page.case("still")
+    version = page.told("still")["reading"]["version"]
+    page.browser.run(LOSING)
+    page.says(key)
+    assert page.browser.run("window.lost") == 1
+    assert page.told("still")["reading"]["version"] == version + 1
+
+
+def test_what_was_refused_is_tried_again_or_given_up(page):
+    page.case("still")
+    for key, choice, left in (("4", "retry", "hcc"), ("5", "discard", "cyst")):
+        version = page.told("still")["reading"]["version"]
+        requests.put(
+            f"{page.address}/cases/api/v1/images/{page.ids['still']}/reading",
+            json={"seen": version, "classes": {"lesion_type": "cyst"}},
+            headers={"X-Hepatic-Reader": "otto"},
+            timeout=60,
+        )
+        page.press(key)
+        page.until("document.querySelector('#badge').innerText == '1 refused'")
+        page.until("document.querySelector('#classes [aria-pressed=\"true\"]')?.innerText == '6 cyst'")
+        page.browser.run("document.querySelector('#badge button').click()")
+        page.until("document.querySelector('#refused').open")
+        assert f"lesion type {'HCC' if key == '4' else 'FNH'}" in page.text("#refused li")
+        page.browser.run(f"document.querySelector('#refused [value={choice}]').click()")
+        page.until(SAVED)
+        assert page.told("still")["reading"]["classes"] == {"lesion_type": left}
 
 
 @pytest.mark.parametrize("which", ["still", "cine"])

@@ -1,14 +1,22 @@
 // One ultrasound image: what is seen, what a model says of it, what the reader says.
 
+import { OfflineError, RefusedError, uuid } from "../../qa/web/ask.js";
+import { showBadge } from "../../qa/web/badge.js";
 import { byId } from "../../qa/web/dom.js";
 import * as api from "./api.js";
+import { Draft } from "./draft.js";
 import { Frames } from "./frames.js";
 import { listen } from "./keys.js";
 import * as panel from "./panel.js";
+import { ReadingOutbox, followedBy } from "./reading_outbox.js";
 import { Stage } from "./stage.js";
 import { classWord, clock } from "./words.js";
 
 const PLAYED_FPS = 12;
+const KEYS = {
+  b: "box", x: "clear", z: "undo", m: "model", a: "attention", "[": "weaker", "]": "stronger", o: "onset", r: "ask", " ": "play", h: "help", "?": "help",
+  l: "list", n: "next", p: "previous", pagedown: "next", pageup: "previous", arrowleft: "back", arrowright: "on", home: "first", end: "last",
+};
 const kept = (name, other) => localStorage.getItem(`hepatic-cases-${name}`) ?? other;
 const keep = (name, value) => localStorage.setItem(`hepatic-cases-${name}`, String(value));
 
@@ -21,10 +29,9 @@ class Page {
     this.attention = null;
     this.shown = kept("attention", "true") === "true";
     this.strength = Number(kept("strength", "35"));
-    this.draft = null;
+    this.draft = new Draft(this.stage, (box) => this._boxed(box, false));
     this.playing = 0;
-    this.saving = Promise.resolve();
-    listen({ isDrawing: () => this.draft !== null, act: (what, how) => this.act(what, how), choose: (place) => this._choose(this.model?.classes[place]) });
+    listen({ keys: KEYS, isDrawing: () => this.draft.isOpen, act: (what, how) => this.act(what, how), choose: (place) => this._choose(this.model?.classes[place]) });
     byId("frame").addEventListener("input", () => this.show(Number(byId("frame").value)));
     byId("model").addEventListener("change", () => this._prefer(byId("model").value));
     byId("strength").value = String(this.strength);
@@ -41,6 +48,7 @@ class Page {
   async begin() {
     try {
       await this._load();
+      await this._openOutbox();
       const { picture, models } = this.told;
       this.frames = new Frames(this.image, picture.frames);
       this.isFresh = this.told.reading.frame === null;
@@ -73,13 +81,33 @@ class Page {
 
   async _load() {
     const model = byId("model").value;
-    this.told = await api.opened(this.image);
+    const turn = this.turn = (this.turn || 0) + 1;
+    const told = await api.opened(this.image);
+    if (turn !== this.turn) return; // asked again meanwhile
+    this.told = told;
+    this.stored = this.told.reading;
+    this.outbox?.saw(this.image, String(this.stored.version));
     panel.showCase(this.told);
     if (model) byId("model").value = model;
     this._showReading();
   }
 
+  /** What was said, here or on an earlier page, is sent as soon as the server can be reached. */
+  async _openOutbox() {
+    const outbox = await ReadingOutbox.open(this.told.reader, api.send);
+    outbox.saw(this.image, String(this.stored.version));
+    outbox.changed = () => showBadge(outbox);
+    outbox.settled = (event, status, reason) => this._settled(event, status, reason);
+    outbox.gaveUp = () => this._changed();
+    this.outbox = outbox;
+    if (outbox.pending.length || outbox.refused.length) showBadge(outbox);
+    this._showReading();
+    outbox.flush();
+  }
+
+  /** Show the reading as it is once all that is kept here has been stored. */
   _showReading() {
+    this.told.reading = followedBy(this.stored, this.outbox?.of(this.image) || []);
     this.stage.boxes = this.told.reading.boxes;
     this.stage.beside = this.told.reading.beside;
     panel.showReading(this.told, this.model, (name) => this._choose(name));
@@ -108,6 +136,7 @@ class Page {
     this.asking?.abort();
     const asking = this.asking = new AbortController();
     const { model, options } = this;
+    this.askedWith = JSON.stringify(options);
     this.answer = this.attention = this.stage.looked = null;
     byId("curve").hidden = true;
     byId("seconds").hidden = !(model.options.includes("frame_seconds") && !this.told.picture.times_s);
@@ -198,7 +227,7 @@ class Page {
     if (what === "help") byId("help").showModal();
     else if (what === "list") location.assign(api.page());
     else if (!this.told) return;
-    else if (this.draft) this._actDrawing(what, how);
+    else if (this.draft.isOpen) this.draft.act(what, how);
     else if (what === "next" || what === "previous") this._go(what);
     else if (what === "back" || what === "on") this.show(this.frame + (what === "on" ? 1 : -1));
     else if (what === "first" || what === "last") this.show(what === "first" ? 0 : Infinity);
@@ -213,36 +242,13 @@ class Page {
     else if (what === "undo") this._undo();
   }
 
-  _actDrawing(what, { corner, far }) {
-    const moved = { left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] }[what];
-    if (what === "box-save") this._boxed(this.draft, false);
-    if (what === "box-save" || what === "box-close") this._endDraft();
-    if (!moved) return;
-    const [x, y] = moved.map((one) => one * (far ? 10 : 1));
-    const [left, top, right, bottom] = this.draft;
-    const next = this.stage.within(corner ? [left, top, Math.max(left + 3, right + x), Math.max(top + 3, bottom + y)] : [left + x, top + y, right + x, bottom + y]);
-    if (corner || (next[2] - next[0] === right - left && next[3] - next[1] === bottom - top)) this.draft = this.stage.draft = next;
-    this.stage.draw();
-    panel.tell(`Box: ${this.draft[2] - this.draft[0]} x ${this.draft[3] - this.draft[1]} pixels at ${this.draft[0]}, ${this.draft[1]}`);
-  }
-
   /** Begin a box with the keys: at the one there is, else in the middle of the image that is looked at. */
   _draft() {
     const { reading, picture } = this.told;
     const [left, top, right, bottom] = reading.boxes[0] || picture.contrast || picture.tissue || [0, 0, picture.width, picture.height];
     const box = reading.boxes[0] ? [left, top, right, bottom]
       : [left + (right - left) * 0.4, top + (bottom - top) * 0.4, left + (right - left) * 0.6, top + (bottom - top) * 0.6];
-    this.draft = this.stage.draft = this.stage.within(box);
-    byId("bar").hidden = true;
-    byId("box-bar").hidden = false;
-    this.stage.draw();
-  }
-
-  _endDraft() {
-    this.draft = this.stage.draft = null;
-    byId("bar").hidden = false;
-    byId("box-bar").hidden = true;
-    this.stage.draw();
+    this.draft.begin(box);
   }
 
   _boxed(box, isMore) {
@@ -252,52 +258,43 @@ class Page {
 
   _choose(name) {
     const { model } = this;
-    if (!model || !name || this.draft) return;
+    if (!model || !name || this.draft.isOpen) return;
     const isSame = this.told.reading.classes[model.note] === name;
     const reading = { classes: { [model.note]: isSame ? "" : name } };
     if (!isSame && name === model.absent && this.told.reading.boxes.length) reading.boxes = []; // no lesion, no box
     this._say(reading, isSame ? "Your class is taken back." : `Saved: ${classWord(name)}.`);
   }
 
-  /** Save what the reader says: one after the other, each on what the one before came to. */
+  /** Keep what the reader says, show it, and send it. */
   _say(reading, told) {
-    this.saving = this.saving.then(async () => {
-      panel.badge("pending", "Saving");
-      try {
-        await api.say(this.image, { seen: this.told.reading.version, ...reading });
-        await this._saved(told, "boxes" in reading);
-      } catch (failure) {
-        await this._refused(failure);
-      }
-    });
+    this._keep({ type: "say", ...reading }, told);
   }
 
   _undo() {
-    this.saving = this.saving.then(async () => {
-      panel.badge("pending", "Saving");
-      try {
-        const boxes = JSON.stringify(this.told.reading.boxes);
-        await api.takeBack(this.image, this.told.reading.version);
-        await this._saved("Taken back.", null, boxes);
-      } catch (failure) {
-        await this._refused(failure);
-      }
-    });
+    this._keep({ type: "undo" }, "Taken back.");
   }
 
-  async _saved(told, isBoxed, boxesBefore = "") {
-    await this._load();
-    panel.badge("saved", "Saved");
+  _keep(what, told) {
+    if (!this.outbox) return;
+    this.outbox.say({ id: uuid(), image: this.image, patient: this.told.patient, ...what });
     panel.tell(told);
-    const isMoved = isBoxed ?? JSON.stringify(this.told.reading.boxes) !== boxesBefore;
-    if (isMoved && this.model?.options.includes("roi")) await this.ask();
-    else this._redraw();
+    this._changed();
   }
 
-  async _refused(failure) {
-    panel.badge("failed", "Not saved");
-    panel.tell(failure.message, true);
-    if (failure.status === 409) await this._load().catch(() => {});
+  /** Show what is said now, and ask the model again where that changes what it is asked about. */
+  _changed() {
+    this._showReading();
+    if (this.model && JSON.stringify(this.options) !== this.askedWith) return this.ask();
+    return this._redraw();
+  }
+
+  async _settled(event, status, reason) {
+    if (event.image === this.image) {
+      if (status === "stored") this.stored = followedBy(this.stored, [event]); // until it is told by the server
+      await this._load().catch(() => {});
+      this._changed();
+    }
+    if (reason) panel.tell(reason, true);
   }
 
   _go(where) {
@@ -341,7 +338,7 @@ class Page {
   }
 
   _failed(failure) {
-    if (!(failure instanceof api.RefusedError)) console.error(failure);
+    if (!(failure instanceof OfflineError || failure instanceof RefusedError)) console.error(failure);
     byId("stage").ariaBusy = "false";
     panel.tell(failure.message, true);
   }

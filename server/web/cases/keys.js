@@ -1,29 +1,25 @@
 // Which key does what.
 
-const LOOKING = {
-  b: "box", x: "clear", z: "undo", m: "model", a: "attention", "[": "weaker", "]": "stronger", o: "onset", r: "ask", " ": "play", h: "help", "?": "help",
-  l: "list", n: "next", p: "previous", pagedown: "next", pageup: "previous", arrowleft: "back", arrowright: "on", home: "first", end: "last",
-};
 const DRAWING = { enter: "box-save", escape: "box-close", b: "box-close", arrowleft: "left", arrowright: "right", arrowup: "up", arrowdown: "down", h: "help" };
 const REPEATED = new Set(["back", "on", "left", "right", "up", "down", "weaker", "stronger"]);
 
-/** @param {{isDrawing: () => boolean, act: (what: string, how?: {corner: boolean, far: boolean}) => void, choose: (place: number) => void}} page */
+/** @param {{keys: Object<string, string>, isDrawing: () => boolean, act: (what: string, how?: {corner: boolean, far: boolean}) => void, choose?: (place: number) => void}} page keys: what each does while no box is drawn */
 export function listen(page) {
   document.addEventListener("keydown", (event) => {
     if (event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const focused = document.activeElement;
     const isControl = focused instanceof HTMLElement && focused.matches("button, a, input, select, summary");
     if (isControl && ["Enter", " "].includes(event.key)) return; // reached by Tab: these are the control's own
-    if (focused instanceof HTMLElement && focused.matches("input, select") && !/^(Page|Escape)/.test(event.key)) return;
+    if (focused instanceof HTMLElement && focused.matches("input:not([type=checkbox]), select") && !/^(Page|Escape)/.test(event.key)) return;
     const isDrawing = page.isDrawing();
     if (event.ctrlKey && !(isDrawing && event.key.startsWith("Arrow"))) return;
     const digit = event.shiftKey ? null : /^Digit([1-9])$/.exec(event.code)?.[1];
-    if (digit && !isDrawing) {
+    if (digit && !isDrawing && page.choose) {
       event.preventDefault();
       if (!event.repeat) page.choose(Number(digit) - 1);
       return;
     }
-    const what = (isDrawing ? DRAWING : LOOKING)[event.key.toLowerCase()];
+    const what = (isDrawing ? DRAWING : page.keys)[event.key.toLowerCase()];
     if (!what) return;
     event.preventDefault();
     if (event.repeat && !REPEATED.has(what)) return;

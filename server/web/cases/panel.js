@@ -10,12 +10,6 @@ export function tell(text, isBad = false) {
   told.classList.toggle("bad", isBad);
 }
 
-/** @param {"saved" | "pending" | "failed" | ""} state @param {string} text */
-export function badge(state, text) {
-  byId("badge").dataset.state = state;
-  byId("badge").textContent = text;
-}
-
 /** @param {import("./api.js").Case} told */
 export function showCase(told) {
   document.title = `hepatic: ${told.patient}`;

@@ -2,15 +2,16 @@
 
 import { fetchAhead } from "./ahead.js";
 import * as api from "./api.js";
+import { showBadge } from "./badge.js";
 import { Boxing } from "./boxing.js";
 import { Desk } from "./desk.js";
 import { byId } from "./dom.js";
 import { ImageStage, KEYS } from "./image_stage.js";
 import { listen } from "./keys.js";
 import { Look } from "./look.js";
-import { Outbox } from "./outbox.js";
 import * as panel from "./panel.js";
 import { VERDICTS } from "./reading.js";
+import { ReviewOutbox } from "./review_outbox.js";
 import { Shelf } from "./shelf.js";
 import { SlicerFiles } from "./slicer.js";
 import { Stage } from "./stage.js";
@@ -59,15 +60,15 @@ class Page {
   async begin() {
     try {
       const { reader } = await api.queue(1);
-      this.outbox = await Outbox.open(reader, api.send);
-      this.outbox.changed = () => panel.showBadge(this.outbox);
+      this.outbox = await ReviewOutbox.open(reader, api.send);
+      this.outbox.changed = () => showBadge(this.outbox);
       this.outbox.elsewhere = (text) => panel.tell(text, true);
       this.outbox.placeOf = (event) => this.reading?.placeOf(event) || "";
       this.outbox.gaveUp = (events) => this._gaveUp(events);
       this.steps = new Steps(this.outbox, this.desk);
       await this.steps.load();
       await this.outbox.flush(); // first: what the server then tells is what the reader had done
-      panel.showBadge(this.outbox);
+      showBadge(this.outbox);
       await this.open(new URLSearchParams(location.search).get("study") || undefined);
     } catch (failure) {
       this._failed(failure);

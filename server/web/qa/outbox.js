@@ -1,29 +1,25 @@
 // Events on their way to the server. Each is kept in this browser (IndexedDB) until the server has said that it has it.
 
-import { OfflineError, StaleError } from "./api.js";
+import { OfflineError } from "./ask.js";
 
-/** @typedef {import("./api.js").ReviewEvent} ReviewEvent */
-/** @typedef {{seq: number, reader: string, event: ReviewEvent, refused: string, seen: string}} Kept seen: what was known of the study then */
+/** @typedef {{id: string, type: string}} Event */
+/** @typedef {{seq: number, reader: string, event: Event, refused: string, seen: string}} Kept seen: what was known then of what it is about */
 
-const NAME = "hepatic-qa";
-const BATCH = 50;
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
-const STEPS_KEPT = 200;
 
 /** @param {IDBRequest} request @returns {Promise<any>} */
-const done = (request) =>
+export const done = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
 
-/** @returns {Promise<?IDBDatabase>} null where the browser keeps nothing, as in some private windows */
-async function opened() {
+/** @param {string} name @param {string[]} stores @returns {Promise<?IDBDatabase>} null where the browser keeps nothing, as in some private windows */
+async function opened(name, stores) {
   try {
-    const request = indexedDB.open(NAME, 1);
+    const request = indexedDB.open(name, 1);
     request.onupgradeneeded = () => {
-      request.result.createObjectStore("events", { keyPath: "seq", autoIncrement: true });
-      request.result.createObjectStore("steps", { keyPath: "seq", autoIncrement: true });
+      for (const store of stores) request.result.createObjectStore(store, { keyPath: "seq", autoIncrement: true });
     };
     return await done(request);
   } catch {
@@ -31,30 +27,17 @@ async function opened() {
   }
 }
 
-const NAMED = { true: "true lesion", false: "false", unsure: "unsure" };
-
-/**
- * What another page said otherwise since, in words; empty where nothing is overwritten.
- * @param {ReviewEvent} event @param {ReviewEvent[]} others
- */
-function clashing(event, others) {
-  const last = others.findLast((other) => other.type === event.type && (event.type === "primary" || other.candidate === event.candidate));
-  const when = last?.decided_at ? ` at ${new Date(last.decided_at * 1000).toLocaleTimeString()}` : "";
-  const choice = "Try again to store this page's; give it up to keep the other's.";
-  if (event.type === "decide" && last && last.verdict !== event.verdict) {
-    return `“${NAMED[event.verdict]}” here, “${NAMED[last.verdict]}” on another page of yours${when}. ${choice}`;
-  }
-  if (event.type === "primary" && last && last.candidate !== (event.candidate || "")) {
-    return `another primary tumour on another page of yours${when}. ${choice}`;
-  }
-  return "";
-}
-
+/** What a kind of events adds: where it is kept, what each is about, and ``wordsOf`` it. */
 export class Outbox {
+  static NAME = "";
+  static STORES = ["events"];
+  /** Events that are sent at once. */
+  static BATCH = 50;
+
   /**
    * @param {?IDBDatabase} database
    * @param {string} reader events of another reader of this browser stay where they are until that one is back
-   * @param {typeof import("./api.js").send} send
+   * @param {(events: Event[], seen: string) => Promise<{results: {id: string, status: string, reason?: string}[], etag: string}>} send
    */
   constructor(database, reader, send) {
     this._database = database;
@@ -66,25 +49,23 @@ export class Outbox {
     this._timer = 0;
     this._attempt = 0;
     this._notBefore = 0;
-    /** @type {Map<string, string>} the tag of what was seen of each study */
+    /** @type {Map<string, string>} the tag of what was seen of each thing that events are about */
     this._seen = new Map();
     /** Why nothing can be sent now; empty while all is well. @type {"" | "offline" | "busy" | "full" | "failing"} */
     this.trouble = "";
     /** Called whenever what is pending or refused changes. */
     this.changed = () => {};
-    /** Told what other pages of the reader did in a study. @type {(text: string) => void} */
-    this.elsewhere = () => {};
-    /** Tells which candidate an event is about, in words. @type {(event: ReviewEvent) => string} */
-    this.placeOf = () => "";
-    /** Told what was given up. @type {(events: ReviewEvent[]) => void} */
+    /** Told what became of an event: stored, dropped or refused, and why. @type {(event: Event, status: string, reason?: string) => void} */
+    this.settled = () => {};
+    /** Told what was given up. @type {(events: Event[]) => void} */
     this.gaveUp = () => {};
     addEventListener("online", () => this.flush());
   }
 
   /** Open it, with what an earlier page left behind. */
   static async open(reader, send) {
-    const database = await opened();
-    const outbox = new Outbox(database, reader, send);
+    const database = await opened(this.NAME, this.STORES);
+    const outbox = new this(database, reader, send);
     if (database) {
       for (const kept of await done(outbox._store("events", "readonly").getAll())) {
         if (kept.reader === reader) outbox._kept.set(kept.event.id, kept);
@@ -105,35 +86,43 @@ export class Outbox {
     return [...this._kept.values()].filter((kept) => kept.refused);
   }
 
-  /**
-   * What may go now, all of one study: nothing of it behind what was refused, and an end only once all before it is
-   * stored, for it closes the study.
-   */
+  /** What may go now, all about the same. */
   get _sendable() {
     const [held, before] = [new Set(), new Set()];
     const events = [];
-    for (const { event, refused } of this._kept.values()) {
-      if (refused || (event.type === "finish" && before.has(event.study))) held.add(event.study);
-      before.add(event.study);
-      if (!held.has(event.study)) events.push(event);
+    for (const kept of this._kept.values()) {
+      const about = this._about(kept.event);
+      if (this._waits(kept, !before.has(about))) held.add(about);
+      before.add(about);
+      if (!kept.refused && !held.has(about)) events.push(kept.event);
     }
-    return events.filter((event) => event.study === events[0].study).slice(0, BATCH);
+    return events.filter((event) => this._about(event) === this._about(events[0])).slice(0, this.constructor.BATCH);
   }
 
-  /** Keep an event, and send it when that is possible. @param {ReviewEvent} event */
+  /** Whether this and all behind it that is about the same has to wait. @param {Kept} kept @param {boolean} isFirst of these */
+  _waits() {
+    return false;
+  }
+
+  /** Keep an event, and send it when that is possible. @param {Event} event */
   add(event) {
-    const kept = { reader: this._reader, event, refused: "", seen: this._seen.get(event.study) || "" };
+    const kept = { reader: this._reader, event, refused: "", seen: this._seen.get(this._about(event)) || "" };
     this._kept.set(event.id, kept);
     this.changed();
     kept.written = this._write(kept); // the page does not wait for the disk; whoever sends it does
     this._wake(0);
   }
 
-  /** The page has seen a study as it is under this tag. @param {string} study @param {string} etag */
-  saw(study, etag) {
-    this._seen.set(study, etag);
+  /** The page has seen what events are about as it is under this tag. @param {string} about @param {string} etag */
+  saw(about, etag) {
+    this._seen.set(about, etag);
+    this._renew(about, etag, () => true);
+  }
+
+  /** Let events that are kept know of a tag. */
+  _renew(about, etag, isMeant) {
     for (const kept of this._kept.values()) {
-      if (kept.event.study !== study || kept.seen === etag) continue;
+      if (this._about(kept.event) !== about || kept.seen === etag || !isMeant(kept)) continue;
       kept.seen = etag;
       kept.written = kept.written?.then(() => this._kept.has(kept.event.id) && this._write(kept));
     }
@@ -171,13 +160,11 @@ export class Outbox {
         this._attempt = 0;
         const answered = new Set(results.map((result) => result.id));
         for (const result of results) await this._settle(result);
-        if (etag) this.saw(events[0].study, etag);
+        if (etag) this._stored(this._about(events[0]), etag);
         if (!events.some((event) => answered.has(event.id))) throw new OfflineError("The server left the events out.");
       } catch (failure) {
-        if (failure instanceof StaleError) await this._compare(events, failure);
-        else if (!(failure instanceof OfflineError)) {
-          for (const event of events) await this._settle({ id: event.id, status: "refused", reason: failure.message });
-        } else {
+        if (!(failure instanceof OfflineError)) await this._failed(events, failure);
+        else {
           this.trouble = failure.why;
           this._notBefore = performance.now() + (failure.after || 0);
           this.changed();
@@ -190,17 +177,14 @@ export class Outbox {
     }
   }
 
-  /** Hold what another page of the reader has said otherwise since; the rest is sent again. */
-  async _compare(events, { stored, etag }) {
-    this.saw(events[0].study, etag);
-    const undone = new Set(stored.map((other) => other.of));
-    const others = stored.filter((other) => !other.tag && !undone.has(other.id));
-    let told = "Another page of yours has decided in this study, too: reload this page to see it.";
-    for (const event of events) {
-      const clash = clashing(event, others);
-      if (clash) await this._settle({ id: event.id, status: "refused", reason: (told = clash) });
-    }
-    this.elsewhere(told[0].toUpperCase() + told.slice(1));
+  /** The server has taken events; what they are about is now under this tag. */
+  _stored(about, etag) {
+    this.saw(about, etag);
+  }
+
+  /** The server said no. @param {Event[]} events @param {Error} failure */
+  async _failed(events, failure) {
+    for (const event of events) await this._settle({ id: event.id, status: "refused", reason: failure.message });
   }
 
   async _settle({ id, status, reason }) {
@@ -214,6 +198,7 @@ export class Outbox {
       // one that stays is sent again by the next page, and the server knows it by its id
       if (this._database && kept.seq) await done(this._store("events").delete(kept.seq)).catch(() => {});
     }
+    this.settled(kept.event, status, reason);
   }
 
   /** Try those again that were refused. */
@@ -229,38 +214,10 @@ export class Outbox {
   /** Give up those that were refused. */
   async discard() {
     const events = this.refused.map((kept) => kept.event);
-    for (const { id } of events) await this._settle({ id, status: "stored" });
+    for (const { id } of events) await this._settle({ id, status: "given up" });
     this.changed();
     await this.flush();
     this.gaveUp(events);
-  }
-
-  /** What the reader did, for taking it back: also after the page was closed. @param {object} step */
-  async noteStep(step) {
-    if (!this._database) return;
-    const steps = this._store("steps");
-    const seq = await done(steps.put({ reader: this._reader, step }));
-    steps.delete(IDBKeyRange.upperBound(seq - STEPS_KEPT));
-  }
-
-  /** @returns {Promise<object[]>} */
-  async steps() {
-    if (!this._database) return [];
-    const all = await done(this._store("steps", "readonly").getAll());
-    return all.filter((kept) => kept.reader === this._reader).map((kept) => kept.step);
-  }
-
-  /** Forget the last step. */
-  async dropStep() {
-    if (!this._database) return;
-    const steps = this._store("steps");
-    const cursors = steps.openCursor(null, "prev");
-    cursors.onsuccess = () => {
-      const cursor = cursors.result;
-      if (!cursor) return;
-      if (cursor.value.reader === this._reader) cursor.delete();
-      else cursor.continue();
-    };
   }
 
   _store(name, mode = "readwrite") {

@@ -4,11 +4,6 @@ import { phaseName } from "./card.js";
 import { byId, made, plain } from "./dom.js";
 
 const MARKS = { true: "✓", false: "✕", unsure: "?" };
-const TROUBLES = {
-  offline: "Offline", busy: "Server busy, trying again", full: "Server's disk is full, trying again",
-  failing: "Server fails, trying again",
-};
-const WHAT = { decide: "Verdict", primary: "Primary tumour", missed: "Missed lesion", box: "Box", finish: "End of the study", undo: "Undo" };
 const ANEW = "The study was prepared anew since these candidates were proposed: the pictures are of the new preparation.";
 const SAID = { true: "true lesion", false: "false", unsure: "unsure" };
 
@@ -34,39 +29,6 @@ export function announce(reading) {
     (missing.length ? ` Not scanned: ${missing.map((phase) => phaseName(phase).toLowerCase()).join(", ")}.` : "");
   byId("card").setAttribute("aria-label", text);
   tell(text);
-}
-
-/** @param {import("./outbox.js").Outbox} outbox */
-export function showBadge(outbox) {
-  const badge = byId("badge");
-  const [pending, refused] = [outbox.pending.length, outbox.refused.length];
-  let [text, state] = ["Saved", "saved"];
-  if (refused) [text, state] = [`${refused} refused`, "failed"];
-  else if (outbox.trouble) [text, state] = [`${TROUBLES[outbox.trouble]}${pending ? `, ${pending} kept here` : ""}`, "pending"];
-  else if (pending) [text, state] = [`${pending} being saved`, "pending"];
-  if (!outbox.isDurable && pending) text += " (this browser keeps nothing: leave the page open)";
-  if (badge.dataset.state === state && badge.textContent === text) return;
-  badge.dataset.state = state;
-  badge.replaceChildren();
-  if (refused) {
-    const button = made("button", "", text);
-    button.type = "button";
-    button.addEventListener("click", () => showRefused(outbox));
-    badge.append(button);
-  } else badge.textContent = text;
-}
-
-function showRefused(outbox) {
-  const dialog = byId("refused");
-  dialog.querySelector("ul").replaceChildren(
-    ...outbox.refused.map(({ event, refused }) =>
-      made("li", "", `${[WHAT[event.type] || event.type, outbox.placeOf(event)].filter(Boolean).join(" of ")}: ${refused}`)));
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue === "retry") outbox.retry();
-    if (dialog.returnValue === "discard") outbox.discard();
-  };
-  dialog.showModal();
 }
 
 /** @param {?import("./reading.js").Reading} reading @param {(place: number) => void} go */

@@ -6,7 +6,7 @@ import { clock } from "./look.js";
 /** @typedef {{study: string, events: {id: string, type: string}[], back?: (() => void)[], reading?: import("./reading.js").Reading}} Step */
 
 export class Steps {
-  /** @param {import("./outbox.js").Outbox} outbox @param {import("./desk.js").Desk} desk */
+  /** @param {import("./review_outbox.js").ReviewOutbox} outbox @param {import("./desk.js").Desk} desk */
   constructor(outbox, desk) {
     this._outbox = outbox;
     this._desk = desk;

@@ -62,6 +62,18 @@ def test_a_class_and_a_box_are_kept_with_their_author_and_train(anna, still, cas
     )
 
 
+def test_what_is_sent_twice_under_one_name_is_kept_once(anna, people, still):
+    start = seen(anna, still)
+    said = {"id": "3f0c", "classes": {"lesion_type": "fnh"}}
+    assert anna.say(still, start, **said).json() == {"version": start + 1}
+    assert people["Otto"].say(still, start + 1, classes={"lesion_type": "cyst"}).status_code == 200
+    assert anna.say(still, start, **said).json() == {"version": start + 1}
+    assert anna.case(still)["reading"]["classes"] == {"lesion_type": "cyst"}
+    assert anna.say(still, start, **{**said, "id": "another"}).status_code == 409
+    assert people["Otto"].take_back(still, start + 2).json() == {"restored": start + 1, "version": start + 3}
+    assert anna.case(still)["reader"] == "Anna"
+
+
 def test_undo_goes_back_step_by_step_and_further_than_what_was_undone(anna, still, cases_app):
     version = seen(anna, still)
     for reading in ({"classes": {"lesion_type": "cyst"}}, {"boxes": [[40, 50, 70, 90]]}, {"boxes": [[10, 20, 30, 40]]}):
