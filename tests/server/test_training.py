@@ -234,6 +234,7 @@ def test_housekeeping_goes_on_after_whatever_failed():
         scratch=SimpleNamespace(sweep=lambda: done.append("swept")),
         jobs=SimpleNamespace(prune=lambda: done.append("pruned")),
         spec=SimpleNamespace(is_remote=False),
+        host=SimpleNamespace(datastore=None),
         _ended=ended,
     )
     Services._keep_house(house)
