@@ -23,7 +23,7 @@ from hepatic.io.dicom_element import text
 from hepatic.release.option import Option
 from hepatic.release.profile import CODES, CONTENT, EDITION, PIXELS, PROFILE, Action, action_for, name_of
 from hepatic.release.pseudonyms import Pseudonyms
-from hepatic.release.words import cleaned, codes_of
+from hepatic.release.words import cleaned, codes_of, vocabulary
 
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -133,6 +133,10 @@ class _One:
         """Whether a text holds a word of the names and identifiers; short ones are in anything."""
         return any(word in self.named and (len(word) > 2 or not word.isascii()) for word in _words(value))
 
+    def _names_somebody(self, coded: str) -> bool:
+        """Whether a coded string, which mostly holds a term that somebody may be called like, holds a name."""
+        return any(len(word) > 3 and word in self.named and word not in vocabulary() for word in _words(coded))
+
     def clean(self, dataset: Dataset) -> None:
         for tag in list(dataset.keys()):
             try:
@@ -207,6 +211,8 @@ class _One:
             element.value = _capped(str(element.value))
         elif element.VR in _TEXTS and any(self.is_named(value) for value in _texts(element.value)):
             element.value = _each(element.value, self._cleaned)
+        elif element.VR == "CS":
+            element.value = _each(element.value, lambda value: REMOVED if self._names_somebody(str(value)) else value)
 
     def _clean_code(self, item: Dataset) -> None:
         """Let a code mean what its standard says; clean one of no standard, whose value may be a name, too."""

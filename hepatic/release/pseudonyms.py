@@ -160,6 +160,8 @@ def _key(folder: Path) -> bytes:
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         with FileLock(folder / ".lock", mode=0o600):
+            if not path.exists() and (folder / "issued.db").exists():
+                raise _lost("none")
             if not path.exists():
                 temporary = folder / f"{TEMPORARY}{uuid.uuid4().hex}"
                 with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
@@ -167,13 +169,18 @@ def _key(folder: Path) -> bytes:
                 put_in_place(temporary, path)
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
-        raise BadInputError(
-            "the key of the pseudonyms",
-            expected=f"{_KEY_BYTES} bytes",
-            came=f"{len(key)}",
-            fix="Put back the copy of deidentify/key in the data folder; a new one gives everybody another pseudonym.",
-        )
+        raise _lost(f"one of {len(key)} bytes")
     return key
+
+
+def _lost(came: str) -> BadInputError:
+    return BadInputError(
+        "the key of the pseudonyms",
+        expected=f"the {_KEY_BYTES} bytes that were drawn for this site",
+        came=came,
+        fix="Put back the copy of deidentify/key in the data folder. Without one, take issued.db away, too: "
+        "everybody gets another pseudonym then.",
+    )
 
 
 def _letters(digest: bytes, count: int) -> str:

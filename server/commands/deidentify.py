@@ -56,8 +56,9 @@ def folder(
     from hepatic.release.pseudonyms import Pseudonyms
     from hepatic.settings import settings
 
-    if not source.is_dir():
-        raise NotFoundError("the folder", expected="a folder", came=str(source), fix="Correct the path.")
+    for one in (source, studies):  # a key is not drawn for a mistyped name
+        if not one.is_dir():
+            raise NotFoundError("the folder", expected="a folder", came=str(one), fix="Correct the path.")
     pseudonyms = Pseudonyms.of(settings().data_dir(studies.absolute()))
     made = deidentify_folder(files_below(source), target, Deidentifier(pseudonyms, frozenset(keep or ())))
     _told(made, target, report)
@@ -112,6 +113,10 @@ def lookup(
     from server.access.audit import AuditLog, Entry
 
     data = AppSpec(str(OUR_APP), studies).data_dir
+    if not data.is_dir():
+        raise NotFoundError(
+            "--studies", expected="studies that were served here", came=studies, fix="Correct the path."
+        )
     log = AuditLog(audit_dir(data))
     log.open()
     try:

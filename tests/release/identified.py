@@ -30,6 +30,7 @@ def name(dataset: Dataset, *, patient_id=PATIENT_ID) -> Dataset:
     dataset.StudyDescription = "CT liver arterial Grünwald 4711"
     dataset.SeriesDescription = "venous 5.0 Kratochvil"
     dataset.ImageComments = "Aloisia moved; seen by Kratochvil on 2024-02-29"
+    dataset.add_new("ScanOptions", "CS", ["HELIX", "ALOISIA"])
     dataset.SoftwareVersions = "reconstructed for Aloisia"  # the profile leaves it
     request = Dataset()
     request.RequestedProcedureID, request.ReasonForTheRequestedProcedure = "ORDER5531", "ask Kratochvil"

@@ -16,7 +16,7 @@ from hepatic.harvest.export.structured_report import structured_reports
 from hepatic.harvest.study import Phase
 from hepatic.io.dicom_seg_read import read_dicom_seg
 from hepatic.io.grid import grid_of
-from hepatic.release.deidentify import Deidentifier
+from hepatic.release.deidentify import REMOVED, Deidentifier
 from hepatic.release.files import deidentify_file, deidentify_folder
 from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
@@ -92,7 +92,7 @@ def test_what_leaves_is_sound_dicom(objects, tmp_path, key, tool) -> None:
         dataset = pydicom.dcmread(path)
         if str(dataset.Modality) == "CT" and dataset.InstanceNumber != 1:
             continue
-        before = set(complaints(tool, path))
+        before = {line.replace("ALOISIA", REMOVED) for line in complaints(tool, path)}
         for options in (frozenset(), ALL):
             target = tmp_path / f"{number}.dcm"
             deidentify_file(path, target, Deidentifier(key, options))
@@ -245,7 +245,10 @@ def test_the_key_and_who_is_who_are_closed_to_others(tmp_path, key) -> None:
     with pytest.raises(NotFoundError):
         again.lookup("HEP-NOBODY")
     (folder / "key").write_bytes(b"short")
-    with pytest.raises(BadInputError, match="key"):
+    with pytest.raises(BadInputError, match="one of 5 bytes"):
+        Pseudonyms(folder)
+    (folder / "key").unlink()
+    with pytest.raises(BadInputError, match="found none"):  # not another one, without a word
         Pseudonyms(folder)
 
 

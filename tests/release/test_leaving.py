@@ -145,6 +145,10 @@ def test_the_command_line_exports_and_tells_who_is_who(store, tmp_path, tool) ->
     said = run("folder", store.root / "ct", tmp_path / "folder", "--studies", store.root, "--keep", "modified-dates")
     assert "6 files are in" in said
     assert (tmp_path / "folder" / patient.name).is_dir()
+    for words in (["folder", str(store.root), str(tmp_path / "x")], ["lookup", patient.name]):
+        mistyped = CliRunner().invoke(app, ["deidentify", *words, "--studies", str(tmp_path / "nowhere")])
+        assert isinstance(mistyped.exception, BadInputError)
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_held_picture_stays_and_its_copy_leaves_no_trace(store, tmp_path) -> None:
