@@ -22,26 +22,30 @@ class PacsError(HepaticError):
         return self.told
 
 
+class PacsDownError(PacsError):
+    """Nothing can be had from the DICOMweb server at the moment, whatever is asked for."""
+
+
 def unreachable() -> PacsError:
     """Nobody listens there, or the connection broke before an answer."""
-    return PacsError(502, "The DICOM server cannot be reached. Is it running, and HEPATIC_DICOMWEB_URL right?")
+    return PacsDownError(502, "The DICOM server cannot be reached. Is it running, and HEPATIC_DICOMWEB_URL right?")
 
 
 def silent(silence_s: float) -> PacsError:
     """It took the request and said nothing, or next to nothing."""
-    return PacsError(504, f"The DICOM server said nothing for {silence_s:g} s (HEPATIC_DICOMWEB_TIMEOUT_S).")
+    return PacsDownError(504, f"The DICOM server said nothing for {silence_s:g} s (HEPATIC_DICOMWEB_TIMEOUT_S).")
 
 
 def refuses(status: int) -> PacsError:
     """It wants another name, password or token."""
-    return PacsError(
+    return PacsDownError(
         502, f"The DICOM server refuses this server ({status}): check HEPATIC_DICOMWEB_USERNAME, _PASSWORD, _TOKEN."
     )
 
 
 def elsewhere(status: int) -> PacsError:
     """It redirects."""
-    return PacsError(
+    return PacsDownError(
         502, f"The DICOM server points elsewhere ({status}), which is not followed: check HEPATIC_DICOMWEB_URL."
     )
 
@@ -49,7 +53,7 @@ def elsewhere(status: int) -> PacsError:
 def failed(status: int) -> PacsError:
     """It says itself that it could not do it."""
     if status in (429, 503):
-        return PacsError(503, f"The DICOM server is being asked too much ({status}); try again in a moment.")
+        return PacsDownError(503, f"The DICOM server is being asked too much ({status}); try again in a moment.")
     return PacsError(502, f"The DICOM server could not answer ({status}); its own log says why.", answered=status)
 
 

@@ -23,6 +23,8 @@ _CONNECTIONS = 16
 _CHUNK_BYTES = 1 << 18
 _SLOWEST_BYTES_PER_S = 64
 _LARGEST_TEXT_BYTES = 256 << 20
+_PLAIN = {"%2A": "*", "%3F": "?", "%2C": ",", "%3A": ":"}
+"""What a query may hold as it is (RFC 3986, section 3.4): Orthanc 1.10 does not decode a wildcard."""
 
 
 class PacsSession(requests.Session):
@@ -53,6 +55,9 @@ class PacsSession(requests.Session):
         """
         stream = kwargs.pop("stream", False)
         silence_s = self.spec.silence_s
+        path, mark, query = str(url).partition("?")
+        for code, character in _PLAIN.items():
+            query = query.replace(code, character)
         kwargs |= {
             "headers": {name: value for name, value in (kwargs.get("headers") or {}).items() if name != "Host"},
             "stream": True,
@@ -60,7 +65,7 @@ class PacsSession(requests.Session):
             "timeout": (min(_CONNECT_S, silence_s), silence_s),
         }
         try:
-            answer = super().request(method, url, **kwargs)
+            answer = super().request(method, path + mark + query, **kwargs)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as failure:
             raise told(failure, silence_s) from failure
         try:

@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from hepatic.errors import HepaticError
+from hepatic.pacs.error import PacsDownError
 from hepatic.store.disk import StorageError
 from server.executor import Executor, NoWorkerError, Priority, QueueFullError, WorkCancelledError
 from server.hiding import without_paths
@@ -18,6 +19,7 @@ from server.slot import RemoteError
 
 logger = logging.getLogger(__name__)
 
+_PACS_PAUSE_S = 15.0
 _PAUSE_S = 1.0
 _GRACE_S = 10.0
 
@@ -78,12 +80,24 @@ def _submitted(
     ask: Callable[[str], tuple[Callable[..., Any], tuple[Any, ...]]],
     timeout_s: float,
 ) -> Future[Any] | None:
-    """Give an item to the executor, as soon as it has room; None if the item cannot even be asked for."""
-    try:
-        work, args = ask(item)
-    except HepaticError as failure:
-        _fail(held, item, failure)
-        return None
+    """Give an item to the executor, as soon as it has room; None if the item cannot even be asked for.
+
+    While a PACS that has the images is down, the job waits.
+    """
+    said = ""
+    while True:
+        try:
+            work, args = ask(item)
+            break
+        except PacsDownError as failure:
+            if str(failure) != said:
+                held.line(f"{failure} The job goes on when it is back.")
+            said = str(failure)
+            held.wait(_PACS_PAUSE_S)
+            held.check()
+        except HepaticError as failure:
+            _fail(held, item, failure)
+            return None
     while True:
         held.check()
         try:

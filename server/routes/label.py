@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Depends, File, Form, UploadFile
 from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
 
-from hepatic.errors import BadInputError, ConflictError
+from hepatic.errors import BadInputError, ConflictError, HepaticError
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
@@ -27,8 +29,17 @@ FINAL = "final"
 """The tag of labels that somebody has finished."""
 
 
+async def fetched(services: ServicesDep, image: str) -> None:
+    """Have the image here that a label is checked against; if it cannot be had, who needs it says so."""
+    if not is_shared(services.host.datastore):
+        return
+    with suppress(HepaticError):
+        await services.host.located(await run_in_threadpool(services.host.image_id, image))
+
+
 @router.put(
     "/label",
+    dependencies=[Depends(fetched)],
     summary="Save a label",
     responses={409: {"description": "It is saved, but the review of its study did not take all of its boxes"}},
 )

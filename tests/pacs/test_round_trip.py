@@ -13,7 +13,13 @@ from hepatic.adapters.infer import HepaticInferTask
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.io.content import content_hash
+from hepatic.pacs.catalogue import Catalogue, read_filter
+from hepatic.pacs.client import PacsClient
+from hepatic.pacs.error import PacsError
+from hepatic.pacs.spec import PacsSpec
 from hepatic.settings import settings
+from hepatic.store.database import Database
+from hepatic.store.listing import Listing
 from hepatic.tasks.discover import discover_tasks
 from sample_data.ceus.write import write_ceus
 from sample_data.ct.write import write_ct
@@ -78,6 +84,23 @@ def test_every_image_is_the_same_byte_for_byte(stores):
         assert pacs.store.images.get(image_id).size == folder.store.images.get(image_id).size
 
 
+def test_a_filter_is_kept_to(orthanc, stores, tmp_path):
+    folder, _ = stores
+    one = folder.store.images.all(modality="XA")[0]
+    client = PacsClient(PacsSpec(orthanc.dicomweb_url))
+    for words, expected in (
+        (f"PatientID={one.patient_id[:-1]}*&Modality=XA", 1),
+        ("PatientID=NOBODY*", 0),
+        ("StudyDate=19000101-19000102", 0),
+        ("StudyDate=19000101-", 1),
+    ):
+        catalogue = Catalogue(
+            client, Listing(Database(tmp_path / "index.db")), tmp_path / "pacs.db", filters=read_filter(words)
+        )
+        assert min(catalogue.refresh().series, 1) == expected, words
+    client.close()
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_a_model_answers_the_same(stores, predictor, name, tmp_path):
     folder, pacs = stores
@@ -100,6 +123,27 @@ def test_a_model_answers_the_same(stores, predictor, name, tmp_path):
         assert masks[0].GetOrigin() == masks[1].GetOrigin()
     elif files[0]:
         assert Path(files[0]).read_text() == Path(files[1]).read_text()
+
+
+def test_a_real_pacs_that_stops_leaves_what_is_listed_and_fetched(stores, orthanc):
+    _, pacs = stores
+    before = pacs.store.counts().images
+    fetched, forgotten = (image.id for image in pacs.store.images.all()[:2])
+    assert pacs.store.source(fetched)
+    pacs.store.cache.drop(forgotten)
+    orthanc.stop()
+    try:
+        pacs.refresh()
+        assert "cannot be reached" in pacs.status()["trouble"]
+        assert pacs.store.counts().images == before
+        assert pacs.store.source(fetched).exists()
+        with pytest.raises(PacsError, match="cannot be reached"):
+            pacs.store.source(forgotten)
+    finally:
+        orthanc.start()
+    pacs.refresh()
+    assert "trouble" not in pacs.status()
+    assert pacs.store.source(forgotten).exists()
 
 
 def without_times(told):

@@ -198,6 +198,31 @@ def test_a_slow_pacs_keeps_nobody_waiting_who_does_not_ask_it(server, pacs, data
     assert sorted(took)[5] < SILENCE_S
 
 
+def test_a_batch_waits_while_the_pacs_is_down_and_goes_on(server, pacs, data, monkeypatch):
+    monkeypatch.setattr("server.jobs.items._PACS_PAUSE_S", 0.1)
+    forget(data, Uids.ct)
+    pacs.trouble = {"file": "locked"}
+    asked = {"images": [Uids.ct], "save_label": False}
+    assert requests.post(f"{server}/batch/infer/bright", json=asked, timeout=180).status_code == 200
+    record = until(lambda: told if "goes on when it is back" in str(told := batch(server)) else None)
+    assert record["status"] == "RUNNING"
+    pacs.trouble = {}
+    record = until(lambda: told if (told := batch(server))["status"] == "DONE" else None)
+    assert "bright" in str(record["result"][Uids.ct])
+
+
+def batch(server):
+    return requests.get(f"{server}/batch/infer", timeout=180).json()
+
+
+def until(condition, limit_s=60):
+    deadline = time.monotonic() + limit_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+    return value
+
+
 def test_a_server_starts_while_its_pacs_is_down_and_lists_it_when_it_is_up(pacs, tmp_path):
     with serving(FakePacs()) as url:
         port = int(url.split(":")[2].split("/")[0])
