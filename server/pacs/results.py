@@ -65,7 +65,8 @@ class Results:
         """Return something that changes when there may be something new."""
         labels = self._host.datastore.store.labels.state() if self.kinds & {"labels", "classes"} else None
         reviews, last_event = self._reviews.book.reviews_upto() if "reviews" in self.kinds else ({}, 0)
-        return labels, len(reviews), last_event, self._outbox.asked()
+        proposals = sum(review.latest.number for review in reviews.values())
+        return labels, proposals, last_event, self._outbox.asked()
 
     def _due(self) -> Iterator[Due]:
         store = self._host.datastore.store

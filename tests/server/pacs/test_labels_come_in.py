@@ -17,10 +17,10 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import encode_labelmap, read_labelmap
 from hepatic.io.markups import ROI, read_rois
 from tests.importers.dicom_files import write_ct, write_seg
+from tests.pacs.served import served as served_pacs
 
-from .conftest import APP, CT_SHAPE, results, served, told, wait_for
+from .conftest import CT_SHAPE, results, served, told, wait_for
 
-PACS_APP = APP.parent / "pacs_app"
 MODEL = Algorithm("other_model", "7")
 
 
@@ -133,7 +133,7 @@ def test_what_lies_in_the_pacs_is_read_without_fetching_the_images(tmp_path, stu
     pacs.take(by_another(tmp_path / "seg.dcm", source, sparse(), by="Dr. Else"))
     pacs.take(by_another(tmp_path / "cine.dcm", run, sparse(run.grid.shape), by="Dr. Run"))
     run_uid = str(run.datasets[0].SeriesInstanceUID)
-    with served(pacs_url, pacs_url, "labels", PACS_APP) as address:
+    with served_pacs(pacs_url, tmp_path / "data", results="labels") as address:
         wait_for(lambda: label(address, run_uid, "final", tmp_path))
         final = wait_for(lambda: label(address, ct_uid, "final", tmp_path))
         assert np.array_equal(read_labelmap(final, like=source.grid).array, sparse())
