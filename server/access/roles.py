@@ -82,6 +82,7 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "GET /qa/web/{file}",
         "GET /qa/api/v1/studies/{study}/layout",
         "GET /qa/api/v1/studies/{study}/candidates/{candidate}/card.png",
+        "GET /qa/api/v1/studies/{study}/candidates/{candidate}/card.dcm",
         "GET /qa/api/v1/studies/{study}/stack.png",
         "GET /qa/api/v1/queue",
         "GET /qa/api/v1/studies/{study}",

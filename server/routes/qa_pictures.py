@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from dataclasses import replace
 from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import JSONResponse
+from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -18,6 +21,8 @@ from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.prepared_cache import load_prepared
 from hepatic.harvest.study import ProposedStudy
 from hepatic.harvest.window import WINDOWS
+from hepatic.io.dicom_capture import capture
+from hepatic.io.dicom_source import DicomSource
 from server.harvest import Harvest
 from server.services import Services, ServicesDep
 
@@ -111,6 +116,37 @@ async def card(
             raise NotFoundError("the candidate", expected="one of the study", came="another", fix="Reload the page.")
         png = await services.class_cards.picture(image, frame)
     return Response(png, media_type="image/png", headers=_NOT_KEPT)
+
+
+@router.get(
+    "/candidates/{candidate}/card.dcm",
+    summary="The same as a DICOM secondary capture",
+    response_class=Response,
+    responses={200: {"content": {"application/dicom": {}}, "description": "in the study of the reference series"}},
+)
+def captured_card(
+    services: ServicesDep,
+    pictures: PicturesDep,
+    study: str,
+    candidate: str,
+    window: WindowQuery = "liver",
+    content: ContentQuery = "",
+) -> Response:
+    """Of a study of lesions whose reference series is DICOM; it is made for who asks, and sent nowhere."""
+    proposed = services.harvest.store.proposals.latest(study).study
+    if proposed.kind != "detection":
+        raise NotFoundError("the card", expected="a study of lesions", came="another", fix="Ask for card.png.")
+    drawn = Image.open(io.BytesIO(pictures.card(study, candidate, window, content)))
+    reference = services.host.image_path(proposed.image_ids[proposed.reference])
+    made = capture(
+        np.asarray(drawn),
+        DicomSource.read(reference).datasets[0],
+        description="Candidates, in all phases",
+        about=f"Candidate {candidate}: a row for each phase, a column for each slice",
+    )
+    data = io.BytesIO()
+    made.save_as(data, enforce_file_format=True)
+    return Response(data.getvalue(), media_type="application/dicom", headers=_NOT_KEPT)
 
 
 @router.get("/stack.png", summary="Whole slices of a phase, below each other", response_class=Response, responses=_PNG)
