@@ -38,6 +38,8 @@ def main(studies: Path, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3 or not Path(sys.argv[1]).is_dir():
+        sys.exit(f"A folder of studies and a command are needed.\n\n{__doc__}")
     try:
         sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
     except HepaticError as error:
