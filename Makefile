@@ -86,7 +86,7 @@ $(DEMO)/.ready: | $(STAMP)
 	@touch $@
 
 demo-pacs: $(DEMO)/.ready-pacs
-	HEPATIC_DICOMWEB_DATA_DIR=$(abspath $(DEMO))/pacs/hepatic $(BIN)/python -m sample_data.pacs $(DEMO)/pacs/studies \
+	HEPATIC_DICOMWEB_DATA_DIR=$(abspath $(DEMO))/pacs/hepatic HEPATIC_DICOMWEB_FILTER='PatientID=*' $(BIN)/python -m sample_data.pacs $(DEMO)/pacs/studies \
 	  $(BIN)/hepatic serve --app apps/hepatic --studies DICOMWEB --ohif --host 127.0.0.1 --port $(PORT)
 
 $(DEMO)/.ready-pacs: | $(STAMP)

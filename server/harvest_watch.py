@@ -20,7 +20,7 @@ class HarvestWatch:
 
     A study is proposed once its images were the same at two looks, so that one that is still being copied is waited
     for; and again when images are added to it. Does nothing before there is a model that has been trained, nor with
-    one that is not ours, which is said once; nor where the studies are a PACS's: it would fetch all there are.
+    one that is not ours, which is said once.
 
     Args:
         host: the app.
@@ -42,7 +42,7 @@ class HarvestWatch:
 
     def look(self) -> None:
         """Ask for what is new; cheap where nothing is."""
-        if not is_shared(self._host.datastore) or self._host.spec.is_remote:
+        if not is_shared(self._host.datastore):
             return
         try:
             proposer = self._find()

@@ -66,6 +66,11 @@ class AppSpec:
         return is_url(self.studies)
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether all the studies are for this server: a folder's are, a PACS's where a filter says which."""
+        return not self.is_remote or bool(settings().dicomweb_filter)
+
+    @property
     def data_dir(self) -> Path:
         """Folder for what the server writes: logs, sessions, trainings."""
         return settings().data_dir(self.studies)

@@ -143,8 +143,14 @@ class Services:
             scratch=self.scratch.dir,
             reads=chosen.read_dicom_labels,
         )
-        self._propose = chosen.propose_in_background
-        self._score = chosen.score_in_background if score_in_background is None else score_in_background
+        self._propose = chosen.propose_in_background and spec.is_bounded
+        may_score = chosen.score_in_background and spec.is_bounded
+        self._score = may_score if score_in_background is None else score_in_background
+        if not spec.is_bounded:
+            logger.info(
+                "Nothing is scored or proposed in the background: all images of the PACS would be fetched. "
+                "HEPATIC_DICOMWEB_FILTER says which of them are for this server."
+            )
         self.metrics.watch(self._now, self.jobs.table.counts)
         self._ended = threading.Event()
         self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)

@@ -6,6 +6,7 @@ command ends.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ When the server says that it serves, open the address of OHIF that it prints:
   1. Confirm and hide, choose a CT study, and press MONAI Label.
   2. Press the blue button beside Server; unfold Auto-Segmentation, choose ct_liver, press Run.
   3. Angiographies and ultrasound open with Basic Viewer.
+The CT and ultrasound studies wait for a reader's clicks in /qa within minutes.
 """
 
 
@@ -30,6 +32,7 @@ def main(studies: Path, command: list[str]) -> int:
         print(_CLICKS.format(count=len(files), url=orthanc.url), flush=True)
         url = orthanc.dicomweb_url
         with subprocess.Popen([url if word == "DICOMWEB" else word for word in command]) as running:
+            signal.signal(signal.SIGTERM, lambda *_: running.terminate())  # and Orthanc when the command has ended
             while True:
                 try:
                     return running.wait()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hepatic.settings import settings
 from server.host import AppSpec, Host
 from server.routes.info import described
 
@@ -19,6 +20,20 @@ def studies(tmp_path):
     for number in range(2):
         write_image(tmp_path / f"case{number}.nrrd", number)
     return tmp_path
+
+
+def test_a_pacs_is_left_alone_in_the_background_unless_a_filter_says_what_is_for_this_server(monkeypatch):
+    def bounded(studies, filter=""):
+        monkeypatch.setenv("HEPATIC_DICOMWEB_FILTER", filter)
+        settings.cache_clear()
+        return AppSpec("app", studies).is_bounded
+
+    try:
+        assert bounded("studies")
+        assert not bounded("http://pacs/dicom-web")
+        assert bounded("http://pacs/dicom-web", "PatientID=HCC*")
+    finally:
+        settings.cache_clear()
 
 
 @pytest.fixture

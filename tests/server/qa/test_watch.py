@@ -51,7 +51,7 @@ class Finder:
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(harvest_watch, "is_shared", lambda datastore: True)
     datastore, asked = Datastore(), []
-    host = SimpleNamespace(datastore=datastore, spec=SimpleNamespace(is_remote=False))
+    host = SimpleNamespace(datastore=datastore)
     harvest = SimpleNamespace(propose=lambda studies, *, model: asked.append((sorted(studies), model)))
     jobs, store, finder = Jobs(tmp_path / "jobs.sqlite"), ReviewStore(tmp_path / "harvest"), Finder(datastore)
 
@@ -137,15 +137,6 @@ def test_what_one_model_was_asked_about_a_study_another_still_is(place):
     watch.look()
     watch.look()
     assert place.asked == [(["1.2"], "us_fll")]
-
-
-def test_a_pacs_is_not_fetched_study_by_study(place):
-    place.host.spec.is_remote = True
-    place.finder.arrive("1.2", "venous")
-    watch = place.new()
-    watch.look()
-    watch.look()
-    assert (place.asked, place.finder.listed) == ([], 0)
 
 
 def test_who_asks_for_something_waits_for_one_study_at_most(place):
