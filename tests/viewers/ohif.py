@@ -16,6 +16,8 @@ MASK = """(() => {
   const {dimensions, spacing, origin, direction} = volume;
   return {dimensions, spacing, origin, direction: [...direction], text: btoa(text)};
 })()"""
+STATE = """services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray()
+  .reduce((sum, label, at) => (31 * sum + label * (at + 1)) % 4294967291, 0)"""
 SET = """(() => {
   const field = document.querySelector(`%s`);
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value').set.call(field, `%s`);
@@ -60,11 +62,10 @@ class Ohif:
         self.choose(f".tab:has([title='Run {title}']) select", model)
 
     def run(self, title):
-        """Press Run, wait for the labelmap to change, and return it."""
-        before = self.browser.run(MASK)["text"]
+        """Press Run, and wait for the labelmap to change."""
+        before = self.browser.run(STATE)
         self.click(f"document.querySelector(`[title='Run {title}']`)")
-        self.browser.until(f"{MASK}.text !== '{before}'")
-        return self.labelmap()
+        self.browser.until(f"{STATE} !== {before}")
 
     def labelmap(self):
         """What cornerstone holds: labels (k, j, i), and the matrix from voxels (i, j, k) to LPS in mm."""
