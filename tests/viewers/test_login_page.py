@@ -6,11 +6,11 @@ from hepatic.settings import settings
 from server.access.roles import Role
 from server.app import create_app
 from server.running import running
+from tests.importers.dicom_files import write_ct
 from tests.server.conftest import write_image
 
 from .browser import browsing
 from .conftest import ROOT
-from .test_ohif_proxy import pacs
 
 pytestmark = pytest.mark.viewer
 
@@ -18,19 +18,20 @@ STATUS = "fetch({path!r}, {{method: {method!r}}}).then(answer => answer.status)"
 
 
 @pytest.fixture
-def locked(tmp_path, monkeypatch):
-    """A server that asks for a login, with a DICOMweb server behind it; its address, and a reader's secret."""
+def locked(orthanc, tmp_path, monkeypatch):
+    """A server that asks for a login, with a PACS behind it; its address, and a reader's secret."""
     studies = tmp_path / "studies"
     studies.mkdir()
     write_image(studies / "case0.nrrd")
-    with running(pacs) as behind:
-        monkeypatch.setenv("HEPATIC_DICOMWEB_URL", f"{behind}/dicom-web")
-        settings.cache_clear()
-        app = create_app(ROOT / "tests" / "foreign_app", studies, score_in_background=False, auth=True)
-        secret = app.state.access.tokens.create("Dr. K", Role.READER, expires=None)[1]
-        with running(app) as address:
-            yield address, secret
+    orthanc.store(write_ct(tmp_path / "pacs", patient="PH0001", study="1.2.3"))
+    monkeypatch.setenv("HEPATIC_DICOMWEB_URL", orthanc.dicomweb_url)
     settings.cache_clear()
+    app = create_app(ROOT / "tests" / "foreign_app", studies, score_in_background=False, auth=True)
+    secret = app.state.access.tokens.create("Dr. K", Role.READER, expires=None)[1]
+    with running(app) as address:
+        yield address, secret
+    settings.cache_clear()
+    orthanc.empty()
 
 
 def test_a_reader_logs_in_and_ohif_works_by_the_cookie(locked, tool, tmp_path):
@@ -51,7 +52,7 @@ def test_a_reader_logs_in_and_ohif_works_by_the_cookie(locked, tool, tmp_path):
         log_in("hep_wrong")
         browser.until("document.querySelector('[role=alert]')?.innerText.includes('not known here')")
         log_in(secret)
-        browser.until("location.pathname.startsWith('/ohif') && document.body.innerText.includes('Phantom, One')")
+        browser.until("location.pathname.startsWith('/ohif') && document.body.innerText.includes('PH0001')")
         assert "hepatic" not in browser.run("document.cookie")  # no script can read it
         assert status("GET", "/info/") == 200
         assert status("POST", "/infer/threshold?image=case0&output=image") == 200
