@@ -48,7 +48,8 @@ def export(
 ) -> FileResponse:
     """As ``csv``, ``json``, ``coco``, or a zip of files per study: ``markups``, ``nifti``, ``sr``, ``seg``, ``nnunet``.
 
-    ``csv`` and ``json`` hold classes of ultrasound images, too; the others say in ``left_out`` that they do not.
+    ``csv``, ``json`` and ``sr`` hold classes of ultrasound images, too; the others say in ``left_out`` that they do
+    not.
 
     With ``deidentify``, patients, studies, images and readers have other names, and the times begin in 1970.
     """
@@ -88,7 +89,9 @@ def export(
         classified = [classified_study(review, store.rules) for review in images]
         if leaving is not None:
             studies = _leaving(studies, leaving, originals, folder)
-            classified = [pseudonymous_classified(one, leaving.by.pseudonyms) for one in classified]
+            names = leaving.by.pseudonyms
+            originals |= {names.image(image.image_id): image.image_id for one in classified for image in one.images}
+            classified = [pseudonymous_classified(one, names) for one in classified]
         write_export(str(format), studies, target, files_of=files_of, classified=classified)
     except BaseException:
         services.scratch.discard(target)

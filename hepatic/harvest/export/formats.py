@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import uuid
 import zipfile
@@ -12,8 +13,9 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.export.box_labels import box_labels
+from hepatic.harvest.export.class_reports import class_reports
 from hepatic.harvest.export.classified import ClassifiedStudy
 from hepatic.harvest.export.coco import write_coco
 from hepatic.harvest.export.json_file import write_json
@@ -27,7 +29,7 @@ from hepatic.io.markups import ROI, encode_rois
 from hepatic.store.disk import TEMPORARY, storage
 from hepatic.store.names import safe_id
 
-NO_BOXES = "Its images were classified, and this format holds lesions on CT alone: export csv or json."
+NO_BOXES = "Its images were classified, and this format holds lesions on CT alone: export csv, json or sr."
 
 FilesOf = Callable[[str], Sequence[Path]]
 """Gives the files of an image by its id (``Store.files``); NotFoundError where they have gone."""
@@ -85,7 +87,7 @@ def write_export(
         studies: to be written, in this order.
         target: the file.
         files_of: gives the files of a reference series, for the formats that refer to it.
-        classified: studies whose images were classified, which only ``csv`` and ``json`` hold.
+        classified: studies whose images were classified, which only ``csv``, ``json`` and ``sr`` hold.
 
     Returns:
         Reason by StudyInstanceUID of those that could not be written; of classified ones with their note.
@@ -103,11 +105,12 @@ def write_export(
         if kind == "json":
             write_atomically(target, write_json(studies, classified))
             return {}
-        left_out = {one.name: NO_BOXES for one in classified}
+        left_out = {} if kind == "sr" else {one.name: NO_BOXES for one in classified}
         if kind == "coco":
             write_atomically(target, write_coco(studies, left_out))
             return left_out
-        return _write_zip(target, studies, files_of, *_PER_STUDY[kind], left_out=left_out)
+        more = _class_reports(classified, files_of, left_out) if kind == "sr" else iter(())
+        return _write_zip(target, studies, files_of, *_PER_STUDY[kind], left_out=left_out, more=more)
 
 
 def _write_zip(
@@ -118,6 +121,7 @@ def _write_zip(
     close: _Closing,
     *,
     left_out: dict[str, str],
+    more: Iterator[tuple[str, bytes]],
 ) -> dict[str, str]:
     written: list[ReviewedStudy] = []
     temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
@@ -132,7 +136,7 @@ def _write_zip(
                 for name, data in made:
                     archive.writestr(name, data)
                 written.append(study)
-            for name, data in close(written):
+            for name, data in itertools.chain(close(written), more):
                 archive.writestr(name, data)
             if left_out:
                 archive.writestr("left_out.json", json.dumps(left_out, indent=1))
@@ -172,6 +176,20 @@ def _nifti(study: ReviewedStudy, _: FilesOf) -> Iterator[tuple[str, bytes]]:
 def _sr(study: ReviewedStudy, files_of: FilesOf) -> Iterator[tuple[str, bytes]]:
     for report in structured_reports(study, files_of(study.reference_image)):
         yield f"{_key(study)}{'-' if report.name else ''}{report.name}.dcm", _dicom(report.dataset)
+
+
+def _class_reports(
+    classified: Iterable[ClassifiedStudy], files_of: FilesOf, left_out: dict[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the reports of images that were classified; those that cannot be written go into ``left_out``."""
+    for study in classified:
+        for number, image in enumerate(study.images, 1):
+            try:
+                for name, made in class_reports(image, study.note, files_of(image.image_id)):
+                    key = f"{safe_id(study.study_uid)}-{safe_id(study.note)}-{number}"
+                    yield f"{key}{'-' if name else ''}{name}.dcm", _dicom(made)
+            except (BadInputError, NotFoundError) as reason:
+                left_out[f"{study.name} {image.image_id}"] = str(reason)
 
 
 def _seg(study: ReviewedStudy, files_of: FilesOf) -> Iterator[tuple[str, bytes]]:

@@ -5,14 +5,18 @@ import io
 import json
 import zipfile
 
+import pydicom
 import pytest
 
+from hepatic.errors import NotFoundError
 from hepatic.harvest.classified_studies import classified_study
 from hepatic.harvest.events import ClassName
 from hepatic.harvest.export.formats import FORMATS, write_export
 from hepatic.harvest.export.pseudonymous import pseudonymous_classified
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore as Store
+from sample_data.us import write_us
+from tests.dicom_validator import complaints
 from tests.harvest.proposed import decide, event
 from tests.harvest.test_classes import images
 
@@ -77,7 +81,7 @@ def test_json_has_every_probability_and_the_lesions_beside(read, study, tmp_path
     assert told["studies"][0]["candidates"][0]["box"] == [-14.4, -8.0, 102.5, -6.4, 0.0, 112.5]
 
 
-@pytest.mark.parametrize("kind", sorted(set(FORMATS) - {"csv", "json"}))
+@pytest.mark.parametrize("kind", sorted(set(FORMATS) - {"csv", "json", "sr"}))
 def test_what_a_format_cannot_hold_is_said_in_it(read, tmp_path, kind):
     content, left_out = written(kind, read, tmp_path=tmp_path)
     if kind == "coco":
@@ -85,7 +89,46 @@ def test_what_a_format_cannot_hold_is_said_in_it(read, tmp_path, kind):
     else:
         told = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("left_out.json"))
     assert told == left_out
-    assert "export csv or json" in told[UID]
+    assert "export csv, json or sr" in told[UID]
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    out = tmp_path_factory.mktemp("us")
+    write_us(out, 1, seed=1, size="tiny")
+    return next((out / "studies").rglob("*.dcm"))
+
+
+def test_reports_say_the_class_that_holds_and_what_each_reader_named(read, still, tmp_path):
+    target = tmp_path / "out.zip"
+
+    def files_of(image):
+        if image == "b":
+            raise NotFoundError("the image", expected="its file", came="none", fix="Add it again.")
+        return [still]
+
+    left_out = write_export("sr", [], target, files_of=files_of, classified=[read])
+    packed = zipfile.ZipFile(target)
+    names = [f"1.2.9-lesion_type-1{name}.dcm" for name in ("", "-reader-1", "-reader-2")]
+    assert packed.namelist() == [*names, "left_out.json"]
+    assert list(left_out) == [f"{UID} b"]
+    held, _, second = (pydicom.dcmread(io.BytesIO(packed.read(name))) for name in names)
+    assert held.StudyInstanceUID == pydicom.dcmread(still).StudyInstanceUID
+    assert "hcc" in str(held.ContentSequence)
+    assert "otto" in str(held.ContentSequence)
+    assert "us_fll" not in str(held.ContentSequence), "it was named without knowing what the model says"
+    assert "otto" in str(second.ContentSequence)
+
+
+def test_reports_pass_the_validator(read, still, tmp_path, tool):
+    target = tmp_path / "out.zip"
+    write_export("sr", [], target, files_of=lambda _: [still], classified=[read])
+    with zipfile.ZipFile(target) as packed:
+        packed.extractall(tmp_path)
+        made = [tmp_path / name for name in packed.namelist()]
+    assert len(made) == 6
+    for file in made:
+        assert complaints(tool, file) == []
 
 
 class Names:

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import time
 import uuid
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -320,6 +322,11 @@ def test_what_was_classified_leaves_as_a_table_and_a_format_for_lesions_says_tha
     secret = viktor.ask("GET", "/export", params={"format": "json", "study": study, "deidentify": "true"}).text
     assert study not in secret
     assert rows[0]["patient_id"] not in secret
+    reports = viktor.ask("GET", "/export", params={"format": "sr"}).content
+    assert any(name.endswith("-1.dcm") for name in zipfile.ZipFile(io.BytesIO(reports)).namelist())
+    held = viktor.ask("GET", "/export", params={"format": "sr", "study": study, "deidentify": "true"}).content
+    [reason] = set(json.loads(zipfile.ZipFile(io.BytesIO(held)).read("left_out.json")).values())
+    assert "burnt-in text" in reason, "its pictures are held, and so is what refers to them"
     told = viktor.ask("GET", "/export", params={"format": "coco", "study": uid}).json()
     assert list(told["left_out"]) == [uid]
     assert viktor.ask("GET", "/export", params={"format": "csv", "study": "9.9"}).status_code == 404
