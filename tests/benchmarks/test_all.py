@@ -84,7 +84,14 @@ def test_openvino_is_measured_beside_torch(tmp_path, capsys):
         assert 0 < f32["logit_difference"] < 1e-3 < bf16["logit_difference"]
         assert not f32["is_torch"]
         assert f32["answers_kept"] > 0.999
-    assert "expected: <= 0.001: met" in capsys.readouterr().out
+        judged = row["accuracy"]["measures"]
+        assert row["accuracy"]["cases"] == 8
+        assert judged["openvino"] == pytest.approx(judged["none"], abs=1e-3)
+        assert judged.keys() == set(acceleration.SIDES)
+    assert tasks["dsa_unet"]["accuracy"]["measures"]["openvino-bf16"]["dice"] > 0.5
+    said = capsys.readouterr().out
+    assert "expected: <= 0.001: met" in said
+    assert "By the truth of 8 simulated patients" in said
 
 
 def test_ultrasound_is_measured_through_rest(tmp_path, capsys):

@@ -253,7 +253,7 @@ class Page {
 
   _boxed(box, isMore) {
     if (!this.told) return;
-    this._say({ boxes: isMore ? [...this.told.reading.boxes, box] : [box], frame: this.frame }, "The box is saved.");
+    this._say({ boxes: isMore ? [...this.told.reading.boxes, box] : [box], frame: this.frame }, "The box is noted.");
   }
 
   _choose(name) {
@@ -262,7 +262,7 @@ class Page {
     const isSame = this.told.reading.classes[model.note] === name;
     const reading = { classes: { [model.note]: isSame ? "" : name } };
     if (!isSame && name === model.absent && this.told.reading.boxes.length) reading.boxes = []; // no lesion, no box
-    this._say(reading, isSame ? "Your class is taken back." : `Saved: ${classWord(name)}.`);
+    this._say(reading, isSame ? "Your class is taken back." : `You say: ${classWord(name)}.`);
   }
 
   /** Keep what the reader says, show it, and send it. */
