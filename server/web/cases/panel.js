@@ -46,7 +46,7 @@ export function showReading(told, model, choose) {
   }));
   const count = told.reading.boxes.length;
   const frame = told.picture.frames > 1 && count ? `, drawn on frame ${told.reading.frame + 1}` : "";
-  const beside = told.reading.beside.length ? "; dotted on the image beside" : "";
+  const beside = told.reading.beside.length ? "; dashed on the image beside" : "";
   byId("boxes").textContent = count ? `${count} box${count > 1 ? "es" : ""}${frame}${beside}` : "No box is drawn.";
 }
 

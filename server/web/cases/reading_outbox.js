@@ -10,7 +10,7 @@ export class ReadingOutbox extends Outbox {
   static BATCH = 1;
 
   wordsOf({ type, patient, classes = {}, boxes }) {
-    const said = Object.entries(classes).map(([note, name]) => (name ? `${noteWord(note)} ${classWord(name)}` : `no ${noteWord(note)}`));
+    const said = Object.entries(classes).map(([note, name]) => (name ? `${noteWord(note)} ${classWord(name)}` : `${noteWord(note)} taken back`));
     if (boxes) said.push(boxes.length ? "boxes" : "no boxes");
     return `${patient}: ${type === "undo" ? "undo" : said.join(", ")}`;
   }

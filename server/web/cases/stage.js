@@ -48,7 +48,7 @@ export class Stage {
     const sameAsRead = this.looked && [...this.boxes, ...this.beside].some((box) => box.every((edge, n) => Math.abs(edge - this.looked[n]) < 1));
     if (this.looked && !sameAsRead) this._outline(to, this.looked, LOOKED, [6, 4]);
     for (const box of this.boxes) this._outline(to, box, BOX, []);
-    for (const box of this.beside) this._outline(to, box, BOX, [2, 3]);
+    for (const box of this.beside) this._outline(to, box, BOX, [4, 2]);
     if (this.draft) this._outline(to, this.draft, DRAWN, [4, 3]);
   }
 
