@@ -94,7 +94,6 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
                 pacs_spec(str(studies)), data=data, header=header, content=content_hash, holds=training
             )
             auto_rescan_seconds = auto_rescan_seconds and settings().dicomweb_poll_s
-            scan = scan and not training  # only the server asks what there is
         else:
             self.store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
         self.check_label = check_label

@@ -98,7 +98,7 @@ class ImageCache:
             try:
                 whole = _whole(entry)
                 if whole is not None and not (entry / PARTS).exists():  # it has changed there, but not all of it
-                    shutil.copytree(whole, entry / PARTS, copy_function=os.link)
+                    shutil.copytree(whole, entry / PARTS, copy_function=_link)
                 make_folder(entry / PARTS)
                 self._touch(entry)
                 yield entry / PARTS
@@ -223,7 +223,7 @@ class _Holding:
     def __init__(self, folder: Path) -> None:
         self.pid = os.getpid()
         name = uuid.uuid4().hex
-        self._lock = FileLock(folder / f"{name}.lock", timeout=0, thread_local=False)
+        self._lock = FileLock(folder / f"{name}.lock", timeout=10, thread_local=False)
         self._lock.acquire()
         self._names = folder / f"{name}.txt"
         self._held: set[str] = set()
@@ -233,6 +233,13 @@ class _Holding:
             self._held.add(name)
             with self._names.open("a") as file:
                 file.write(f"{name}\n")
+
+
+def _link(file: str, other: str) -> None:
+    try:
+        os.link(file, other)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, other)
 
 
 def _whole(entry: Path) -> Path | None:

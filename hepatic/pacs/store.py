@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _ASKED_AGAIN_S = 10.0
 _AHEAD = 2
+_MOST_AHEAD = 8
 
 
 class PacsStore(Store):
@@ -71,6 +72,7 @@ class PacsStore(Store):
         self.reconciled = self.labels.reconcile()
         self._trouble = ""
         self._ahead: ThreadPoolExecutor | None = None
+        self._wanted_ahead: set[str] = set()
         self._refused: dict[str, float] = {}
         self._under_way: dict[str, Future[Path]] = {}
         self._guard = threading.Lock()
@@ -171,11 +173,18 @@ class PacsStore(Store):
     def fetch_ahead(self, image_id: str) -> None:
         """Begin to fetch an image that somebody is about to ask for; what goes wrong is told to who asks."""
         with self._guard:
+            if image_id in self._wanted_ahead or len(self._wanted_ahead) >= _MOST_AHEAD:
+                return
+            self._wanted_ahead.add(image_id)
             self._ahead = self._ahead or ThreadPoolExecutor(_AHEAD, thread_name_prefix="hepatic-ahead")
 
         def fetch() -> None:
-            with suppress(HepaticError):
-                self.source(image_id)
+            try:
+                with suppress(HepaticError):
+                    self.source(image_id)
+            finally:
+                with self._guard:
+                    self._wanted_ahead.discard(image_id)
 
         self._ahead.submit(fetch)
 
