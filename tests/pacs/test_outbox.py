@@ -130,7 +130,7 @@ def test_a_pacs_that_is_down_is_waited_for_ever_longer_and_then_gets_everything(
 @pytest.mark.parametrize("trouble", ["failing", "locked", "html"])
 def test_an_answer_that_says_nothing_of_the_object_is_no_refusal(desk, pacs, trouble):
     desk.results["label/a"] = "1"
-    pacs.trouble["search"] = trouble
+    pacs.trouble["instances"] = trouble
     for _ in range(MOST_REFUSALS + 2):
         assert desk.look(700) == {("label/a", 1): "waiting"}
     assert desk.sender.trouble
@@ -173,7 +173,7 @@ def test_an_answer_cut_short_after_it_was_stored_leads_to_no_second_instance(des
 
 def test_of_several_versions_that_wait_the_last_one_is_sent(desk, pacs):
     desk.results["label/a"] = "1"
-    pacs.trouble["search"] = "failing"
+    pacs.trouble["instances"] = "failing"
     desk.look()
     desk.results["label/a"] = "2"
     desk.look()
@@ -184,7 +184,7 @@ def test_of_several_versions_that_wait_the_last_one_is_sent(desk, pacs):
 
 def test_what_was_removed_before_it_was_sent_is_not_sent(desk, pacs):
     desk.results["label/a"] = "1"
-    pacs.trouble["search"] = "failing"
+    pacs.trouble["instances"] = "failing"
     desk.look()
     desk.results.clear()
     pacs.trouble.clear()

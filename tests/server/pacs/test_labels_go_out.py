@@ -117,7 +117,7 @@ def test_nothing_is_written_unless_asked_for(tmp_path, studies, ct, ct_uid, pacs
 
 def test_a_pacs_that_is_down_or_refuses_is_told_of_and_gets_it_later(tmp_path, studies, ct, ct_uid, pacs, pacs_url):
     source = DicomSource.read(ct)
-    pacs.trouble = {"search": "failing"}
+    pacs.trouble = {"instances": "failing"}
     with served(studies, pacs_url, "labels") as address:
         save(address, tmp_path, ct_uid, asymmetric(), source.grid)
         wait_for(lambda: told(address)["trouble"])
