@@ -8,6 +8,8 @@ import pydicom
 import pytest
 import requests
 
+from hepatic.io.dicom_seg import labels_seg
+from hepatic.io.image import Labelmap
 from hepatic.settings import settings
 from server.app import create_app
 from server.running import running
@@ -90,7 +92,7 @@ def told(address, **query):
     return requests.get(f"{address}/pacs/", params=query, timeout=30).json()
 
 
-def wait_for(found, seconds=40.0):
+def wait_for(found, seconds=90.0):
     """Return what a function finds as soon as that is something."""
     deadline = time.monotonic() + seconds
     while not (result := found()):
@@ -103,3 +105,20 @@ def results(pacs, modality):
     """What a PACS holds of a modality, in the order in which it came."""
     return [pydicom.dcmread(pydicom.filebase.DicomBytesIO(pacs.instances[str(ds.SOPInstanceUID)][0]))
             for ds in pacs.datasets(Modality=modality)]  # fmt: skip
+
+
+def label(address, image, tag, folder, suffix=".nrrd"):
+    answer = requests.get(f"{address}/datastore/label", params={"label": image, "tag": tag}, timeout=30)
+    if answer.status_code != 200:
+        return None
+    file = folder / f"{tag}{suffix}"
+    file.write_bytes(answer.content)
+    return file
+
+
+def by_another(path, source, array, *, algorithm=None, by="", names=None):
+    """A segmentation as another hepatic would have made it."""
+    labels = Labelmap(array, source.grid)
+    made = labels_seg(labels, source, names=names or {"liver": 1}, algorithm=algorithm, by=by)
+    made.save_as(path, enforce_file_format=True)
+    return path

@@ -10,7 +10,6 @@ import requests
 
 from hepatic.boxes import from_voxels
 from hepatic.io.dicom_image_report import SLICES, Statement, image_reports
-from hepatic.io.dicom_seg import labels_seg
 from hepatic.io.dicom_segment import Algorithm
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.image import Labelmap
@@ -19,7 +18,7 @@ from hepatic.io.markups import ROI, read_rois
 from tests.importers.dicom_files import write_ct, write_seg
 from tests.pacs.served import served as served_pacs
 
-from .conftest import CT_SHAPE, results, served, told, wait_for
+from .conftest import CT_SHAPE, by_another, label, results, served, told, wait_for
 
 MODEL = Algorithm("other_model", "7")
 
@@ -31,25 +30,8 @@ def sparse(shape=CT_SHAPE):
     return array
 
 
-def label(address, image, tag, folder, suffix=".nrrd"):
-    answer = requests.get(f"{address}/datastore/label", params={"label": image, "tag": tag}, timeout=30)
-    if answer.status_code != 200:
-        return None
-    file = folder / f"{tag}{suffix}"
-    file.write_bytes(answer.content)
-    return file
-
-
 def info(address, image, tag):
     return requests.get(f"{address}/datastore/label/info", params={"label": image, "tag": tag}, timeout=30).json()
-
-
-def by_another(path, source, array, *, algorithm=None, by="", names=None):
-    """A segmentation as another hepatic would have made it."""
-    labels = Labelmap(array, source.grid)
-    made = labels_seg(labels, source, names=names or {"liver": 1}, algorithm=algorithm, by=by)
-    made.save_as(path, enforce_file_format=True)
-    return path
 
 
 def of_run(studies):

@@ -103,7 +103,7 @@ def test_nothing_is_written_unless_asked_for(tmp_path, studies, ct, ct_uid, pacs
     with served(studies, pacs_url) as address:
         save(address, tmp_path, ct_uid, asymmetric(), source.grid)
         with pytest.raises(AssertionError, match="does not happen"):
-            wait_for(lambda: any(told(address)["counts"].values()), 9)
+            wait_for(lambda: any(told(address)["counts"].values()), 6)
         assert told(address)["sends"] == []
         assert set(pacs.instances) == before
         assert not any(path.startswith("/studies/") for path in pacs.asked), "nor is it asked for anything"

@@ -11,11 +11,14 @@ import requests
 import SimpleITK
 from pydicom.uid import Comprehensive3DSRStorage
 
+from hepatic.boxes import from_voxels
+from hepatic.io.dicom_image_report import Statement, image_reports
 from hepatic.io.dicom_report_read import read_report
 from hepatic.io.dicom_seg_read import read_cine_seg, read_dicom_seg, read_seg_header
+from hepatic.io.dicom_segment import Algorithm
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.labelmap import read_labelmap
-from hepatic.io.markups import read_rois
+from hepatic.io.markups import ROI, read_rois
 from hepatic.pacs.attributes import text
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.spec import PacsSpec
@@ -26,7 +29,7 @@ from sample_data.write import write_dsa
 from tests.dicom_validator import complaints
 from tests.pacs.served import served
 
-from .conftest import told, wait_for
+from .conftest import by_another, label, told, wait_for
 
 APP = Path(__file__).parents[3] / "apps" / "hepatic"
 OHIF = {"result_extension": ".nrrd", "result_dtype": "uint8", "result_compress": False}
@@ -49,7 +52,7 @@ def images(tmp_path_factory, orthanc):
         kind = "cine" if ds.Modality == "US" and ds.get("NumberOfFrames") else ds.Modality
         found.setdefault(kind, {}).setdefault(str(ds.SeriesInstanceUID), []).append(file)
     orthanc.store(file for series in found.values() for files in series.values() for file in files)
-    yield {kind: next(iter(series.items())) for kind, series in found.items()}
+    yield {kind: next(iter(series.items())) for kind, series in found.items()} | {"CT 2": list(found["CT"].items())[1]}
     orthanc.empty()
 
 
@@ -186,3 +189,20 @@ def test_classes_are_reports_of_the_same_class(address, images, client, tmp_path
     assert complaints(tool, file) == []
     back = read_report(file, source)
     assert (dict(back.classes), back.by) == ({"diagnosis": "hcc"}, "ann")
+
+
+def test_what_others_have_sent_is_read_by_a_server_that_knows_nothing_of_it(images, orthanc, tmp_path):
+    uid, files = images["CT 2"]
+    source = DicomSource.read(files)
+    array = np.zeros(source.grid.shape, np.uint8)
+    array[1, 2:9, 3:11] = array[5, 1:4, 2:5] = 1
+    by_another(tmp_path / "seg.dcm", source, array, by="Dr. Else")
+    box = tuple(from_voxels([[2, 4, 5, 4, 8, 11]], source.grid)[0].tolist())
+    said = Statement(boxes=[ROI(box, "lesion", {"score": 0.9})], algorithm=Algorithm("other_model", "7"))
+    image_reports(said, source)[""].save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    orthanc.store([tmp_path / "seg.dcm", tmp_path / "sr.dcm"])
+    with served(orthanc.dicomweb_url, tmp_path / "data") as address:
+        final = wait_for(lambda: label(address, uid, "final", tmp_path))
+        assert np.array_equal(read_labelmap(final, like=source.grid).array, array)
+        original = wait_for(lambda: label(address, uid, "original", tmp_path, ".mrk.json"))
+        np.testing.assert_allclose(read_rois(original)[0].box, box, atol=1e-3)
