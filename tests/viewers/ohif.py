@@ -16,6 +16,19 @@ MASK = """(() => {
   const {dimensions, spacing, origin, direction} = volume;
   return {dimensions, spacing, origin, direction: [...direction], text: btoa(text)};
 })()"""
+STORED = """(async () => {
+  const {displaySetService, segmentationService} = services;
+  const stored = displaySetService.getActiveDisplaySets().find(one => one.Modality === 'SEG');
+  await stored.load({headers: {}});
+  const slices = displaySetService.getDisplaySetByUID(stored.referencedDisplaySetInstanceUID).instances;
+  const bytes = new Uint8Array(stored.labelmapBufferArray[0]);
+  return {
+    heights: slices.map(one => one.ImagePositionPatient[2]),
+    text: btoa(String.fromCharCode(...bytes)),
+    segments: segmentationService.getSegmentations().map(
+      one => Object.fromEntries(Object.values(one.segments).map(segment => [segment.segmentIndex, segment.label]))),
+  };
+})()"""
 STATE = """services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray()
   .reduce((sum, label, at) => (31 * sum + label * (at + 1)) % 4294967291, 0)"""
 SET = """(() => {
@@ -75,6 +88,12 @@ class Ohif:
         to_world[:3, :3] = np.reshape(told["direction"], (3, 3)).T * told["spacing"]
         to_world[:3, 3] = told["origin"]
         return labels, to_world
+
+    def stored_segmentation(self):
+        """What the viewer makes of a small study's SEG object: its slices by height in mm, and its names."""
+        told = self.browser.run(STORED)
+        voxels = np.frombuffer(base64.b64decode(told["text"]), np.uint8).reshape(len(told["heights"]), -1)
+        return dict(zip(told["heights"], voxels, strict=True)), told["segments"]
 
     def shown_series(self):
         """SeriesInstanceUID of what the active viewport shows."""

@@ -115,6 +115,21 @@ def test_every_voxel_of_a_label_is_where_it_belongs(ohif, studies, name, tmp_pat
     assert not np.array_equal(expected, expected[::-1])
 
 
+def test_a_segmentation_that_lies_in_the_pacs_is_shown_as_it_was_found(ohif, studies, orthanc, tmp_path):
+    image = studies[1]["from the head"]
+    answer = requests.post(f"{ohif.address}/infer/corner?image={image.SeriesInstanceUID}&output=dicom_seg", timeout=60)
+    (tmp_path / "corner.dcm").write_bytes(answer.content)
+    orthanc.store([tmp_path / "corner.dcm"])
+    ohif.open(image.StudyInstanceUID, mode="viewer", viewports=1)
+    slices, segments = ohif.stored_segmentation()
+    assert segments == [{"1": "tumour", "2": "liver"}]
+    (tmp_path / "corner.nrrd").write_bytes(inferred(ohif.address, "corner", image.SeriesInstanceUID))
+    expected = SimpleITK.ReadImage(str(tmp_path / "corner.nrrd"))
+    for k, found in enumerate(SimpleITK.GetArrayFromImage(expected)):
+        height = expected.TransformIndexToPhysicalPoint((0, 0, k))[2]
+        np.testing.assert_array_equal(slices[round(height, 3)].reshape(found.shape), found)
+
+
 def test_points_that_are_clicked_arrive_where_they_were_clicked(ohif, studies, tmp_path):
     image = studies[1]["from the head"]
     ohif.open(image.StudyInstanceUID)
