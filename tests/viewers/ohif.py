@@ -7,6 +7,7 @@ import numpy as np
 READY = """
 typeof services !== 'undefined' && cornerstone.getEnabledElements().length >= %d
   && cornerstone.getEnabledElements().every(({viewport}) => viewport.getImageData?.())
+  && cornerstone.cache.getVolumes().every(({loadStatus}) => loadStatus?.loaded !== false)
 """
 MASK = """(() => {
   const volume = services.segmentationService.getLabelmapVolume('1');
@@ -63,8 +64,14 @@ class Ohif:
 
     def connect(self):
         """Press the panel's button that asks the server what it has; where the server is, it knows already."""
-        self.click("document.querySelector('.settingsTable button.actionButton')")
-        self.browser.until("!!services.segmentationService.getLabelmapVolume('1')")
+        button = "document.querySelector('.settingsTable button.actionButton')"
+        there = "!!services.segmentationService.getLabelmapVolume('1')"
+        self.click(button)
+        try:
+            self.browser.until(there, limit_s=20)
+        except AssertionError:  # pressed too early for the viewer, which loses that without a word
+            self.click(button)
+            self.browser.until(there)
 
     def tab(self, name):
         """Unfold one of the panel's tabs: ``activelearning``, ``segmentation`` or ``pointprompts``."""
