@@ -36,20 +36,20 @@ class SegHeader:
 
     Attributes:
         series_uid: of the images it was made on; empty where it does not say.
-        segments: segment number by name, as the file has it.
+        segments: name by segment number, as the file has them; several may have one name.
         instance_uids: of the images it was made on; empty where it names the series only.
         sop_uid: its own.
-        automatic: the segments that an algorithm made and nobody judged.
+        automatic: numbers of the segments that an algorithm made and nobody judged.
         types: the structure that a segment's type means, by the segment's name in lower case, where it is known.
         algorithm: name and version of what made the first segment that names one; None where none does.
         creator: who made it; empty where it does not say.
     """
 
     series_uid: str
-    segments: Mapping[str, int]
+    segments: Mapping[int, str]
     instance_uids: frozenset[str] = frozenset()
     sop_uid: str = ""
-    automatic: frozenset[str] = frozenset()
+    automatic: frozenset[int] = frozenset()
     types: Mapping[str, str] = field(default_factory=dict)
     algorithm: Algorithm | None = None
     creator: str = ""
@@ -66,19 +66,19 @@ def read_seg_header(path: Path) -> SegHeader | None:
     with refusing(path, expected=EXPECTED):
         size = [int(dataset.get(keyword) or 1) for keyword in ("Columns", "Rows", "NumberOfFrames")]
         check_size(path.name, size, max_pixels=None)
-        described = {_name(segment): segment for segment in dataset.SegmentSequence}
+        described = {int(segment.SegmentNumber): segment for segment in dataset.SegmentSequence}
         series = (dataset.get("ReferencedSeriesSequence") or [Dataset()])[0]
         uids = (text(one, "ReferencedSOPInstanceUID") or "" for one in items(series, "ReferencedInstanceSequence"))
-        types = {name: _type(segment) for name, segment in described.items()}
+        types = {_plain(_name(segment)): _type(segment) for segment in described.values()}
         return SegHeader(
             text(series, "SeriesInstanceUID") or "",
-            {name: int(segment.SegmentNumber) for name, segment in described.items()},
+            {number: _name(segment) for number, segment in described.items()},
             frozenset(uids),
             sop_uid=text(dataset, "SOPInstanceUID") or "",
             automatic=frozenset(
-                name for name, one in described.items() if text(one, "SegmentAlgorithmType") == "AUTOMATIC"
+                number for number, one in described.items() if text(one, "SegmentAlgorithmType") == "AUTOMATIC"
             ),
-            types={_plain(name): meant for name, meant in types.items() if meant},
+            types={name: meant for name, meant in types.items() if meant},
             algorithm=next(filter(None, map(_algorithm, described.values())), None),
             creator=(text(dataset, "ContentCreatorName") or "").replace("^", " ").strip(),
         )
@@ -89,7 +89,7 @@ def read_dicom_seg(
     *,
     like: Grid,
     meaning: Mapping[str, str] | None = None,
-    only: Collection[str] | None = None,
+    only: Collection[int] | None = None,
     exactly: bool = False,
 ) -> Labelmap:
     """Read a segmentation onto the grid of the images it was made on.
@@ -98,7 +98,7 @@ def read_dicom_seg(
         path: the file.
         like: the grid of those images.
         meaning: the structure a segment's name means, in lower case, beside those hepatic knows.
-        only: names of the segments to read; all by default.
+        only: numbers of the segments to read; all by default.
         exactly: refuse one that does not lie on the pixels of the images.
 
     Returns:
@@ -124,7 +124,7 @@ def read_dicom_seg(
 
 
 def read_cine_seg(
-    path: Path, *, source: DicomSource, meaning: Mapping[str, str] | None = None, only: Collection[str] | None = None
+    path: Path, *, source: DicomSource, meaning: Mapping[str, str] | None = None, only: Collection[int] | None = None
 ) -> Labelmap:
     """Read a segmentation of a file whose frames have no place in the patient, frame by frame.
 
@@ -176,14 +176,14 @@ class _Chosen:
         return np.uint8 if len(self.values) < 256 else np.uint16
 
 
-def _chosen(path: Path, meaning: Mapping[str, str], only: Collection[str] | None) -> _Chosen:
+def _chosen(path: Path, meaning: Mapping[str, str], only: Collection[int] | None) -> _Chosen:
     header = read_seg_header(path)
-    names = [name for name in header.segments if only is None or name in only] if header else []
-    if header is None or not names:
+    named = {n: name for n, name in header.segments.items() if only is None or n in only} if header else {}
+    if header is None or not named:
         raise BadInputError(path.name, expected=EXPECTED, came="another file, or no segments", fix="Check the file.")
-    meant = {name: _meant(name, meaning) for name in names}
+    meant = {number: _meant(name, meaning) for number, name in named.items()}
     values = {name: value for value, name in enumerate(sorted(set(meant.values()), key=_outermost_first), 1)}
-    numbers = sorted(((header.segments[name], values[meant[name]]) for name in names), key=lambda one: one[1])
+    numbers = sorted(((number, values[name]) for number, name in meant.items()), key=lambda one: one[1])
     return _Chosen(values, tuple(numbers))
 
 

@@ -59,17 +59,17 @@ def read_existing(file: str, image: str) -> list[Existing]:
     header = read_seg_header(path)
     if header is None:
         return _of_report(path, source)
-    by_hand = [name for name in header.segments if name not in header.automatic]
+    by_hand = [number for number in header.segments if number not in header.automatic]
     found = ((FINAL, by_hand), (ORIGINAL, sorted(header.automatic)))
-    return [_of_seg(path, header, source, tag, names) for tag, names in found if names]
+    return [_of_seg(path, header, source, tag, numbers) for tag, numbers in found if numbers]
 
 
-def _of_seg(path: Path, header: SegHeader, source: DicomSource, tag: str, names: list[str]) -> Existing:
+def _of_seg(path: Path, header: SegHeader, source: DicomSource, tag: str, numbers: list[int]) -> Existing:
     meaning = {name: meant for name, meant in header.types.items() if structure(name) is None}
     if source.is_placed:
-        labels = read_dicom_seg(path, like=source.grid, meaning=meaning, only=names, exactly=True)
+        labels = read_dicom_seg(path, like=source.grid, meaning=meaning, only=numbers, exactly=True)
     else:
-        labels = read_cine_seg(path, source=source, meaning=meaning, only=names)
+        labels = read_cine_seg(path, source=source, meaning=meaning, only=numbers)
     listed = [{"name": name, "idx": value} for name, value in labels.names.items()]
     written = _written(".nrrd", encode_labelmap(".nrrd", labels))
     return _existing(tag, written, header.creator, header.algorithm, {"label_info": listed})

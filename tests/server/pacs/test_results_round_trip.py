@@ -138,7 +138,7 @@ def test_labels_are_segmentations_of_the_same_voxels(address, images, orthanc, c
         wanted = expected.array == value
         assert np.array_equal(own.array == own.names[name], wanted), name
     segments = read_seg_header(file).segments
-    frames = [expected.array[k] == names[n] for n in segments for k in range(source.grid.size[2])]
+    frames = [expected.array[k] == names[n] for n in segments.values() for k in range(source.grid.size[2])]
     shown = [frame for frame in frames if frame.any()]
     by_highdicom = hd.seg.segread(file).pixel_array.astype(bool)
     by_itk = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(file))).astype(bool)
