@@ -23,6 +23,7 @@ router = APIRouter(prefix="/proxy", tags=["Viewer"])
 
 _PREFIX = "/proxy/dicom/"
 _SEGMENT = re.compile(rb"[A-Za-z0-9_~,:;=@+!$&'()*-][A-Za-z0-9._~,:;=@+!$&'()*-]*")
+_STORES = re.compile(rb"((stow|wado)/)?studies(/[0-9]+(\.[0-9]+)*)?/?")
 _PASSED_BACK = frozenset({
     b"accept-ranges", b"cache-control", b"content-disposition", b"content-encoding", b"content-language",
     b"content-length", b"content-range", b"content-type", b"etag", b"expires", b"last-modified", b"retry-after",
@@ -47,7 +48,7 @@ async def get(request: Request, path: str) -> Response:
 
 @router.post("/dicom/{path:path}", summary="Send to the DICOMweb server", response_model=None)
 async def post(request: Request, path: str) -> Response:
-    """Only where ``HEPATIC_DICOMWEB_STOW`` allows it."""
+    """Only DICOM files to ``studies`` or one study, and only where ``HEPATIC_DICOMWEB_STOW`` allows it."""
     return await _passed_on(request, request.stream())
 
 
@@ -57,7 +58,10 @@ async def _passed_on(request: Request, body: AsyncIterator[bytes] | None) -> Res
         return JSONResponse(none_configured(), 404)
     if body is not None and not upstream.spec.takes_studies:
         raise HTTPException(403, "Nothing may be sent to the DICOM server from here (HEPATIC_DICOMWEB_STOW).")
-    path = _path(_raw_path(request), upstream.spec.prefixes)
+    below = _raw_path(request)
+    path = _path(below, upstream.spec.prefixes)
+    if body is not None:
+        _check_stores(below, request.headers.get("content-type", ""))
     sent = None if body is None else _Sent(body)
     try:
         answer = await upstream.ask(
@@ -108,6 +112,14 @@ def _path(below: bytes, prefixes: Mapping[str, str]) -> bytes:
     if operation == "qido" and names[-1] == b"metadata":  # some OHIF versions ask for it so
         operation = "wado"
     return b"/".join(filter(None, (prefixes.get(operation, "").encode(), below.partition(b"/")[2])))
+
+
+def _check_stores(below: bytes, content_type: str) -> None:
+    """Refuse to send what is no DICOM files, or elsewhere than where DICOMweb stores them (PS3.18, 10.5)."""
+    if not _STORES.fullmatch(below):  # OHIF sends below its wadoRoot
+        raise HTTPException(403, "DICOM files are sent to studies or studies/{StudyInstanceUID}, and nowhere else.")
+    if content_type.partition(";")[0].strip().lower() != "multipart/related":
+        raise HTTPException(400, "DICOM files are sent as multipart/related.")
 
 
 class _Sent:

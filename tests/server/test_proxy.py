@@ -259,9 +259,38 @@ def test_what_is_sent_arrives_in_parts_with_its_boundary(pacs, pacs_url):
 @pytest.mark.parametrize("known", [True, False], ids=["told beforehand", "in parts"])
 def test_more_than_an_upload_may_have_is_refused(url, known):
     body = b"y" * (2 * MIB)
-    answer = requests.post(f"{url}/stow/studies", data=body if known else iter([body[:MIB], body[MIB:]]), timeout=10)
+    sent = body if known else iter([body[:MIB], body[MIB:]])
+    answer = requests.post(f"{url}/stow/studies", data=sent, headers={"Content-Type": RELATED}, timeout=10)
     assert answer.status_code == 413
     assert "HEPATIC_MAX_UPLOAD_MIB" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["studies", "studies/1.2.3", "stow/studies/", "stow/studies/1.2", "wado/studies"])
+def test_files_are_sent_to_studies(url, pacs, path):
+    assert requests.post(f"{url}/{path}", data=b"x", headers={"Content-Type": RELATED}, timeout=10).status_code == 200
+    assert (pacs.last["method"], pacs.last["bytes"]) == ("POST", 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "status"),
+    [
+        ("servers/other/stow", RELATED, 403),
+        ("stow/servers/other/stow", RELATED, 403),
+        ("studies/1.2/series/3", RELATED, 403),
+        ("studies/1.2%2Fx", RELATED, 422),
+        ("studies/all", RELATED, 403),
+        ("qido/studies", RELATED, 403),
+        ("stow/studies", "application/json", 400),
+        ("studies", "text/plain; a=multipart/related", 400),
+        ("studies", None, 400),
+    ],
+)
+def test_nothing_else_is_sent_and_nowhere_else(url, pacs, path, content_type, status):
+    before = len(pacs.requests)
+    answer = requests.post(f"{url}/{path}", data=b"x", headers={"Content-Type": content_type}, timeout=10)
+    assert answer.status_code == status
+    assert "detail" in answer.json()
+    assert len(pacs.requests) == before
 
 
 @pytest.mark.parametrize("path", ["studies", "stow/studies", "wado/studies", "qido/studies"])
