@@ -187,7 +187,7 @@ def test_a_model_that_is_not_ours_is_left_alone_and_that_is_said_once(place, cap
     for _ in range(3):
         watch.look()
     assert place.asked == []
-    [line] = [record.getMessage() for record in caplog.records]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "server.harvest_watch"]
     assert line == "CT studies that arrive are not proposed by finder: it is of another make and tells no version"
 
 
