@@ -268,15 +268,16 @@ def _each(value: Any, change: Any) -> Any:
 
 
 def _shifted(value: str, vr: str, by: timedelta) -> str:
-    """Return a date, or a time with its date, moved by whole days; clock times stay, what is no date goes."""
+    """Return a date, or a time with its date, moved by whole days; clock times stay, what is neither goes."""
     if vr == "TM":
-        return value
+        return value if re.fullmatch(r"[\d.: ]*", value) else ""
     digits = value.replace(".", "") if vr == "DA" else value
     try:
         day = datetime.strptime(digits[:8], "%Y%m%d") + by  # noqa: DTZ007
     except (ValueError, OverflowError):
         return ""
-    return f"{day:%Y%m%d}{digits[8:] if vr == 'DT' else ''}"
+    clock = digits[8:] if vr == "DT" and re.fullmatch(r"[\d.+ -]*", digits[8:]) else ""
+    return f"{day:%Y%m%d}{clock}"
 
 
 def _capped(age: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as table
-from pydicom.datadict import dictionary_has_tag, keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
@@ -94,7 +94,7 @@ def action_for(element: DataElement, options: Collection[Option]) -> Action:
         return Action.KEEP
     if Option.DESCRIPTORS in options and keyword in _DESCRIPTORS:
         return Action.CLEAN
-    if vr in ("DA", "DT", "TM") and keyword not in _BIRTH and Option.DATES in options:
+    if vr in ("DA", "DT", "TM") and vr == dictionary_VR(tag) and keyword not in _BIRTH and Option.DATES in options:
         return Action.SHIFT
     if tag in _BASIC:
         may_be_empty = vr == "SQ" and tag in _EMPTY_SEQUENCES

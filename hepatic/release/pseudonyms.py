@@ -16,13 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
+from pydicom._uid_dict import UID_dictionary
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.release.words import UID
 from hepatic.store.disk import TEMPORARY, make_folder, put_in_place, storage
 
-STANDARD = "1.2.840.10008."
-"""Root of the UIDs of the DICOM standard, which name no patient."""
 _KEY_BYTES = 32
 _MOST_DAYS = 3650
 _TABLE = (
@@ -74,8 +73,8 @@ class Pseudonyms:
         return cls(data / "deidentify")
 
     def uid(self, uid: str) -> str:
-        """Return the UID that stands for one (PS3.5, B.2: 2.25 and a UUID); those of the standard stay."""
-        if not uid or uid.startswith(STANDARD):
+        """Return the UID that stands for one (PS3.5, B.2: 2.25 and a UUID); those listed in PS3.6 stay."""
+        if not uid or uid in UID_dictionary:
             return uid
         return f"2.25.{uuid.UUID(bytes=self._digest('uid', uid)[:16], version=4).int}"
 

@@ -231,6 +231,32 @@ def test_what_is_damaged_is_refused_or_leaves_as_another_patient(objects, tmp_pa
     assert 20 < left < 150
 
 
+@pytest.mark.parametrize("vr", ["UI", "TM"])
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
+def test_no_file_says_where_it_is_written(objects, tmp_path, key, keyword, vr) -> None:
+    dataset = pydicom.dcmread(files(objects / "ct")[0])
+    del dataset[keyword]
+    dataset.add_new(keyword, vr, "1.2.840.10008./../../../../escaped")
+    dataset.save_as(tmp_path / "in.dcm")
+    deidentify_folder([tmp_path / "in.dcm"], tmp_path / "a" / "b" / "out", Deidentifier(key, ALL))
+    assert not list(tmp_path.glob("escaped*"))
+    assert [path.resolve() for path in files(tmp_path / "a")] == files(tmp_path / "a" / "b" / "out")
+    assert len(files(tmp_path / "a")) <= 1
+    assert not any("escaped" in str(path) for path in files(tmp_path / "a"))
+
+
+def test_a_clock_time_is_digits(objects, tmp_path, key) -> None:
+    dataset = pydicom.dcmread(files(objects / "ct")[0])
+    dataset.AcquisitionDateTime = "20240229101500.5+0100"
+    dataset.add_new("ContentTime", "TM", "1015")
+    dataset.add_new("InstitutionName", "TM", "1015")
+    dataset.save_as(tmp_path / "in.dcm")
+    data = (tmp_path / "in.dcm").read_bytes().replace(b"1015", b"Rosa")
+    (tmp_path / "in.dcm").write_bytes(data)
+    deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key, ALL))
+    assert b"Rosa" not in without_pixels(tmp_path / "out.dcm")
+
+
 def test_the_key_and_who_is_who_are_closed_to_others(tmp_path, key) -> None:
     pseudonym = key.patient(PATIENT_ID)
     study = key.study("1.2.9.5.77.1")

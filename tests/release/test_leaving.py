@@ -160,6 +160,21 @@ def test_a_held_picture_stays_and_its_copy_leaves_no_trace(store, tmp_path) -> N
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_no_file_says_where_its_copy_is_written(store, tmp_path) -> None:
+    for path in (store.root / "ct").glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = f"1.2.840.10008./../../escaped{path.stem}"
+        dataset.save_as(path)
+    store.rescan()
+    target = tmp_path / "out" / "below"
+    target.mkdir(parents=True)
+    made = Leaving(store).export(store.images.get(ids(store)["CT"]), target)
+    assert made
+    assert {path.suffix for path in made} == {".dcm"}
+    assert all(path.resolve().is_relative_to(target) for path in made)
+    assert not list(tmp_path.rglob("*escaped*"))
+
+
 def test_a_label_of_another_kind_stays(store, tmp_path) -> None:
     label = tmp_path / "note.json"
     label.write_text('{"note": "Aloisia"}')
