@@ -125,7 +125,7 @@ def test_waiting_requests_survive_a_kill_from_outside(server, services):
 
 
 def test_interactive_requests_pass_background_scoring(tmp_path, monkeypatch):
-    monkeypatch.setenv("FOREIGN_SCORING_S", "0.2")
+    monkeypatch.setenv("FOREIGN_SCORING_S", "0.5")
     for number in range(12):
         write_image(tmp_path / f"case{number}.nrrd", number)
     app, others = create_app(FOREIGN_APP, tmp_path, score_in_background=True), set(threading.enumerate())

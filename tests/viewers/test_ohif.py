@@ -42,6 +42,7 @@ def studies(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ohif(orthanc, studies, tool, tmp_path_factory):
     """The viewer, served beside our app, with the studies in a PACS behind both."""
+    orthanc.empty()
     orthanc.store(sorted(studies[0].rglob("*.dcm")))
     profile = tmp_path_factory.mktemp("browser")
     with pytest.MonkeyPatch.context() as patch:
@@ -152,6 +153,7 @@ def test_the_next_sample_is_opened_from_the_panel(ohif, studies):
     ohif.tab("activelearning")
     ohif.press("Next Sample")
     ohif.browser.until("!!document.querySelector('.nextSampleForm .actionButton')")
+    ohif.browser.until("/[0-9.]{20}/.test(document.querySelector('.nextSampleForm').innerText)")
     shown = ohif.browser.run("document.querySelector('.nextSampleForm').innerText")
     next_one = next(one for one in studies[1].values() if one.StudyInstanceUID in shown)
     assert next_one.PatientID in shown

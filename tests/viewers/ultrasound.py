@@ -60,13 +60,20 @@ class CasePage:
 
     def drag(self, which, box):
         """Drag a box (left, top, right, bottom in pixels of the picture), and wait until it is saved."""
-        edge = self.browser.run(
-            "JSON.parse(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()))"
-        )
+        edge = self._picture_at_rest()
         scale = edge["width"] / self.told(which)["picture"]["width"]
         self.browser.run("document.querySelector('#badge').textContent = ''")
         self.browser.drag(*((edge["left"] + scale * x, edge["top"] + scale * y) for x, y in (box[:2], box[2:])))
         self.until(SAVED)
+
+    def _picture_at_rest(self):
+        """Where the picture is, once it has stopped to move: curves come and go beside it."""
+        where = "JSON.parse(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()))"
+        before, edge = None, self.browser.run(where)
+        while edge != before:
+            time.sleep(0.2)
+            before, edge = edge, self.browser.run(where)
+        return edge
 
     def told(self, which):
         return requests.get(f"{self.address}/cases/api/v1/images/{self.ids[which]}", timeout=60).json()

@@ -164,7 +164,7 @@ def test_boxes_are_reports_of_the_same_boxes(address, images, client, tmp_path, 
         assert complaints(tool, answer) == []
     save(address, uid, "boxes.mrk.json", markups, model="ct_centernet2d")
     study = str(source.datasets[0].StudyInstanceUID)
-    reports = wait_for(lambda: in_pacs(client, study, "SR", tmp_path))
+    reports = wait_for(lambda: len(there := in_pacs(client, study, "SR", tmp_path)) >= 2 and there)
     assert len(reports) == 2
     for file in reports:
         assert complaints(tool, file) == []
