@@ -247,17 +247,19 @@ class Catalogue:
         except BadInputError:  # gone in the meantime, or its UIDs are none
             return []
         instances.sort(key=lambda one: (number(one, "InstanceNumber"), text(one, "SOPInstanceUID")))
-        known = self._listing.of_series(uid)
-        plain = safe_id(uid)
-        first = known.get(plain) or next((text(one, "SOPInstanceUID") for one in instances), "")
-        if first not in {text(one, "SOPInstanceUID") for one in instances}:
-            first = text(instances[0], "SOPInstanceUID") if instances else ""
+        known, plain = self._listing.of_series(uid), safe_id(uid)
+        ids = {sop: id for id, sop in known.items() if id != plain}
+        if known.get(plain):  # also where it is not listed: the labels of a cine never become those of another
+            ids[known[plain]] = plain
+        else:
+            new = (sop for one in instances if (sop := text(one, "SOPInstanceUID")) not in ids)
+            ids |= {sop: plain for sop in islice(new, 1)}
         images = []
         for one in instances:
             sop = text(one, "SOPInstanceUID")
             frames = number(one, "NumberOfFrames") or self._frames(study, uid, one)
             size = (number(one, "Columns"), number(one, "Rows"), frames)
-            id = plain if sop == first else safe_id(plain, unique=sop)
+            id = ids.get(sop) or safe_id(plain, unique=sop)
             images.append(_listed(series, id, said, count=1, size=size, instance=sop))
         return images
 

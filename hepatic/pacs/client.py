@@ -239,11 +239,9 @@ class PacsClient:
         stored = [text(item, "ReferencedSOPInstanceUID") for item in _items(told, "00081199")]
         if answer.status_code >= 400 and not failures:
             raise failed(answer.status_code)
-        unsaid = [uid for uid in sent if uid not in failures and uid not in stored]
-        if answer.status_code != 200:  # 202 and 409: some of them, or none
-            for uid in list(unsaid):
-                if not self.has_instance(*sent[uid], uid):
-                    failures[uid] = "not said"
+        for uid in sent:
+            if uid not in failures and uid not in stored and not self.has_instance(*sent[uid], uid):
+                failures[uid] = "it does not say so, and it is not there"
         return Stored(
             tuple(uid for uid in sent if uid not in failures), {u: failures[u] for u in sent if u in failures}
         )

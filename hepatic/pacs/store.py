@@ -144,8 +144,8 @@ class PacsStore(Store):
             pass
         if not _UID.fullmatch(image_id) or time.monotonic() - self._refused.get(image_id, -math.inf) < _ASKED_AGAIN_S:
             return False
-        if self.catalogue.look_up(image_id):
-            return self.images.known([image_id]) != []
+        if self.catalogue.look_up(image_id) and self._listing.stamp(image_id) is not None:
+            return True
         with self._guard:
             if len(self._refused) > 1000:
                 self._refused.clear()

@@ -88,6 +88,22 @@ def test_a_cine_keeps_its_id_when_another_comes_before_it(pacs, listed, tmp_path
     assert len(listed.images.all(modality="XA")) == 5
 
 
+def test_a_cine_keeps_its_id_and_labels_when_it_is_missing_for_a_while(pacs, listed, tmp_path):
+    listed.refresh()
+    first, other = listed.images.get(Uids.xa).instance_uid, second_run(pacs)
+    if listed.images.get(other).instance_uid == first:
+        other = next(id for id in listed.ids if id.startswith(f"{Uids.xa}-"))
+    second = listed.images.get(other).instance_uid
+    kept = pacs.instances.pop(first)
+    assert listed.refresh().removed == (Uids.xa,)
+    assert listed.images.get(other).instance_uid == second
+    assert listed.images.get(Uids.xa).instance_uid == first
+    assert not listed.images.get(Uids.xa).present
+    pacs.instances[first] = kept
+    assert listed.refresh().added == (Uids.xa,)
+    assert (listed.images.get(Uids.xa).instance_uid, listed.images.get(other).instance_uid) == (first, second)
+
+
 def test_a_series_is_gone_when_two_lists_lack_it_and_can_come_back(pacs, listed):
     listed.refresh()
     kept = dict(pacs.instances)

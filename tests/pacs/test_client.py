@@ -148,9 +148,18 @@ def test_it_is_told_which_instances_were_not_taken(pacs, client, pacs_files, tro
     assert set(stored.failed.values()) == {"out of resources"}
 
 
-def test_a_server_that_says_nothing_of_what_it_took_is_believed(pacs, client, pacs_files):
+def test_a_server_that_says_nothing_of_what_it_took_is_believed_where_it_has_it(pacs, client, pacs_files):
     pacs.trouble = {"store": "says nothing"}
     assert len(client.store([pacs_files["ct0.dcm"]]).uids) == 1
+
+
+def test_a_page_that_answers_a_store_is_no_success(pacs, client, pacs_files, monkeypatch):
+    monkeypatch.setattr(pacs, "take", lambda file: "1.2.3")  # a proxy's page: nothing came to the server
+    pacs.instances.clear()
+    pacs.trouble = {"store": "html"}
+    stored = client.store([pacs_files["ct0.dcm"]])
+    assert stored.uids == ()
+    assert len(stored.failed) == 1
 
 
 def test_a_broken_store_is_no_success(pacs, client, pacs_files):
