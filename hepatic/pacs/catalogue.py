@@ -253,7 +253,7 @@ class Catalogue:
             ids[known[plain]] = plain
         else:
             new = (sop for one in instances if (sop := text(one, "SOPInstanceUID")) not in ids)
-            ids |= {sop: plain for sop in islice(new, 1)}
+            ids |= dict.fromkeys(islice(new, 1), plain)
         images = []
         for one in instances:
             sop = text(one, "SOPInstanceUID")
