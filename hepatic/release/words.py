@@ -11,8 +11,15 @@ from pydicom.sr._concepts_dict import concepts
 UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\d.]*\d)")
 """A UID in a text: no version number, time or size has five parts."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)?|\S")
-_NUMBER = re.compile(r"\d{1,2}(?:[.,]\d{1,2})?")
+_NUMBER = re.compile(r"\d{1,2}(?:[.,]\d)?")
+_UNIT = re.compile(r"mm|cm|sec|min|kv|%")
 _UNITS = re.compile(r"\d{1,2}(?:[.,]\d{1,2})?(?:mm|cm|s|sec|min|d|kv|%)")
+_COUNTED = (
+    "segment", "label", "lesion", "tumor", "tumour", "cyst", "metastasis", "hemangioma", "haemangioma", "hcc", "box",
+    "slice", "phase", "thin", "thick", "recon", "native", "arterial", "portal", "venous", "delayed", "late", "early",
+    "axial", "coronal", "sagittal",
+)  # fmt: skip
+"""Words after which a number says which one, or how thick."""
 _OURS = (
     "abd abdo art arterial nativ native nc pvp ven venous hepatic hepatobiliary delayed late early pre post phase "
     "liver ct mr mri us ceus dsa xa angio angiography axial coronal sagittal thin thick slice recon kv mip mpr "
@@ -40,7 +47,10 @@ def codes_of(scheme: str) -> Mapping[str, str]:
 
 
 def cleaned(text: str, *, without: Collection[str] = (), uid: Callable[[str], str] = lambda _: "") -> str:
-    """Return a text with known words, small numbers with their units, and UIDs replaced; nothing else is left.
+    """Return a text with known words, small numbers that measure or count, and UIDs replaced; nothing else is left.
+
+    A number stays before its unit or after a word such as segment or venous, and only where no other number stands
+    beside it: a date, an identifier or a telephone number has several.
 
     Args:
         text: what somebody wrote.
@@ -48,14 +58,31 @@ def cleaned(text: str, *, without: Collection[str] = (), uid: Callable[[str], st
         uid: gives the new UID for one.
     """
     kept: list[str] = []
-    for part in re.split(r"[\s_/,;:()\[\]=^\\-]+", text):
+    parts = [part for part in re.split(r"[\s_/,;:()\[\]=^\\-]+", text) if part]
+    for before, part, after in zip(["", *parts], parts, [*parts[1:], ""], strict=False):
         if UID.fullmatch(part):
             kept.append(uid(part))
         elif _NUMBER.fullmatch(part) or _UNITS.fullmatch(part.lower()):
-            kept.append(part)
+            if _measures(before, part, after) and not set(re.findall(r"\d+", part)) & set(without):
+                kept.append(part)
+        elif _UNIT.fullmatch(part.lower()):
+            if kept and kept[-1] == before and _NUMBER.fullmatch(before):
+                kept.append(part)
         else:
             kept += [word for word in _WORD.findall(part) if _is_known(word, without)]
     return " ".join(word for word in kept if word)
+
+
+def _measures(before: str, number: str, after: str) -> bool:
+    """Whether a number is a size, a time or which one of several, and not a part of a longer one."""
+    if _UNITS.fullmatch(number.lower()):
+        return True
+    if any(char.isdigit() for char in before) and not _UNITS.fullmatch(before.lower()):
+        return False
+    if _UNIT.fullmatch(after.lower()):
+        return True
+    is_last = not any(char.isdigit() for char in after) or _UNITS.fullmatch(after.lower()) is not None
+    return before.lower() in _COUNTED and is_last
 
 
 def _is_known(word: str, without: Collection[str]) -> bool:

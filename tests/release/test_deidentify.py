@@ -283,3 +283,20 @@ def test_texts_keep_words_that_name_nobody() -> None:
     assert cleaned("portal venous phase", without={"portal"}) == "venous phase"
     assert cleaned("Lesion 1.2.840.113619.2.55.3", uid=lambda _: "2.25.1") == "Lesion 2.25.1"
     assert cleaned("MRN 4711-0815") == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("venous 29-02-24", "venous"),
+        ("arterial 29.02.24 liver 29.02", "arterial liver"),
+        ("MRN 47-11-08-15", ""),
+        ("lesion 06 64 12 34 56", "lesion"),
+        ("47-11 mm", ""),
+        ("liver 47", "liver"),
+        ("5mm, 5 mm, 2.5 mm; segment 4, 30s", "5mm 5 mm 2.5 mm segment 4 30s"),
+        ("venous 2.5, slice 64", "venous 2.5 slice"),
+    ],
+)
+def test_numbers_stay_only_where_they_measure_or_count(written, left) -> None:
+    assert cleaned(written, without={"64"}) == left
