@@ -72,6 +72,11 @@ _DESCRIPTORS = (
 """Those with C in the column of the option that say what was imaged; comments and histories are removed."""
 _NAMED_BY_PEOPLE = ("SegmentLabel", "SegmentDescription", "TrackingID", "ContentDescription", "AlgorithmParameters")
 """Not in the table, but whoever makes a segmentation or report may write anything there."""
+_NOT_IN_THE_TABLE = (
+    "AlternativeCalendar", "OrderNumber", "OtherStudyNumbers", "OwnerID", "ImageID", "FrameOfInterestDescription",
+    "WindowCenterWidthExplanation", "SourceDescription",
+)  # fmt: skip
+"""Parts of keywords that the table lacks, of what names a patient or an order, or that anybody may have written."""
 _FREE_TEXT = ("LT", "ST", "UT", "UC")
 _OF_CLASSES = ("SOPClass", "TransferSyntax")
 _OF_STANDARDS = (
@@ -82,13 +87,15 @@ _OF_STANDARDS = (
 def action_for(element: DataElement, options: Collection[Option]) -> Action:
     """Return what the profile asks for an element, or what is asked beyond it where the table is silent.
 
-    Beyond the table: unknown elements and those whose VR is unknown go, all dates, names of persons and UIDs that
-    name no standard are treated as those of the table, and free text keeps known words only.
+    Beyond the table: unknown elements, those whose VR is unknown, and addresses (UR) go; all dates, names of persons
+    and UIDs that name no standard are treated as those of the table, and free text keeps known words only.
     """
     tag, vr, keyword = element.tag, element.VR, element.keyword
     if tag.is_private or (tag.group & 0xFF00) in _GRAPHICS or tag.element == 0:
         return Action.REMOVE
-    if vr == "UN" or not dictionary_has_tag(tag):
+    if vr in ("UN", "UR") or not dictionary_has_tag(tag):
+        return Action.REMOVE
+    if tag not in _BASIC and any(part in keyword for part in _NOT_IN_THE_TABLE):
         return Action.REMOVE
     if Option.PATIENT in options and keyword in _CHARACTERISTICS:
         return Action.KEEP

@@ -300,3 +300,23 @@ def test_texts_keep_words_that_name_nobody() -> None:
 )
 def test_numbers_stay_only_where_they_measure_or_count(written, left) -> None:
     assert cleaned(written, without={"64"}) == left
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientBirthDateInAlternativeCalendar", "1952-06-07"),
+        ("RetrieveURL", "http://pacs.hospital.example/studies/1.2.3"),
+        ("PlacerOrderNumberProcedure", "4711"),
+        ("FillerOrderNumberProcedure", "4711"),
+        ("OtherStudyNumbers", "4711"),
+        ("WindowCenterWidthExplanation", "MUELLER 1952"),
+    ],
+)
+def test_what_the_profiles_table_lacks_goes(tmp_path, key, keyword, value) -> None:
+    (file, *_) = write_ct(tmp_path / "ct")
+    ds = pydicom.dcmread(file)
+    setattr(ds, keyword, value)
+    ds.save_as(tmp_path / "in.dcm")
+    deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key))
+    assert keyword not in pydicom.dcmread(tmp_path / "out.dcm")
