@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hepatic.errors import HepaticError
 from hepatic.geometry import Grid
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event
+from hepatic.harvest.noted_class import REVIEW, told
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import Candidate
 from hepatic.harvest.verdicts import classes_held
@@ -20,9 +22,6 @@ from server.cases import readings
 from server.cases.cases import FINAL, Cases
 
 logger = logging.getLogger(__name__)
-
-REVIEW = "review"
-"""Key of a label's info: the study under review, the event that settled the class, and the version that says it."""
 
 _NO_GRID = Grid((1, 1, 1), np.eye(4))  # no boxes are drawn
 
@@ -62,28 +61,48 @@ class ClassLabels:
             self.keep(uid)
 
     def _keep(self, review: Review, candidate: Candidate, name: str) -> None:
-        store, image, note = self._cases.store, candidate.image_id, review.study.note
-        history = store.labels.history(image, FINAL)
-        head = history[-1] if history else None
-        known = {note: review.study.classes}
+        image, note = candidate.image_id, review.study.note
+        history = self._cases.store.labels.history(image, FINAL)
+        mine = next((one for one in reversed(history) if told(one).get("study") == review.uid), None)
+        since = [] if mine is None else history[mine.version :]
+        is_back = mine is not None and (not told(mine)["event"] or (bool(since) and bool(told(mine).get("undone"))))
+        if mine is not None and told(mine).get("undone"):
+            since = since[1:]  # the first is that undo
+        is_contradicted = any(note in (one.info.get("classes") or {}) and not told(one) for one in since)
         event = _settled_by(review, candidate.uid, name)
         if name and event is not None:
-            if event.id in {_told(label).get("event") for label in history}:
-                return
-            label = readings.save(
-                store,
-                image,
-                known=known,
-                by=event.reader,
-                seen=head.version if head else 0,
-                folder=self._folder,
-                classes={note: name},
-                grid=_NO_GRID,
-            )
-            about = {"study": review.uid, "event": event.id, "version": label.version}
-            store.labels.update_info(image, FINAL, {REVIEW: about})
-        elif head is not None and not head.removed and _told(head).get("study") == review.uid:
-            readings.undo(store, image, known=known, by=head.author, seen=head.version)
+            is_kept = mine is not None and told(mine)["event"] == event.id and not is_back
+            is_known = event.id in {told(one).get("event") for one in history}
+            if not is_kept and not (is_known and is_contradicted):
+                self._say(review, image, name, by=event.reader, event=event.id, seen=len(history))
+        elif mine is not None and not is_back and not is_contradicted and not history[-1].removed:
+            self._take_back(review, mine, history)
+
+    def _say(self, review: Review, image: str, name: str, *, by: str, event: str, seen: int) -> None:
+        note, store = review.study.note, self._cases.store
+        label = readings.save(
+            store,
+            image,
+            known={note: review.study.classes},
+            by=by,
+            seen=seen,
+            folder=self._folder,
+            classes={note: name},
+            grid=_NO_GRID,
+        )
+        store.labels.update_info(
+            image, FINAL, {REVIEW: {"study": review.uid, "event": event, "version": label.version}}
+        )
+
+    def _take_back(self, review: Review, mine: Label, history: Sequence[Label]) -> None:
+        """Let what was said before count again; say that nothing does where it was ours, or others spoke since."""
+        image, store = mine.image_id, self._cases.store
+        before = told(history[mine.version - 2]) if mine.version > 1 else {}
+        if history[-1] is not mine or (before.get("study") == review.uid and before["event"]):
+            self._say(review, image, "", by=mine.author, event="", seen=len(history))
+            return
+        store.labels.update_info(image, FINAL, {REVIEW: {**told(mine), "undone": True}})  # a tombstone has no info
+        readings.undo(store, image, known={review.study.note}, by=mine.author, seen=mine.version)
 
 
 def _settled_by(review: Review, candidate: str, name: str) -> Event | None:
@@ -92,9 +111,3 @@ def _settled_by(review: Review, candidate: str, name: str) -> Event | None:
     adjudicated = [event for event in review.adjudicated if event.candidate == candidate]
     able = [event for event in (*ends, *adjudicated) if event.may_label]
     return max(able, key=lambda event: event.seq, default=None)
-
-
-def _told(label: Label) -> dict[str, object]:
-    """What a version says of the review it comes from; nothing where it is one that only took it over."""
-    about = label.info.get(REVIEW)
-    return about if isinstance(about, dict) and about.get("version") == label.version else {}

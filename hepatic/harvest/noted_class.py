@@ -11,10 +11,15 @@ from hepatic.engine.cases import ClassCase, label_names
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.store.disk import sha256_of
+from hepatic.store.label import Label
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask
 
 FINAL = "final"
+
+REVIEW = "review"
+"""Key of a label's info: the study under review, the event that settled the class (empty where it was taken back), the
+version that says it, and whether it was undone."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,12 @@ class NotedClass:
             label=None if self.label is None else _file(self.image_id, self.label, store),
             names={} if self.label is None else self.label.names,
         )
+
+
+def told(label: Label) -> dict[str, Any]:
+    """Return what a version says of the review it comes from; nothing where it is one that only took it over."""
+    about = label.info.get(REVIEW)
+    return about if isinstance(about, dict) and about.get("version") == label.version else {}
 
 
 def noted_classes(

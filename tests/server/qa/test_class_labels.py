@@ -1,0 +1,107 @@
+"""Classes that readers settle become labels, and are taken back and said again with what the readers say."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.geometry import Grid
+from hepatic.harvest.propose_classes import Classified, propose_classes
+from hepatic.harvest.rules import Rules
+from hepatic.harvest.store import ReviewStore
+from sample_data.us import write_us
+from server.cases import readings
+from server.class_labels import ClassLabels
+from tests.harvest.proposed import decide, event
+from tests.harvest.test_classes import CLASSES
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Two readers a study of one image: its labels, its notes, and what writes them."""
+    write_us(tmp_path, 1, seed=3, size="tiny")
+    store = HepaticDatastore(tmp_path / "studies", auto_rescan_seconds=None).store
+    reviews = ReviewStore(tmp_path / "reviews", rules=Rules(readers=2, known_every=0, repeat_every=0))
+    made = Kept(store, reviews, tmp_path)
+    yield made
+    reviews.close()
+
+
+class Kept:
+    def __init__(self, store, reviews, folder):
+        self.store, self.reviews, self.folder = store, reviews, folder
+        self.image = store.images.all(modality="US")[0].id
+        self.labels = ClassLabels(SimpleNamespace(store=store), reviews, folder)
+
+    def propose(self, note):
+        seen = [Classified(self.image, Grid((40, 30, 1), np.eye(4)), {"hcc": 0.7, "cyst": 0.2, "fnh": 0.1})]
+        about = {"classes": CLASSES, "note": note, "model": "us_fll", "model_hash": "a" * 64}
+        study = propose_classes("1.2.9", "P1", seen, **about)
+        self.reviews.proposals.add(study)
+        return study.study_uid, study.candidates[0].uid
+
+    def say(self, reader, *said, may_label=True):
+        """Return the notes afterwards."""
+        for one in said:
+            if one["type"] == "decide":
+                assert self.reviews.lease(reader, one["study"]) is not None
+        taken, _ = self.reviews.reviews.take(said, reader, may_box=may_label)
+        assert [one.status for one in taken] == ["stored"] * len(taken), taken
+        self.labels.keep(said[-1]["study"])
+        return self.noted()
+
+    def name(self, uid, candidate, reader, name, **who):
+        return self.say(reader, decide(candidate, name, uid), event("finish", uid), **who)
+
+    def noted(self):
+        info = self.store.images.get(self.image).info
+        return {note: info[note] for note in ("diagnosis", "lesion_type") if info.get(note)}
+
+    def page(self, **classes):
+        known = dict.fromkeys(("diagnosis", "lesion_type"), CLASSES)
+        readings.save(
+            self.store, self.image, known=known, by="Viktor", seen=len(self.history()), folder=self.folder,
+            classes=classes, grid=Grid((1, 1, 1), np.eye(4)),
+        )  # fmt: skip
+
+    def history(self):
+        return self.store.labels.history(self.image, "final")
+
+
+@pytest.fixture
+def settled(kept):
+    """Anna, who may label, and Otto, who may not, agree."""
+    uid, candidate = kept.propose("lesion_type")
+    assert kept.name(uid, candidate, "Anna", "hcc") == {}
+    assert kept.name(uid, candidate, "Otto", "hcc", may_label=False) == {"lesion_type": "hcc"}
+    return uid
+
+
+def test_a_class_that_is_agreed_on_again_is_a_label_again(kept, settled):
+    for _ in range(2):
+        assert kept.say("Otto", event("reopen", settled), may_label=False) == {}
+        assert kept.history()[-1].removed
+        assert kept.say("Otto", event("finish", settled), may_label=False) == {"lesion_type": "hcc"}
+    kept.labels.keep_all()
+    assert [one.removed for one in kept.history()] == [False, True, False, True, False], "once per decision"
+
+
+def test_what_a_page_says_in_between_stands(kept, settled):
+    kept.say("Otto", event("reopen", settled), may_label=False)
+    kept.page(lesion_type="cyst")
+    assert kept.say("Otto", event("finish", settled), may_label=False) == {"lesion_type": "cyst"}
+    assert kept.say("Otto", event("reopen", settled), may_label=False) == {"lesion_type": "cyst"}
+
+
+def test_of_two_questions_each_is_taken_back_by_itself(kept, settled):
+    uid, candidate = kept.propose("diagnosis")
+    kept.name(uid, candidate, "Anna", "fnh")
+    assert kept.name(uid, candidate, "Otto", "fnh", may_label=False) == {"diagnosis": "fnh", "lesion_type": "hcc"}
+    assert kept.say("Otto", event("reopen", settled), may_label=False) == {"diagnosis": "fnh"}
+    kept.labels.keep_all()
+    assert len(kept.history()) == 3
+    assert kept.say("Otto", event("finish", settled), may_label=False) == {"diagnosis": "fnh", "lesion_type": "hcc"}
+    assert kept.say("Otto", event("reopen", uid), may_label=False) == {"lesion_type": "hcc"}
+    assert kept.say("Otto", event("reopen", settled), may_label=False) == {}
+    assert len(kept.history()) == 6
