@@ -90,7 +90,8 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
         BadInputError: it cannot be read, or is no such report.
     """
     with refusing(path, expected=EXPECTED):
-        content = hd.sr.srread(path).content
+        document = hd.sr.srread(path)
+        content = document.content
         if not isinstance(content, hd.sr.MeasurementReport):
             raise BadInputError(path.name, expected=EXPECTED, came="another document", fix="Leave it where it is.")
         groups = [
@@ -98,6 +99,7 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
             *content.get_planar_roi_measurement_groups(),
             *content.get_image_measurement_groups(),
         ]
+        is_of_one = _count_series(document) <= 1
         boxes: list[ROI] = []
         classes: dict[str, str] = {}
         algorithm: Algorithm | None = None
@@ -106,13 +108,23 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
             if said.get(_VERDICT, _TRUE) != _TRUE:
                 continue
             box = None if isinstance(group, hd.sr.MeasurementsAndQualitativeEvaluations) else _box(group.roi, source)
-            classes |= {note: name for note, name in said.items() if note not in _OF_REVIEWS}
+            if is_of_one or box is not None:  # of several images it must be said which one is meant
+                classes |= {note: name for note, name in said.items() if note not in _OF_REVIEWS}
             algorithm = algorithm or _algorithm(group)
             if box is not None:
                 boxes.append(_roi(group, box))
         people = content.get_observer_contexts(observer_type=codes.DCM.Person)
         names = [str(one.observer_identifying_attributes.name).replace("^", " ").strip() for one in people]
         return ReadReport(tuple(boxes), classes, next(iter(names), ""), algorithm)
+
+
+def _count_series(document: Dataset) -> int:
+    """Return how many series a report has as evidence."""
+    studies = [
+        *document.get("CurrentRequestedProcedureEvidenceSequence", ()),
+        *document.get("PertinentOtherEvidenceSequence", ()),
+    ]
+    return sum(len(study.get("ReferencedSeriesSequence", ())) for study in studies)
 
 
 def _own_evaluations(group: Any) -> Iterator[tuple[str, str]]:
