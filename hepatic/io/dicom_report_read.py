@@ -120,11 +120,8 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
 
 def _count_series(document: Dataset) -> int:
     """Return how many series a report has as evidence."""
-    studies = [
-        *document.get("CurrentRequestedProcedureEvidenceSequence", ()),
-        *document.get("PertinentOtherEvidenceSequence", ()),
-    ]
-    return sum(len(study.get("ReferencedSeriesSequence", ())) for study in studies)
+    evidence = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+    return sum(len(items(study, "ReferencedSeriesSequence")) for name in evidence for study in items(document, name))
 
 
 def _own_evaluations(group: Any) -> Iterator[tuple[str, str]]:

@@ -173,13 +173,17 @@ def test_a_training_that_was_cut_off_goes_on_with_the_labels_and_the_version_it_
     assert len(epochs) == 4
 
 
-def test_a_classifier_is_trained_on_the_classes_that_stand_in_the_notes_of_images(tmp_path):
-    folder = tmp_path / "ct"
+def four_patients(folder):
+    """Dark and bright images of four patients, with nothing said of them."""
     folder.mkdir()
     for number in range(4):
         write_sidecar(folder / f"{number}.nrrd", Sidecar(f"P{number}", None, None, "CT"))
         write_ct(folder / f"{number}.nrrd", seed=number, level=200 if number % 2 else -200)
-    datastore = HepaticDatastore(folder, auto_rescan_seconds=None)
+    return HepaticDatastore(folder, auto_rescan_seconds=None)
+
+
+def test_a_classifier_is_trained_on_the_classes_that_stand_in_the_notes_of_images(tmp_path):
+    datastore = four_patients(tmp_path / "ct")
     for image_id in datastore.list_images()[:3]:
         datastore.update_image_info(image_id, {"phase": "bright" if int(image_id[0]) % 2 else "dark"})
     cases = cases_for(CLASSIFIER, datastore)
@@ -197,12 +201,7 @@ BOXED = dataclasses.replace(CLASSIFIER, name="toy_boxed", uses_boxes=True)
 @pytest.fixture
 def noted(tmp_path):
     """Four patients whose images say their class; on the first a lesion is drawn."""
-    folder = tmp_path / "ct"
-    folder.mkdir()
-    for number in range(4):
-        write_sidecar(folder / f"{number}.nrrd", Sidecar(f"P{number}", None, None, "CT"))
-        write_ct(folder / f"{number}.nrrd", seed=number, level=200 if number % 2 else -200)
-    datastore = HepaticDatastore(folder, auto_rescan_seconds=None)
+    datastore = four_patients(tmp_path / "ct")
     for image_id in datastore.list_images():
         datastore.update_image_info(image_id, {"phase": "bright" if int(image_id[0]) % 2 else "dark"})
     draw(datastore, tmp_path, (3, 5, 5))
