@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from hepatic.engine.cases import ClassCase, label_names
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.store.disk import sha256_of
-from hepatic.store.label import Label
+from hepatic.store.label import RESTORED, Label
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask
 
@@ -92,9 +92,14 @@ def noted_classes(
     Args:
         store: of the images.
         tasks: the classifiers.
-        read: the class that readers agree on, by image and note; it counts where nothing is noted.
+        read: the class that readers agree on, by image and note; it counts where nothing is noted, unless somebody
+            took the class back at its image.
     """
-    read = read or {}
+    read = {
+        key: name
+        for key, name in (read or {}).items()
+        if not _is_taken_back(store.labels.history(key[0], FINAL), key[1])
+    }
     asked: dict[tuple[str, str], bool] = {}
     for task in tasks:
         key = (task.note, task.modality)
@@ -148,6 +153,22 @@ def snapshot_class_cases(file: Path, task: ClassificationTask, store: Store) -> 
             fix="Name the classes of images if there are none, and take a new snapshot.",
         )
     return cases
+
+
+def _is_taken_back(history: Sequence[Label], note: str) -> bool:
+    """Whether the last word about a note, but for what a review wrote itself, is that there is no class."""
+    at = len(history)
+    while at and not history[at - 1].removed:
+        one = history[at - 1]
+        restored = one.info.get(RESTORED)
+        classes = one.info.get("classes")
+        if isinstance(restored, int) and 0 < restored < at:
+            at = restored
+        elif isinstance(classes, dict) and note in classes and not told(one):
+            return not classes[note]
+        else:
+            at -= 1
+    return False
 
 
 def _read(told: Mapping[str, Any]) -> NotedClass:

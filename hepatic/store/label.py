@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+RESTORED = "restored_from"
+"""Key of a version's info: the old version that it puts back."""
+
 
 @dataclass(frozen=True)
 class Label:

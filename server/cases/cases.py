@@ -69,7 +69,7 @@ class Opened:
         drawn = [[top, left, bottom, right] for left, top, right, bottom in boxes]
         moved = [carried(drawn, to, here).round(2).tolist() for to, here in ((other, one), (one, other))]
         found = [new for before, *news in zip(drawn, *moved, strict=True) for new in news if new != before]
-        return [[left, top, right, bottom] for top, left, bottom, right in found]
+        return [[left, top, right, bottom] for top, left, bottom, right in found if bottom > top and right > left]
 
 
 class Cases:

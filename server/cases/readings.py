@@ -19,13 +19,13 @@ from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
 from hepatic.io.markups import ROI, encode_rois
-from hepatic.store.label import Label, segment_names
+from hepatic.store.label import RESTORED, Label, segment_names
 from hepatic.store.store import Store
 from server.cases.cases import FINAL, Box
 
 _MOST_BOXES = 50
 _LEAST_PX = 2.0
-_RESTORED, _BEFORE, _EVENT = "restored_from", "classes_before", "event"
+_BEFORE, _EVENT = "classes_before", "event"
 
 _saving = threading.Lock()
 
@@ -53,7 +53,7 @@ def history_of(store: Store, image_id: str) -> list[dict[str, Any]]:
             "classes": one.info.get("classes") or {},
             "segments": segment_names(one.info),
             "removed": one.removed,
-            "restored_from": one.info.get(_RESTORED),
+            "restored_from": one.info.get(RESTORED),
         }
         for one in reversed(store.labels.history(image_id, FINAL))
     ]
@@ -103,7 +103,7 @@ def save(
         info = {"classes": {**noted, **said}, _BEFORE: noted, _EVENT: event}
         temporary = folder / f"{uuid.uuid4().hex}.mrk.json"
         if drawn is None and head is not None:
-            kept = {key: value for key, value in head.info.items() if key not in (_RESTORED, "user", "author")}
+            kept = {key: value for key, value in head.info.items() if key not in (RESTORED, "user", "author")}
             source, info = store.labels.path(head), {**kept, **info}
         else:
             source = temporary
@@ -157,7 +157,7 @@ def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: 
 
 def _counting(label: Label) -> int:
     """Return the version that counts by a version: itself, or the one it put back."""
-    return int(label.info.get(_RESTORED) or label.version)
+    return int(label.info.get(RESTORED) or label.version)
 
 
 def _check_seen(store: Store, image_id: str, seen: int) -> None:

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from hepatic.io.read import read
+from hepatic.io.us_region import Region
+from server.cases.cases import Opened
 
 
 def picture(answer):
@@ -144,3 +146,9 @@ def test_pages_need_a_login_and_are_documented(people, address):
     assert {path.rpartition("/")[2] for path in told} >= {"{frame}.png", "attention.png", "curve.png"}
     assert all(about["x-role"] == "reader" for about in told.values())
     assert json.dumps(told).count("image/png") >= 3
+
+
+def test_a_box_that_has_no_counterpart_on_the_image_beside_is_shown_on_one_alone():
+    pair = (Region((0, 0, 100, 100), None), Region((0, 130, 100, 170), None))
+    opened = Opened(np.zeros((1, 100, 170), np.uint8), {"pair": pair})
+    assert opened.beside([[40.0, 10.0, 60.0, 30.0], [0.0, 10.0, 20.0, 30.0]]) == [[140.0, 10.0, 160.0, 30.0]]

@@ -7,6 +7,7 @@ import pytest
 
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.geometry import Grid
+from hepatic.harvest.noted_class import noted_classes
 from hepatic.harvest.propose_classes import Classified, propose_classes
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore
@@ -105,3 +106,41 @@ def test_of_two_questions_each_is_taken_back_by_itself(kept, settled):
     assert kept.say("Otto", event("reopen", uid), may_label=False) == {"lesion_type": "hcc"}
     assert kept.say("Otto", event("reopen", settled), may_label=False) == {}
     assert len(kept.history()) == 6
+
+
+def test_a_class_that_a_page_took_back_trains_from_no_reading(kept, settled):
+    task = SimpleNamespace(note="lesion_type", modality="US", uses_boxes=False)
+    read = {(kept.image, "lesion_type"): "hcc"}
+
+    def trained():
+        return [one.name for one in noted_classes(kept.store, [task], read=read)]
+
+    kept.say("Otto", event("reopen", settled), may_label=False)
+    assert trained() == ["hcc"], "what readers alone say trains"
+    kept.say("Otto", event("finish", settled), may_label=False)
+    kept.page(lesion_type="")
+    assert trained() == []
+    kept.page(diagnosis="fnh")
+    assert trained() == []
+    kept.page(lesion_type="cyst")
+    assert trained() == ["cyst"]
+
+
+def test_of_a_word_that_was_undone_the_readings_hear_nothing(kept):
+    task = SimpleNamespace(note="lesion_type", modality="US", uses_boxes=False)
+    read = {(kept.image, "lesion_type"): "hcc"}
+
+    def trained():
+        return [one.name for one in noted_classes(kept.store, [task], read=read)]
+
+    def undo():
+        readings.undo(kept.store, kept.image, known=["lesion_type"], by="Viktor", seen=len(kept.history()))
+
+    kept.page(lesion_type="")
+    undo()
+    assert trained() == ["hcc"]
+    kept.page(diagnosis="fnh")
+    kept.page(lesion_type="")
+    assert trained() == []
+    undo()
+    assert trained() == ["hcc"], "the word before it counts again, which does not name the type"
