@@ -62,7 +62,7 @@ def carried(boxes: ArrayLike, to: Region, beside: Region | None) -> NDArray[np.f
 
     Returns:
         (N, 4) likewise: boxes whose middle lies on the image beside, at the same place of this one and no further than
-        its edges; the others as they are.
+        its edges, so that one beyond them has no extent; the others as they are.
     """
     drawn: NDArray[np.float64] = np.asarray(boxes, np.float64).reshape(-1, 4)
     if beside is None:

@@ -14,7 +14,7 @@ from skimage.registration import phase_cross_correlation
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import carried
-from hepatic.transforms.us_lesion import asked_roi, chosen_box
+from hepatic.transforms.us_lesion import asked_roi, chosen_box, on_image
 from hepatic.transforms.us_picture import resized
 
 SAMPLED_S = (*(2.0 * n for n in range(25)), *(60.0 + 30.0 * n for n in range(5)))
@@ -58,7 +58,7 @@ class ContrastClip:
         """Add ``image`` and ``facts``.
 
         Raises:
-            BadInputError: it is a still, says nothing of its times, or the region is no box on the image.
+            BadInputError: it is a still, says nothing of its times, or no box lies on the image.
         """
         ultrasound = Ultrasound.of(sample["source"])
         options = sample.get("options", {})
@@ -67,7 +67,7 @@ class ContrastClip:
         pictures = ultrasound.picture(region)
         corner = region.box[:2]
         beside = ultrasound.tissue
-        boxes = carried(sample.get("boxes", ()), region, beside) - (*corner, *corner)
+        boxes = on_image(carried(sample.get("boxes", ()), region, beside) - (*corner, *corner), pictures.shape)
         roi = carried(asked_roi(options), region, beside)
         box, told = chosen_box({**sample, "boxes": boxes, "roi": roi}, pictures.shape, corner)
 

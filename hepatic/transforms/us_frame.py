@@ -10,7 +10,7 @@ import numpy as np
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import carried
-from hepatic.transforms.us_lesion import asked_roi
+from hepatic.transforms.us_lesion import asked_roi, on_image
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class UltrasoundFrame:
         """Add ``picture``, ``facts``, ``boxes`` and ``roi``.
 
         Raises:
-            BadInputError: there is no such frame, nothing is on it, or the option ``roi`` is no box.
+            BadInputError: there is no such frame, nothing is on it, no box lies on it, or the option ``roi`` is none.
         """
         ultrasound = Ultrasound.of(sample["source"])
         count, frame = len(ultrasound.cine.frames), int(sample.get("options", {}).get("frame", 0))
@@ -57,10 +57,9 @@ class UltrasoundFrame:
         roi = carried(asked_roi(sample.get("options", {})), region, beside)
         boxes = carried(sample.get("boxes", ()), region, beside) - (top, left, top, left)
         height, width = picture.shape
-        boxes = boxes.clip(0, (height, width, height, width))
         facts = {
             **sample.get("facts", {}),
             "frame": frame,
             "region": [top, left, top + height, left + width],
         }
-        return {**sample, "picture": picture, "facts": facts, "boxes": boxes, "roi": roi}
+        return {**sample, "picture": picture, "facts": facts, "boxes": on_image(boxes, picture.shape), "roi": roi}

@@ -49,7 +49,7 @@ def chosen_box(sample: dict[str, Any], size: tuple[int, ...], corner: tuple[int,
     """Return the region of interest, (top, left, bottom, right) in the image cut out of the frame, and where from.
 
     Args:
-        sample: with ``roi`` (of the frame) and ``boxes`` (of that image), each if there is any.
+        sample: with ``roi`` (of the frame) and ``boxes`` (of that image, ``on_image``), each if there is any.
         size: (h, w) of that image.
         corner: (top, left) of it in the frame.
 
@@ -64,12 +64,30 @@ def chosen_box(sample: dict[str, Any], size: tuple[int, ...], corner: tuple[int,
             raise _no_roi(str(sample["options"]["roi"]))
         return box, "roi"
     boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4)
-    boxes = boxes[(boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)]
     if not len(boxes):
         return (0.0, 0.0, float(height), float(width)), "whole image"
     edges = boxes[:, 2:] - boxes[:, :2]
     top, left, bottom, right = boxes[edges.prod(axis=1).argmax()]
     return (float(top), float(left), float(bottom), float(right)), "label"
+
+
+def on_image(boxes: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return what of boxes (N, 4), top, left, bottom, right in pixels, lies on an image (..., h, w).
+
+    Raises:
+        BadInputError: nothing does: to learn the whole image as the lesion would be wrong.
+    """
+    height, width = size[-2:]
+    clipped: NDArray[np.float64] = boxes.clip(0, (height, width, height, width))
+    found: NDArray[np.float64] = clipped[(clipped[:, 2:] - clipped[:, :2] >= 1).all(axis=1)]
+    if len(boxes) and not len(found):
+        raise BadInputError(
+            "the label",
+            expected="a box on the ultrasound image that the model looks at, 1 pixel wide and high or more",
+            came=f"{len(boxes)} beside it",
+            fix="Draw the lesion on the image.",
+        )
+    return found
 
 
 def asked_roi(options: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -137,6 +137,19 @@ def test_a_box_drawn_on_one_of_two_images_side_by_side_is_carried_to_the_other(c
     assert lesion["facts"]["roi"] == pytest.approx(on_tissue[0][[1, 0, 3, 2]], abs=off)
 
 
+def test_a_label_that_is_nowhere_on_the_image_is_refused_and_not_learnt_as_the_whole_image(cine, still):
+    on_still = (120.0, 130.0, 150.0, 170.0)
+    shown = (
+        (UltrasoundFrame(), screen(still.grey[None]), on_still),
+        (ContrastClip(32), screen(cine.contrast, cine.times_s), lesion(cine)[0]),
+    )
+    for transform, source, box in shown:
+        beside = (box[0], 9000.0, box[2], 9040.0)
+        assert "facts" in transform({"source": source, "boxes": [beside, box]})
+        with pytest.raises(BadInputError, match="Draw the lesion on the image"):
+            transform({"source": source, "boxes": [beside]})
+
+
 def lesion(cine):
     top, left, bottom, right = np.array(cine.boxes[0])[[1, 0, 3, 2]] + (20, 30, 21, 31)
     return [(top, left, bottom, right)]
