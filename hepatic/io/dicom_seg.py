@@ -185,10 +185,11 @@ def _numbered(labelmap: Labelmap, names: Mapping[str, int]) -> tuple[NDArray[np.
             came="none, and the model names none",
             fix="Ask with output=image.",
         )
-    table = np.zeros(max(values) + 1, np.uint16)
-    table[values] = np.arange(1, len(values) + 1)
+    table = np.zeros(max(found, default=0) + 1, np.uint16)
     named: dict[str, int] = {}
     for number, value in enumerate(values, 1):
+        if value in found:
+            table[value] = number
         name = str(known.get(value, f"Segment {value}"))[:LONG_STRING] or f"Segment {value}"
         named[name if name not in named else f"{name[: LONG_STRING - 6]} {value}"] = number
     return table[labelmap.array], named

@@ -163,6 +163,12 @@ def test_values_with_gaps_are_numbered_from_one_and_strange_names_get_a_code_tha
     assert complaints(tool, file) == []
 
 
+def test_a_name_for_a_value_beyond_all_reason_is_an_empty_segment_and_takes_no_memory(tmp_path, run):
+    array, file = written(tmp_path, run, few, {"tumour": 1, "liver": 2, "far": 10**15})
+    assert [each.SegmentLabel for each in hd.seg.segread(file).SegmentSequence] == ["tumour", "liver", "far"]
+    assert np.array_equal(of_cine(file, run, len(array)), array)
+
+
 def test_the_names_in_the_file_go_before_those_of_the_answer(tmp_path, run):
     _, file = written(tmp_path, run, few, {"other": 1}, suffix=".seg.nrrd", own_names={"lesion": 1, "liver": 2})
     assert [each.SegmentLabel for each in hd.seg.segread(file).SegmentSequence] == ["lesion", "liver"]
