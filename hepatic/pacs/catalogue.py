@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,25 +22,24 @@ from pydicom.datadict import tag_for_keyword
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.pacs.attributes import Attributes, number, text
 from hepatic.pacs.client import PacsClient
+from hepatic.pacs.error import PacsDownError, PacsError
+from hepatic.pacs.images import IMAGES, SeriesImages
 from hepatic.store.database import Database, Schema
 from hepatic.store.listing import Listed, Listing
-from hepatic.store.names import safe_id
 
 logger = logging.getLogger(__name__)
 
-IMAGES = ("CT", "XA", "US")
-"""Modalities whose series are images."""
 RESULTS = ("SEG", "SR")
 """Modalities that are listed, and are no images: segmentations and reports."""
 
-_CINES = ("XA", "US")
 _FIELDS = ("NumberOfSeriesRelatedInstances", "StudyDate", "PatientID", "SeriesDescription")
-_INSTANCE_FIELDS = ("NumberOfFrames", "Rows", "Columns", "InstanceNumber")
-_MULTIFRAME = ("1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2", "1.2.840.10008.5.1.4.1.1.3.1")
 _SETTLE_S = 60.0
 _LISTS_UNTIL_GONE = 2
 _AT_ONCE = 200
 _THREADS = 4
+
+_Said = tuple[Attributes, str]
+"""A series as the server lists it, and what changes with it."""
 
 _SCHEMA = Schema(
     1,
@@ -84,12 +82,21 @@ class Changes:
         read: how many of them are new or have changed.
         added: ids of images that are new or back.
         removed: ids of images that are gone.
+        left_out: series that are new or have changed and could not be read, and why; they are read the next time.
     """
 
     series: int
     read: int
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    left_out: Mapping[str, PacsError] = field(default_factory=dict)
+
+    @property
+    def trouble(self) -> str:
+        """What is told of series that were left out; empty if none was."""
+        for failure in self.left_out.values():
+            return f"{len(self.left_out)} series of the PACS could not be read; they are asked for again. {failure}"
+        return ""
 
 
 def read_filter(words: str) -> dict[str, str]:
@@ -123,14 +130,16 @@ class Catalogue:
         self, client: PacsClient, listing: Listing, path: Path, *, filters: Mapping[str, str] | None = None
     ) -> None:
         self._client, self._listing = client, listing
+        self._images = SeriesImages(client, listing)
         self._database = Database(path, _SCHEMA)
         self._filters = dict(filters or {})
+        self._left_out: frozenset[str] = frozenset()
 
     def refresh(self, *, progress: Callable[[int, int], None] | None = None) -> Changes:
-        """Ask for the list, and bring the index in line with it.
+        """Ask for the list, and bring the index in line with it; a series that cannot be read is left out.
 
         Raises:
-            PacsError: there is no list; nothing was changed, or only a part of what is new was entered.
+            PacsError: there is no list; nothing was changed.
             NotFoundError: the server has no such service.
             StorageError: the index cannot be written.
         """
@@ -138,14 +147,20 @@ class Catalogue:
         known = {row[0]: (row[1], row[2]) for row in self._rows("SELECT uid, said, missed FROM series")}
         said = {uid: _said(one) for uid, one in found.items()}
         todo = [uid for uid in found if uid not in known or known[uid][0] != said[uid]]
+        todo.sort(key=lambda uid: uid in self._left_out)  # what hangs keeps nothing else back
         added: list[str] = []
         removed: list[str] = []
+        left_out: dict[str, PacsError] = {}
         for done, batch in _batches(todo):
-            new, gone = self._take([(found[uid], said[uid]) for uid in batch])
+            new, gone, failures = self._take([(found[uid], said[uid]) for uid in batch])
             added += new
             removed += gone
+            left_out |= failures
+            if any(isinstance(failure, PacsDownError) for failure in failures.values()):
+                break
             if progress is not None:
                 progress(done, len(todo))
+        self._left_out = frozenset(left_out)
         missed = [uid for uid in known if uid not in found]
         gone_series = [uid for uid in missed if known[uid][1] + 1 >= _LISTS_UNTIL_GONE]
         with self._database.write() as connection:
@@ -155,7 +170,7 @@ class Catalogue:
             removed += self._listing.leave(self._listing.of_series(uid))
         with self._database.write() as connection:
             connection.executemany("DELETE FROM series WHERE uid = ?", [(uid,) for uid in gone_series])
-        return Changes(len(found), len(todo), tuple(added), tuple(removed))
+        return Changes(len(found), len(todo), tuple(added), tuple(removed), left_out)
 
     def look_up(self, series_uid: str) -> bool:
         """Ask for one series, whatever the filters, and take it in; return whether it is an image.
@@ -167,7 +182,9 @@ class Catalogue:
         found = [one for one in found if text(one, "SeriesInstanceUID") == series_uid]
         if not found or text(found[0], "Modality") not in IMAGES:
             return False
-        self._take([(found[0], _said(found[0]))])
+        *_, failures = self._take([(found[0], _said(found[0]))])
+        for failure in failures.values():
+            raise failure
         return True
 
     def get(self, series_uid: str) -> Series | None:
@@ -205,16 +222,15 @@ class Catalogue:
                     for one in self._client.series({"Modality": modality}, study_uid=uid, fields=_FIELDS):
                         yield {**study, **one}
 
-    def _take(self, batch: Sequence[tuple[Attributes, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Enter series; return the ids of images that came and went."""
-        with ThreadPoolExecutor(_THREADS) as threads:
-            images = list(threads.map(lambda one: self._images(*one), batch))
+    def _take(self, batch: Sequence[_Said]) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, PacsError]]:
+        """Enter series; return the ids of images that came and went, and why some series could not be read."""
+        read, failures = self._read(batch)
         gone = []
-        for (one, _), listed in zip(batch, images, strict=True):
+        for (one, _), listed in read:
             ids = {image.id for image in listed}
             gone += [id for id in self._listing.of_series(text(one, "SeriesInstanceUID")) if id not in ids]
         removed = self._listing.leave(gone) if gone else ()
-        added = self._listing.enter([image for listed in images for image in listed])
+        added = self._listing.enter([image for _, listed in read for image in listed])
         with self._database.write() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
@@ -228,50 +244,27 @@ class Catalogue:
                         said,
                         time.time(),
                     )
-                    for one, said in batch
+                    for (one, said), _ in read
                 ],
             )
-        return added, removed
+        return added, removed, failures
 
-    def _images(self, series: Attributes, said: str) -> list[Listed]:
-        """Return the images that a series is: one, or each of its cines and stills."""
-        modality, uid = text(series, "Modality"), text(series, "SeriesInstanceUID")
-        if modality not in IMAGES or not text(series, "StudyInstanceUID"):
-            return []
-        count = number(series, "NumberOfSeriesRelatedInstances")
-        if modality not in _CINES:
-            return [_listed(series, safe_id(uid), said, count=count, size=(0, 0, count))]
-        study = text(series, "StudyInstanceUID")
-        try:
-            instances = self._client.instances(study, uid, fields=_INSTANCE_FIELDS)
-        except BadInputError:  # gone in the meantime, or its UIDs are none
-            return []
-        instances.sort(key=lambda one: (number(one, "InstanceNumber"), text(one, "SOPInstanceUID")))
-        known, plain = self._listing.of_series(uid), safe_id(uid)
-        ids = {sop: id for id, sop in known.items() if id != plain}
-        if known.get(plain):  # also where it is not listed: the labels of a cine never become those of another
-            ids[known[plain]] = plain
-        else:
-            new = (sop for one in instances if (sop := text(one, "SOPInstanceUID")) not in ids)
-            ids |= dict.fromkeys(islice(new, 1), plain)
-        images = []
-        for one in instances:
-            sop = text(one, "SOPInstanceUID")
-            frames = number(one, "NumberOfFrames") or self._frames(study, uid, one)
-            size = (number(one, "Columns"), number(one, "Rows"), frames)
-            id = ids.get(sop) or safe_id(plain, unique=sop)
-            images.append(_listed(series, id, said, count=1, size=size, instance=sop))
-        return images
+    def _read(self, batch: Sequence[_Said]) -> tuple[list[tuple[_Said, list[Listed]]], dict[str, PacsError]]:
+        """Return the images of series, and why some have none; once the server is down it is asked no more."""
+        failures: dict[str, PacsError] = {}
 
-    def _frames(self, study: str, series: str, instance: Attributes) -> int:
-        """Return the number of frames of an instance whose server did not list it."""
-        if text(instance, "SOPClassUID") not in _MULTIFRAME:
-            return 1
-        try:
-            found = self._client.metadata(study, series, text(instance, "SOPInstanceUID"))
-            return int(found[0].get("NumberOfFrames") or 1) if found else 1
-        except (NotFoundError, ValueError):
-            return 1
+        def read(one: _Said) -> list[Listed] | None:
+            if any(isinstance(failure, PacsDownError) for failure in list(failures.values())):
+                return None
+            try:
+                return self._images.of(*one)
+            except PacsError as failure:
+                failures[text(one[0], "SeriesInstanceUID")] = failure
+                return None
+
+        with ThreadPoolExecutor(_THREADS) as threads:
+            images = threads.map(read, batch)
+        return [(one, listed) for one, listed in zip(batch, images, strict=True) if listed is not None], failures
 
     def _series(self, where: str, *values: str) -> list[Series]:
         query = f"SELECT uid, study_uid, modality, study_date, instances, since FROM series {where} ORDER BY uid"  # noqa: S608
@@ -280,27 +273,6 @@ class Catalogue:
     def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:
             return connection.execute(query, values).fetchall()
-
-
-def _listed(
-    series: Attributes, id: str, said: str, *, count: int, size: tuple[int, int, int], instance: str = ""
-) -> Listed:
-    study, uid = text(series, "StudyInstanceUID"), text(series, "SeriesInstanceUID")
-    last = f"{instance}.dcm" if instance else f"{uid}.dcm" if count == 1 else uid
-    return Listed(
-        id=id,
-        path=f"{text(series, 'StudyDate') or '0'}/{study}/{uid}/{last}",
-        modality=text(series, "Modality"),
-        patient_id=text(series, "PatientID"),
-        study_uid=study,
-        series_uid=uid,
-        instance_uid=instance,
-        kind="cine" if instance else "volume",
-        size=size,
-        description=text(series, "SeriesDescription"),
-        file_count=count or 2,  # nobody said; more than one until it is fetched
-        stamp=zlib.crc32(said.encode()),
-    )
 
 
 def _said(series: Attributes) -> str:

@@ -89,13 +89,9 @@ class PacsStore(Store):
         try:
             changes = self.catalogue.refresh(progress=progress)
         except (PacsError, NotFoundError) as failure:
-            if str(failure) != self._trouble:
-                logger.error("The images of the PACS could not be listed; it is asked again. %s", failure)
-            self._trouble = str(failure)
+            self._tell(str(failure))
             return ScanReport(self.counts().images, 0, (), (), 0, time.monotonic() - started)
-        if self._trouble:
-            logger.info("The PACS answers again: %d series", changes.series)
-        self._trouble = ""
+        self._tell(changes.trouble)
         for image_id in changes.removed:
             self.cache.drop(image_id)
         if changes.added:
@@ -167,8 +163,15 @@ class PacsStore(Store):
 
     @property
     def trouble(self) -> str:
-        """Why the last list could not be had; empty if it could."""
+        """Why the last list could not be had, or not all of it; empty if it could."""
         return self._trouble
+
+    def _tell(self, trouble: str) -> None:
+        if trouble and trouble != self._trouble:
+            logger.error("The images of the PACS could not be listed; it is asked again. %s", trouble)
+        elif self._trouble and not trouble:
+            logger.info("The PACS answers again")
+        self._trouble = trouble
 
     def fetch_ahead(self, image_id: str) -> None:
         """Begin to fetch an image that somebody is about to ask for; what goes wrong is told to who asks."""

@@ -41,7 +41,8 @@ class FakePacs:
     Attributes:
         instances: the DICOM files by SOPInstanceUID.
         listed: further results of searches for series, in DICOM JSON: series of which there are no files.
-        trouble: what goes wrong, by what is asked: ``{"search" | "instances" | "metadata" | "file" | "store": kind}``.
+        trouble: what goes wrong, by what is asked: ``{"search" | "instances" | "metadata" | "file" | "store": kind}``;
+            under a SeriesInstanceUID, by the search for the instances of that series alone.
         asked: paths with query strings, in order.
         received: authorization headers, in order.
         limit: how many results it gives at most, whatever is asked; None for as many as are asked for.
@@ -181,7 +182,8 @@ class FakePacs:
             results.append(told)
         if level == "series":
             results += [one for one in self.listed if one["00080060"]["Value"][0] == query.get("Modality")]
-        what = "instances" if level == "instance" else "search"
+        series = request.path_params.get("SeriesInstanceUID")
+        what = "search" if level != "instance" else series if series in self.trouble else "instances"
         if self.trouble.get("search") == "endless":
             self._forever += 1
             results, offset = [_series_of(f"1.2.3.{self._forever}.{n}") for n in range(20)], 0

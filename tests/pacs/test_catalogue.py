@@ -5,7 +5,7 @@ import pytest
 from benchmarks import large_pacs
 from hepatic.errors import BadInputError
 from hepatic.pacs import catalogue as module
-from hepatic.pacs.catalogue import Catalogue, read_filter
+from hepatic.pacs.catalogue import Catalogue, Changes, read_filter
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsError
 from hepatic.pacs.spec import PacsSpec
@@ -181,15 +181,53 @@ def test_a_list_that_cannot_be_had_changes_nothing(pacs, listed, trouble):
     assert listed.refresh().removed == ()
 
 
-def test_a_first_list_that_breaks_off_goes_on_where_it_was(pacs, listed, monkeypatch):
-    monkeypatch.setattr(module, "_AT_ONCE", 1)
-    pacs.trouble = {"instances": "failing"}
+@pytest.mark.parametrize("trouble", ["html", "truncated", "failing", "numbers"])
+def test_a_series_that_cannot_be_read_keeps_nothing_else_back(pacs, listed, tmp_path, trouble):
+    pacs.trouble = {Uids.xa: trouble}
+    changes = listed.refresh()
+    assert set(changes.added) == listed.ids == {Uids.ct, Uids.us}
+    assert changes.trouble.startswith("1 series of the PACS")
+    assert Uids.xa not in changes.trouble
+    write_ct_slice(tmp_path / "new.dcm", series="1.2.9", study="1.2.8", k=0)
+    pacs.take(tmp_path / "new.dcm")
+    assert listed.refresh().added == ("1.2.9",)
     with pytest.raises(PacsError):
-        listed.refresh()
-    assert listed.ids == {Uids.ct}
+        listed.look_up(Uids.xa)
+    pacs.trouble = {}
+    assert set(listed.refresh().added) == {Uids.xa, second_run(pacs)}
+    assert listed.refresh() == Changes(series=4, read=0, added=(), removed=())
+
+
+def test_a_series_that_changes_and_cannot_be_read_stays_as_it_was(pacs, listed, tmp_path):
+    listed.refresh()
+    write_xa_run(tmp_path / "new.dcm", series=Uids.xa, study=Uids.study)
+    pacs.take(tmp_path / "new.dcm")
+    pacs.trouble = {Uids.xa: "failing"}
+    assert listed.refresh().removed == ()
+    assert len(listed.ids) == 4
+    pacs.trouble = {}
+    assert len(listed.refresh().added) == 1
+
+
+def test_a_pacs_that_goes_down_while_it_is_listed_is_asked_no_more_and_what_came_counts(pacs, listed, monkeypatch):
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    pacs.trouble = {"instances": "locked"}
+    changes = listed.refresh()
+    assert listed.ids == set(changes.added) == {Uids.ct}
+    assert "refuses this server" in changes.trouble
+    assert len([asked for asked in pacs.asked if "/instances" in asked]) == 1
     pacs.trouble = {}
     assert listed.refresh().read == 2
     assert len(listed.ids) == 4
+
+
+def test_a_series_whose_search_hangs_is_asked_for_last(pacs, listed, monkeypatch):
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    pacs.trouble = {Uids.xa: "slow"}
+    listed.refresh()
+    assert listed.ids == {Uids.ct}
+    listed.refresh()
+    assert listed.ids == {Uids.ct, Uids.us}
 
 
 def test_a_long_list_is_counted_right(pacs, listed):
