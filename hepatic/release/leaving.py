@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_instance import Instance
@@ -16,7 +16,7 @@ from hepatic.io.dicom_seg import labels_seg
 from hepatic.io.dicom_segment import Algorithm
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.format import format_of
-from hepatic.io.image import Labelmap
+from hepatic.io.image import Labelmap, Modality
 from hepatic.io.labelmap import encode_labelmap, read_labelmap, write_atomically
 from hepatic.io.markups import ROI, encode_rois, read_rois
 from hepatic.release.deidentify import Deidentifier, Pixels
@@ -24,16 +24,24 @@ from hepatic.release.files import Report, deidentified, encoded, write_voxels
 from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.quarantine import HeldError, Quarantine
-from hepatic.release.words import cleaned
+from hepatic.release.words import cleaned, cleaned_model
 from hepatic.store.archive import KEEP_SECONDS, write_archive
 from hepatic.store.case import LabelledCase
 from hepatic.store.disk import TEMPORARY, make_folder, remove_stale
 from hepatic.store.images import Image
+from hepatic.store.label import Label
 from hepatic.store.names import label_suffix, split_suffix
 from hepatic.store.store import Store
 
-_NUMBERS = ("boxes_lps_mm", "boxes_known")
-_ABOUT_ROI = ("class", "score", "verdict", "primary", "origin")
+_KNOWN = ("complete", "positives_only")
+_ABOUT_ROI: Mapping[str, tuple[object, ...]] = {
+    "verdict": ("true", "false", "unsure"),
+    "primary": (True, False),
+    "origin": ("model", "manual", "inherited"),
+}
+_WHY_NOT = "image or label cannot be read, or is of a kind that does not leave; its own site can tell why"
+_FARTHEST_MM = 10_000
+_LARGEST_VALUE = 65_535
 
 
 class Leaving:
@@ -85,24 +93,30 @@ class Leaving:
         target = folder / (self.by.pseudonyms.image(case.image_id) + suffix)
         if suffix.endswith(".json"):
             rois = [
-                ROI(one.box, self._name(one.label, number), {k: one.about[k] for k in _ABOUT_ROI if k in one.about})
+                ROI(one.box, self._name(one.label, number), self._about_roi(one.about))
                 for number, one in enumerate(read_rois(case.label), 1)
             ]
             write_atomically(target, encode_rois(rois))
         else:
             labelmap = read_labelmap(case.label)
-            names = {self._name(name, value): value for name, value in labelmap.names.items()}
+            names: dict[str, int] = {}
+            for name, value in labelmap.names.items():
+                told = self._name(name, value)
+                names[f"{told} {value}" if told in names else told] = value
             write_atomically(target, encode_labelmap(target.name, Labelmap(labelmap.array, labelmap.grid, names)))
         return target
 
     def about(self, case: LabelledCase) -> dict[str, Any]:
         """Return what is told of an image and its label: numbers, and names made of known words; nobody's name."""
         image, info = self._store.images.get(case.image_id), case.label_info
-        told: dict[str, Any] = {key: info[key] for key in _NUMBERS if key in info}
-        told["label_info"] = self._label_info(case)
-        classes = info.get("classes")
+        told: dict[str, Any] = {"label_info": self._label_info(case)}
+        boxes, known, classes = (info.get(key) for key in ("boxes_lps_mm", "boxes_known", "classes"))
+        if isinstance(boxes, list):
+            told["boxes_lps_mm"] = [box for box in boxes if _is_box(box)]
+        if known in _KNOWN:
+            told["boxes_known"] = known
         if isinstance(classes, Mapping):
-            told["classes"] = {self._name(str(note), 0): self._name(str(said), 0) for note, said in classes.items()}
+            told["classes"] = {self._name(note, 0): self._name(said, 0) for note, said in classes.items()}
         return {"image": {"info": self._about(image)}, "labels": {"final": {"info": told}}}
 
     def export(self, image: Image, target: Path, *, label: LabelledCase | None = None) -> list[Path]:
@@ -140,7 +154,7 @@ class Leaving:
             read_labelmap(labels, like=source.grid),
             source,
             names=named,
-            algorithm=Algorithm(head.model, head.model_hash[:64]) if head.model else None,
+            algorithm=self._algorithm(head),
             judged=True,
             instance=Instance(series_uid=uids[0], sop_uid=uids[1], number=head.version),
         )
@@ -149,11 +163,32 @@ class Leaving:
         return target
 
     def _label_info(self, case: LabelledCase) -> list[dict[str, Any]]:
-        listed = [one for one in case.label_info.get("label_info") or () if isinstance(one, Mapping)]
-        return [{"name": self._name(str(one.get("name", "")), one.get("idx")), "idx": one.get("idx")} for one in listed]
+        """Return the segments that a client listed with their numbers; what has none is left out."""
+        listed = case.label_info.get("label_info")
+        found = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+        return [
+            {"name": self._name(one.get("name"), idx), "idx": idx}
+            for one in found
+            if isinstance(idx := one.get("idx"), int) and 0 <= idx <= _LARGEST_VALUE
+        ]
+
+    def _algorithm(self, label: Label) -> Algorithm | None:
+        """Return what made a label, as far as what a client said of it names no one."""
+        version = cleaned_model(label.model_hash[:64])
+        return Algorithm(cleaned_model(label.model) or "model", version) if label.model else None
+
+    def _about_roi(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is told of a box: of each field only what hepatic itself would write there."""
+        told = {key: about[key] for key, allowed in _ABOUT_ROI.items() if about.get(key) in allowed}
+        if _is_number(about.get("score"), 0, 1):
+            told["score"] = about["score"]
+        if name := self._words(about.get("class")):
+            told["class"] = name
+        return told
 
     def _about(self, image: Image) -> dict[str, Any]:
-        told = {"modality": image.modality, "kind": image.kind, "size": list(image.size)}
+        modality = image.modality if image.modality in get_args(Modality) else "OT"
+        told = {"modality": modality, "kind": image.kind, "size": list(image.size)}
         told["patient"] = self.by.pseudonyms.patient(image.patient_id)
         if image.study_uid:
             told["StudyInstanceUID"] = self.by.pseudonyms.study(image.study_uid)
@@ -161,8 +196,23 @@ class Leaving:
             told["SeriesInstanceUID"] = self.by.pseudonyms.uid(image.series_uid)
         return told
 
-    def _name(self, name: str, number: object) -> str:
-        return cleaned(name, uid=self.by.pseudonyms.uid) or f"label {number}"
+    def _name(self, name: object, number: int) -> str:
+        return self._words(name) or f"label {number}"
+
+    def _words(self, written: object) -> str:
+        return cleaned(written, uid=self.by.pseudonyms.uid) if isinstance(written, str) else ""
+
+
+def _is_number(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_box(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 6
+        and all(_is_number(one, -_FARTHEST_MM, _FARTHEST_MM) for one in value)
+    )
 
 
 def write_dataset(leaving: Leaving, cases: Iterable[LabelledCase], folder: Path) -> Path:
@@ -192,8 +242,8 @@ def write_dataset(leaving: Leaving, cases: Iterable[LabelledCase], folder: Path)
             except HeldError as reason:
                 held = reason
                 left_out[new_id] = "held: text may be burnt in, and nobody has approved it"
-            except BadInputError as reason:
-                left_out[new_id] = f"expected {reason.expected}, but found {reason.came}"
+            except BadInputError:  # its words may quote what a client or a file said
+                left_out[new_id] = _WHY_NOT
             else:
                 leave.append(replace(case, image_id=new_id, files=tuple(files), label=label))
         if not leave and held is not None:

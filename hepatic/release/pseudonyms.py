@@ -19,7 +19,7 @@ from filelock import FileLock
 from pydicom._uid_dict import UID_dictionary
 
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.release.words import UID
+from hepatic.release.words import UID, cleaned_model
 from hepatic.store.disk import TEMPORARY, make_folder, put_in_place, storage
 
 _KEY_BYTES = 32
@@ -99,6 +99,10 @@ class Pseudonyms:
         return (
             self.uid(image_id) if UID.fullmatch(image_id) else f"image-{_letters(self._digest('image', image_id), 12)}"
         )
+
+    def model(self, name: str) -> str:
+        """Return the name or version of a model as far as it names no one."""
+        return cleaned_model(name)
 
     def days(self, patient_id: str) -> int:
         """Return by how many days all dates of a patient are moved: between one and ten years back."""

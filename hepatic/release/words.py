@@ -8,12 +8,16 @@ from functools import lru_cache
 
 from pydicom.sr._concepts_dict import concepts
 
+from hepatic.labels import STRUCTURES
+
 UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\d.]*\d)")
 """A UID in a text: no version number, time or size has five parts."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)?|\S")
 _NUMBER = re.compile(r"\d{1,2}(?:[.,]\d)?")
 _UNIT = re.compile(r"mm|cm|sec|min|kv|%")
 _UNITS = re.compile(r"\d{1,2}(?:[.,]\d{1,2})?(?:mm|cm|s|sec|min|d|kv|%)")
+_PART_OF_A_MODEL = re.compile(r"([a-z]+)(?:\d{1,2}d?)?")
+_VERSION = re.compile(r"[0-9a-f]{64}|v?\d\.\d{1,2}")
 _COUNTED = (
     "segment", "label", "lesion", "tumor", "tumour", "cyst", "metastasis", "hemangioma", "haemangioma", "hcc", "box",
     "slice", "phase", "thin", "thick", "recon", "native", "arterial", "portal", "venous", "delayed", "late", "early",
@@ -25,14 +29,16 @@ _OURS = (
     "liver ct mr mri us ceus dsa xa angio angiography axial coronal sagittal thin thick slice recon kv mip mpr "
     "tumor tumour lesion hcc tace primary cyst metastasis haemangioma hemangioma background segment box boxes "
     "reviewed accepted proposed drawn by hand around with without contrast cine still run of the in and or on from "
-    "abdomen thorax pelvis chest upper lower left right phantom probability undetermined true false"
+    "abdomen thorax pelvis chest upper lower left right phantom probability undetermined true false "
+    "benign malignant fnh icc lymphoma abscess fll bmode model detector classifier segmenter segmentation seg net unet "
+    "nnunet ltdnet centernet unknown"
 )
 
 
 @lru_cache(maxsize=1)
 def vocabulary() -> frozenset[str]:
     """Return the words of the codes of DICOM and SNOMED CT that pydicom knows, and of liver imaging, lower case."""
-    found = set(_OURS.split())
+    found = set(" ".join((_OURS, *STRUCTURES)).split())
     for scheme in ("DCM", "SCT"):
         for meaning in codes_of(scheme).values():
             found.update(re.findall(r"[a-z]+", meaning.lower()))
@@ -71,6 +77,19 @@ def cleaned(text: str, *, without: Collection[str] = (), uid: Callable[[str], st
         else:
             kept += [word for word in _WORD.findall(part) if _is_known(word, without)]
     return " ".join(word for word in kept if word)
+
+
+def cleaned_model(text: str, *, without: Collection[str] = ()) -> str:
+    """Return the name of a model, or its version: as it is where it is made of known words, or is a SHA-256 or 1.2.
+
+    Args:
+        text: ``ct_centernet3d``, or what somebody wrote in its place, of which known words are left.
+        without: as in ``cleaned``.
+    """
+    parts = [_PART_OF_A_MODEL.fullmatch(part) for part in re.split(r"[_ -]", text.lower())]
+    if _VERSION.fullmatch(text) or all(part is not None and _is_known(part.group(1), without) for part in parts):
+        return text
+    return cleaned(text, without=without)
 
 
 def _measures(before: str, number: str, after: str) -> bool:

@@ -71,9 +71,13 @@ def export(
         if leaving is not None:
             try:
                 return leaving.image(originals[image_id], folder)
-            except BadInputError as reason:  # what is left out is named in the file by its new UID only
-                fix = "Its own site can tell why."
-                raise BadInputError("the series", expected=reason.expected, came=reason.came, fix=fix) from reason
+            except BadInputError:  # what is left out is named in the file by its new UID only
+                raise BadInputError(
+                    "the series",
+                    expected="one that may leave and can be read",
+                    came="another",
+                    fix="Its own site can tell why.",
+                ) from None
         has_pictures = format == "nnunet"
         files: list[Path] = datastore.files_to_leave(image_id) if has_pictures else datastore.store.files(image_id)
         return files

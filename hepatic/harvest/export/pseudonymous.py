@@ -9,6 +9,7 @@ from typing import Protocol
 from hepatic.harvest.export.classified import ClassifiedImage, ClassifiedStudy
 from hepatic.harvest.export.reviewed import Decision, ReviewedCandidate, ReviewedStudy
 
+_DEVICES = ("mouse", "key", "touch", "slicer", "batch")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,6 +34,10 @@ class Names(Protocol):
 
     def image(self, image_id: str) -> str:
         """Return the id for an image's."""
+        ...
+
+    def model(self, name: str) -> str:
+        """Return what may be told of a model's name or version."""
         ...
 
 
@@ -61,6 +66,8 @@ def pseudonymous_classified(study: ClassifiedStudy, names: Names) -> ClassifiedS
             one,
             uid=names.uid(one.uid),
             image_id=names.image(one.image_id),
+            model=names.model(one.model),
+            model_hash=names.model(one.model_hash),
             decisions=tuple(_decision(decision, names, back) for decision in one.decisions),
             adjudicated_by=_person(one.adjudicated_by, names),
             adjudicated_at=_moved(one.adjudicated_at, back),
@@ -76,6 +83,8 @@ def _candidate(one: ReviewedCandidate, names: Names, back: timedelta) -> Reviewe
         one,
         uid=names.uid(one.uid),
         decisions=tuple(_decision(decision, names, back) for decision in one.decisions),
+        model=names.model(one.model),
+        model_hash=names.model(one.model_hash),
         drawn_by=_person(one.drawn_by, names),
         adjudicated_by=_person(one.adjudicated_by, names),
         adjudicated_at=_moved(one.adjudicated_at, back),
@@ -84,7 +93,8 @@ def _candidate(one: ReviewedCandidate, names: Names, back: timedelta) -> Reviewe
 
 def _decision(one: Decision, names: Names, back: timedelta) -> Decision:
     shown, decided = _moved(one.shown_at, back), _moved(one.decided_at, back)
-    return replace(one, reader=_person(one.reader, names), shown_at=shown, decided_at=decided)
+    device = one.device if one.device in _DEVICES else ""
+    return replace(one, reader=_person(one.reader, names), shown_at=shown, decided_at=decided, device=device)
 
 
 def _person(name: str, names: Names) -> str:

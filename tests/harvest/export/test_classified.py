@@ -137,7 +137,7 @@ class Names:
     def uid(self, name):
         return f"X{name}"
 
-    study = patient = person = image = uid
+    study = patient = person = image = model = uid
 
 
 def test_without_patients_and_readers_nothing_of_them_is_left(read, tmp_path):
