@@ -1,8 +1,9 @@
 """Images fetched from a PACS, on this machine's disk for a while: as many as fit, the longest unused leave first.
 
 One folder for each image; in it a folder for its files whose name is the hash of their content and their size, and
-while they are being fetched one with those that are there. What a process holds is noted in a file of its own, locked
-as long as it lives, so that nothing is taken from under it.
+while they are being fetched one with those that are there. An image that changes in the PACS gets a further folder;
+the older one stays as long as somebody may be reading it. When a folder was lent last is its own time of modification;
+what a process holds is noted in a file of its own, locked as long as it lives, so that nothing is taken from under it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hepatic.store.disk import StorageError, make_folder, storage, sync_folder
+from hepatic.store.disk import TEMPORARY, StorageError, make_folder, put_in_place, storage, sync_folder
 from hepatic.store.names import folder_key
 
 logger = logging.getLogger(__name__)
@@ -28,12 +29,13 @@ logger = logging.getLogger(__name__)
 PARTS = ".parts"
 """Folder of the files of an image that is not complete yet."""
 _STAMP = ".stamp"
-_USED = ".used"
+"""What the server said of the image when it was fetched, and the folder of its files."""
 _HOLDERS = ".holders"
 _LOCKS = ".locks"
 _RECENTLY_S = 600.0
 """A path that was handed out is read by somebody within this time."""
 _LOCK_WAIT_S = 3600.0
+_MOMENT_S = 0.002
 
 
 class CacheFullError(StorageError):
@@ -41,10 +43,17 @@ class CacheFullError(StorageError):
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _Version:
+    """The files that an image consisted of when it was fetched, or those of them that have come."""
+
     folder: Path
     bytes: int
-    used: float
+    is_current: bool
+    lent: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}"
 
 
 class ImageCache:
@@ -75,11 +84,15 @@ class ImageCache:
             stamp: what it must have been fetched with; None for any.
         """
         entry = self._entry(image_id)
-        whole = _whole(entry)
-        if whole is None or (stamp is not None and _text(entry / _STAMP) != str(stamp)):
-            return None
-        self._touch(entry)
-        return whole if whole.is_dir() else None  # it may have left in this very moment
+        with self._lending():
+            fetched_with, folder = _current(entry)
+            if folder is None or (stamp is not None and fetched_with != str(stamp)):
+                return None
+            try:
+                os.utime(folder)
+            except FileNotFoundError:
+                return None
+        return folder
 
     @contextmanager
     def filling(self, image_id: str) -> Iterator[Path]:
@@ -89,18 +102,17 @@ class ImageCache:
             StorageError: somebody else fills it for more than an hour.
         """
         entry = self._entry(image_id)
-        lock = FileLock(self._folder / _LOCKS / f"{entry.name}.lock", timeout=_LOCK_WAIT_S)
+        lock = self._filling(entry.name)
         with storage("keep an image of the PACS"):
             try:
                 lock.acquire()
             except Timeout:
                 raise StorageError("Another process has been fetching this image for an hour. Restart it.") from None
             try:
-                whole = _whole(entry)
-                if whole is not None and not (entry / PARTS).exists():  # it has changed there, but not all of it
-                    shutil.copytree(whole, entry / PARTS, copy_function=_link)
+                _, folder = _current(entry)
+                if folder is not None and folder.is_dir() and not (entry / PARTS).exists():
+                    shutil.copytree(folder, entry / PARTS, copy_function=_link)  # not all of it will have changed
                 make_folder(entry / PARTS)
-                self._touch(entry)
                 yield entry / PARTS
             finally:
                 lock.release()
@@ -120,18 +132,16 @@ class ImageCache:
                 os.fsync(stream.fileno())
                 size += file.stat().st_size
         sync_folder(parts)
-        whole = entry / f"{content[:16]}-{size}"
-        if whole.is_dir():  # what came is what was there
+        folder = entry / f"{content[:16]}-{size}"
+        if folder.is_dir():  # what came is what was there
             shutil.rmtree(parts)
         else:
-            parts.rename(whole)
-        for other in entry.iterdir():
-            if other.is_dir() and other != whole:
-                shutil.rmtree(other, ignore_errors=True)
-        (entry / _STAMP).write_text(str(stamp))
-        sync_folder(entry)
-        self._touch(entry)
-        return whole
+            parts.rename(folder)
+        os.utime(folder)
+        temporary = entry / f"{TEMPORARY}{_STAMP}"
+        temporary.write_text(f"{stamp} {folder.name}")
+        put_in_place(temporary, entry / _STAMP)
+        return folder
 
     def make_room(self, needed_bytes: int) -> None:
         """Let images leave until there is room.
@@ -140,63 +150,79 @@ class ImageCache:
             CacheFullError: there is none: all that is there is in use.
         """
         with FileLock(self._folder / _LOCKS / "room", timeout=_LOCK_WAIT_S):
-            entries = sorted(self._entries(), key=lambda entry: entry.used)
-            excess = sum(entry.bytes for entry in entries) + needed_bytes - self._limit_bytes
+            versions = sorted(self._versions(), key=lambda one: (one.is_current, one.lent))
+            excess = sum(one.bytes for one in versions) + needed_bytes - self._limit_bytes
             if excess <= 0:
                 return
             held = self._held()
-            for entry in entries:
+            for one in versions:
                 if excess <= 0:
                     return
-                if entry.folder.name not in held and time.time() - entry.used > _RECENTLY_S and self._remove(entry):
-                    excess -= entry.bytes
+                if self._remove(one, held):
+                    excess -= one.bytes
         if excess > 0:
             raise CacheFullError(
                 f"The images of the PACS that are in use take {self._limit_bytes >> 20} MiB already. "
                 "Give them more space on the disk (HEPATIC_DICOMWEB_CACHE_MIB), or try again later."
             )
 
-    def hold(self, image_id: str) -> None:
-        """Keep an image as long as this process lives."""
+    def hold(self, folder: Path) -> None:
+        """Keep a folder that was lent as long as this process lives."""
         with self._guard:
             if self._holding is None or self._holding.pid != os.getpid():
                 self._holding = _Holding(self._folder / _HOLDERS)
-            self._holding.add(self._entry(image_id).name)
+            self._holding.add(f"{folder.parent.name}/{folder.name}")
 
     def drop(self, image_id: str) -> None:
-        """Let an image leave, unless it is in use."""
+        """Lend an image no more until it is fetched again; its files leave with ``tidy``."""
         entry = self._entry(image_id)
-        if entry.is_dir() and entry.name not in self._held():
-            self._remove(_Entry(entry, 0, time.time()))
+        with suppress(FileNotFoundError):
+            (entry / _STAMP).unlink()
+        with suppress(Timeout, FileNotFoundError), self._filling(entry.name, timeout_s=0):
+            shutil.rmtree(entry / PARTS)
+
+    def tidy(self) -> None:
+        """Let files leave that are those of no image any more, as it is in the PACS now, and are in use no longer."""
+        outdated = [one for one in self._versions() if not one.is_current]
+        held = self._held() if outdated else set()
+        for one in outdated:
+            self._remove(one, held)
 
     def _entry(self, image_id: str) -> Path:
         return self._folder / folder_key(image_id)
 
-    def _touch(self, entry: Path) -> None:
-        with suppress(OSError):
-            (entry / _USED).touch()
+    def _filling(self, name: str, *, timeout_s: float = _LOCK_WAIT_S) -> FileLock:
+        return FileLock(self._folder / _LOCKS / f"{name}.lock", timeout=timeout_s)
 
-    def _entries(self) -> Iterator[_Entry]:
-        for found in os.scandir(self._folder):
-            if found.name.startswith(".") or not found.is_dir(follow_symlinks=False):
+    def _lending(self) -> FileLock:
+        """Lock that keeps a folder from leaving while it is being lent."""
+        return FileLock(self._folder / _LOCKS / "lending", timeout=_LOCK_WAIT_S, poll_interval=_MOMENT_S)
+
+    def _versions(self) -> Iterator[_Version]:
+        for entry in os.scandir(self._folder):
+            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
                 continue
-            folder = Path(found.path)
-            with suppress(OSError):
-                whole, parts = _whole(folder), folder / PARTS
-                size = int(whole.name.rpartition("-")[2]) if whole is not None else 0
-                size += sum(file.stat().st_size for file in parts.iterdir()) if parts.is_dir() else 0
-                used = (folder / _USED).stat().st_mtime if (folder / _USED).exists() else 0.0
-                yield _Entry(folder, size, used)
+            current = _current(Path(entry.path))[1]
+            with suppress(FileNotFoundError):  # it is leaving
+                for found in os.scandir(entry):
+                    if found.is_dir(follow_symlinks=False):
+                        folder = Path(found.path)
+                        yield _Version(folder, _size(folder), folder in (current, folder.parent / PARTS), _lent(folder))
 
-    def _remove(self, entry: _Entry) -> bool:
-        """Remove an image, unless somebody is filling it or has just been given it."""
-        lock = FileLock(self._folder / _LOCKS / f"{entry.folder.name}.lock", timeout=0)
+    def _remove(self, one: _Version, held: Set[str]) -> bool:
+        """Remove a folder, unless somebody is filling it, holds it, or was lent it a while ago."""
+        if one.name in held:
+            return False
+        entry = one.folder.parent
+        leaving = self._folder / f".leaving-{uuid.uuid4().hex}"
         try:
-            with lock:
-                if _used(entry.folder) > entry.used:
-                    return False
-                leaving = self._folder / f".leaving-{uuid.uuid4().hex}"
-                entry.folder.rename(leaving)
+            with self._filling(entry.name, timeout_s=0):
+                with self._lending():
+                    if time.time() - _lent(one.folder) < _RECENTLY_S:
+                        return False
+                    one.folder.rename(leaving)
+                    if not any(found.is_dir() for found in os.scandir(entry)):
+                        shutil.rmtree(entry, ignore_errors=True)
                 shutil.rmtree(leaving, ignore_errors=True)
                 return True
         except (Timeout, OSError):
@@ -242,21 +268,27 @@ def _link(file: str, other: str) -> None:
         shutil.copyfile(file, other)
 
 
-def _whole(entry: Path) -> Path | None:
-    with suppress(FileNotFoundError):
-        for found in os.scandir(entry):
-            if found.is_dir(follow_symlinks=False) and not found.name.startswith("."):
-                return Path(found.path)
-    return None
+def _current(entry: Path) -> tuple[str, Path | None]:
+    """Return with which stamp an image was fetched, and the folder of its files."""
+    stamp, _, name = _text(entry / _STAMP).partition(" ")
+    return stamp, entry / name if name else None
+
+
+def _size(folder: Path) -> int:
+    if folder.name != PARTS:
+        return int(folder.name.rpartition("-")[2])
+    size = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # it has got its name
+            size += file.stat().st_size
+    return size
+
+
+def _lent(folder: Path) -> float:
+    return folder.stat().st_mtime
 
 
 def _text(file: Path) -> str:
     with suppress(OSError):
         return file.read_text()
     return ""
-
-
-def _used(entry: Path) -> float:
-    with suppress(OSError):
-        return (entry / _USED).stat().st_mtime
-    return 0.0

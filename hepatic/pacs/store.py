@@ -94,6 +94,7 @@ class PacsStore(Store):
         self._tell(changes.trouble)
         for image_id in changes.removed:
             self.cache.drop(image_id)
+        self.cache.tidy()
         if changes.added:
             self.reconciled = self.labels.reconcile()
         return ScanReport(changes.series, changes.read, changes.added, changes.removed, 0, time.monotonic() - started)
@@ -122,7 +123,7 @@ class PacsStore(Store):
         if folder is None:
             return None
         if self._holds:
-            self.cache.hold(image_id)
+            self.cache.hold(folder)
         files = list(folder.iterdir())
         return files[0] if len(files) == 1 else folder
 

@@ -246,6 +246,71 @@ def test_what_a_training_asked_for_stays_until_it_ends(pacs_url, store, tight, t
     assert not list((store.data / "cache/pacs/.holders").iterdir())
 
 
+def grow(pacs, store, tmp_path, k):
+    """Send another slice of the CT to the PACS."""
+    write_ct_slice(tmp_path / f"{k}.dcm", series=Uids.ct, study=Uids.study, k=k)
+    pacs.take(tmp_path / f"{k}.dcm")
+    store.rescan()
+
+
+def test_a_reader_keeps_the_files_that_were_handed_out_when_the_series_changes_or_goes(pacs, store, tmp_path):
+    old = store.source(Uids.ct)
+    grow(pacs, store, tmp_path, 3)
+    new = store.source(Uids.ct)
+    assert (len(list(old.iterdir())), len(list(new.iterdir()))) == (3, 4)
+    assert store.source(Uids.ct) == new
+    limit(store, 0)
+    with pytest.raises(CacheFullError):
+        store.cache.make_room(1)
+    pacs.instances = {}
+    store.rescan()
+    assert store.rescan().removed
+    assert (len(list(old.iterdir())), len(list(new.iterdir()))) == (3, 4)
+
+
+def test_a_training_keeps_its_files_when_the_series_changes_and_goes(pacs, pacs_url, store, tight, tmp_path):
+    training = open_store(pacs_url, store.data, holds=True)
+    old = training.source(Uids.ct)
+    grow(pacs, store, tmp_path, 3)
+    new = store.source(Uids.ct)
+    limit(store, 0)
+    with pytest.raises(CacheFullError):
+        store.cache.make_room(1)
+    assert not new.exists()
+    store.rescan()
+    pacs.instances = {}
+    store.rescan()
+    assert store.rescan().removed
+    assert len(list(old.iterdir())) == 3
+    training.cache._holding = None  # as when the process ends
+    store.rescan()
+    assert not old.exists()
+    assert not (store.data / "cache/pacs" / Uids.ct).exists()
+
+
+def test_files_of_a_series_as_it_was_leave_when_nobody_reads_them_any_more(pacs, store, monkeypatch, tmp_path):
+    old = store.source(Uids.ct)
+    grow(pacs, store, tmp_path, 3)
+    new = store.source(Uids.ct)
+    kept = store.source(Uids.xa)
+    assert old.exists()
+    monkeypatch.setattr(caching, "_RECENTLY_S", 0.0)
+    store.rescan()
+    assert not old.exists()
+    assert new.exists()
+    assert kept.exists()
+
+
+def test_a_series_that_is_again_as_it_was_is_read_from_the_files_it_had(pacs, store, tmp_path):
+    before, whole = store.source(Uids.ct), dict(pacs.instances)
+    grow(pacs, store, tmp_path, 3)
+    assert store.source(Uids.ct) != before
+    pacs.instances = whole
+    store.rescan()
+    assert store.source(Uids.ct) == before
+    assert store.source(Uids.ct, make=False) == before
+
+
 def test_an_image_larger_than_the_room_is_given_up_and_leaves_no_file(store, tight, monkeypatch):
     monkeypatch.setattr(store._fetcher, "_at_most_bytes", 300)
     with pytest.raises(PacsError, match="larger than"):

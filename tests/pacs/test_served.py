@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,9 +55,7 @@ def well(pacs):
 
 def forget(data, image_id):
     """Let an image be fetched anew."""
-    from hepatic.pacs.cache import ImageCache
-
-    ImageCache(data / "cache" / "pacs", limit_bytes=1 << 30).drop(image_id)
+    shutil.rmtree(data / "cache" / "pacs" / image_id, ignore_errors=True)
 
 
 def info(server):
