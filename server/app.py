@@ -148,7 +148,7 @@ def create_app(
         in.
     """
     spec = AppSpec(str(app_dir), str(studies), dict(conf or {}))
-    claim = Claim(spec.data_dir)
+    claim = Claim(spec.data_dir, is_private=spec.is_remote)
     options_of_uploads()  # a wrong setting is said now, not to whoever uploads first
     dicomweb = upstream_spec(spec)
     required = auth if auth is not None else settings().auth or bool(settings().oidc_issuer)

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from hepatic.errors import ConflictError
-from hepatic.store.disk import TEMPORARY, storage
+from hepatic.store.disk import TEMPORARY, make_folder, make_private_folder, storage
 
 _LOCK = "server.lock"
 _HOLDER = "server.lock.json"
@@ -23,9 +23,11 @@ class Claim:
 
     Args:
         data_dir: folder for what the server writes; made when the claim is taken, if it is not there.
+        is_private: whether it is made so that other users of this machine cannot read it.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, is_private: bool = False) -> None:
+        self._make_folder = make_private_folder if is_private else make_folder
         self._holder = data_dir / _HOLDER
         self._lock = FileLock(data_dir / _LOCK, timeout=0, thread_local=False)
 
@@ -39,7 +41,7 @@ class Claim:
         if self._lock.is_locked:
             return
         with storage("lock the data folder"):
-            self._holder.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(self._holder.parent)
             try:
                 self._lock.acquire()
             except Timeout:

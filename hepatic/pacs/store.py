@@ -21,6 +21,7 @@ from hepatic.pacs.error import PacsError
 from hepatic.pacs.fetch import Fetcher, Wanted
 from hepatic.pacs.spec import PacsSpec
 from hepatic.settings import settings
+from hepatic.store.disk import make_private_folder, storage
 from hepatic.store.header import HeaderReader
 from hepatic.store.listing import Listing
 from hepatic.store.scan import ScanReport
@@ -42,7 +43,7 @@ class PacsStore(Store):
 
     Args:
         spec: which server.
-        data: the data folder, absolute; created if it is not there.
+        data: the data folder; created, closed to other users of this machine, if it is not there.
         header: reads the header of a file, or of a folder with the files of a series.
         content: names the content of a folder.
         holds: whether what this process asks for stays as long as it lives: a training reads its images many times.
@@ -61,6 +62,8 @@ class PacsStore(Store):
         self, spec: PacsSpec, *, data: Path, header: HeaderReader, content: Callable[[Path], str], holds: bool = False
     ) -> None:
         data = data.absolute()
+        with storage("create the data folder"):
+            make_private_folder(data)
         super().__init__(data, data, name=spec.url.partition("://")[2])
         self.spec, self.client = spec, PacsClient(spec)
         self._header, self._content, self._holds = header, content, holds

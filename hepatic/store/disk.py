@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hepatic.errors import HepaticError
+
+logger = logging.getLogger(__name__)
 
 #: Prefix of files that are being written; whoever finds an old one may remove it.
 TEMPORARY = ".writing-"
@@ -65,6 +69,24 @@ def make_folder(folder: Path) -> None:
     for new in reversed(missing):
         new.mkdir(exist_ok=True)
         sync_folder(new.parent)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder that only its owner may enter (0700), whatever the umask.
+
+    From one that is there all rights are taken that everybody has; what a group was given stays.
+    """
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & stat.S_IRWXO:
+            try:
+                folder.chmod(mode & ~stat.S_IRWXO)
+            except PermissionError:
+                logger.warning("Every user of this machine may read %s: close it to others (chmod o-rwx)", folder)
+    sync_folder(folder.parent)
 
 
 def write_temporary(source: Path, folder: Path, *, suffix: str = "") -> Written:

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from hepatic.settings import is_url
+from hepatic.store.disk import make_private_folder
 from server.access.access import audit_dir, tokens_dir
 from server.access.audit import AuditLog, Entry
 from server.access.roles import Role
@@ -52,6 +54,8 @@ def create(
     """
     data_dir = _data_dir(studies)
     wanted = Role.named(role)
+    if is_url(studies):
+        make_private_folder(data_dir)
     token, secret = Tokens(tokens_dir(data_dir)).create(name, wanted, expires=age(expires))
     _noted(data_dir, "tokens create", token)
     told = Console(stderr=True)

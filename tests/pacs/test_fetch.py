@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -184,6 +185,22 @@ def test_a_pacs_that_is_down_at_the_start_is_no_error(tmp_path):
     store = open_store("http://127.0.0.1:9/dicom-web", tmp_path)
     assert store.counts().images == 0
     assert "cannot be reached" in store.trouble
+
+
+# The data folder
+
+
+@pytest.mark.parametrize("before", [None, 0o755, 0o750, 0o777])
+def test_other_users_of_this_machine_cannot_read_what_came_from_a_pacs(pacs_url, tmp_path, before):
+    data, umask = tmp_path / "new" / "data", os.umask(0o022)
+    try:
+        if before is not None:
+            data.mkdir(parents=True)
+            data.chmod(before)
+        open_store(pacs_url, data).close()
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(data.stat().st_mode) == (0o700 if before is None else before & 0o770)
 
 
 # Room

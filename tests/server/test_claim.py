@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,18 @@ def test_servers_over_two_folders_do_not_meet(tmp_path):
     other.take()
     one.release()
     other.release()
+
+
+def test_what_comes_from_another_server_is_closed_to_other_users_of_this_machine(tmp_path):
+    umask = os.umask(0o022)
+    try:
+        for is_private, mode in ((True, 0o700), (False, 0o755)):
+            claim = Claim(tmp_path / str(is_private), is_private=is_private)
+            claim.take()
+            claim.release()
+            assert stat.S_IMODE((tmp_path / str(is_private)).stat().st_mode) == mode
+    finally:
+        os.umask(umask)
 
 
 def test_a_server_that_could_not_start_holds_nothing(tmp_path):
