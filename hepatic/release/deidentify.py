@@ -20,11 +20,13 @@ from hepatic import __version__
 from hepatic.errors import BadInputError
 from hepatic.io.codestream_text import blanked
 from hepatic.io.dicom_element import text
+from hepatic.release.codes import clean_code
 from hepatic.release.option import Option
-from hepatic.release.profile import CODES, CONTENT, EDITION, PIXELS, PROFILE, Action, action_for, name_of
+from hepatic.release.profile import CODED, CODES, CONTENT, EDITION, MODELS, PIXELS, PROFILE, Action, action_for, name_of
 from hepatic.release.pseudonyms import Pseudonyms
-from hepatic.release.words import cleaned, codes_of, vocabulary
+from hepatic.release.words import cleaned, cleaned_model, vocabulary
 
+_CODED_STRING = re.compile(r"(?!(?:\D*\d){6})[A-Z0-9_ ]{0,16}")
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _TEXTS = ("LO", "LT", "SH", "ST", "UC", "UT", "AE", "UR")
@@ -133,11 +135,15 @@ class _One:
         """Whether a text holds a word of the names and identifiers; short ones are in anything."""
         return any(word in self.named and (len(word) > 2 or not word.isascii()) for word in _words(value))
 
-    def _names_somebody(self, coded: str) -> bool:
-        """Whether a coded string, which mostly holds a term that somebody may be called like, holds a name."""
-        return any(len(word) > 3 and word in self.named and word not in vocabulary() for word in _words(coded))
+    def _is_odd(self, coded: str) -> bool:
+        """Whether a coded string, which mostly holds a term that somebody may be called like, holds a name or id."""
+        unknown = [word for word in _words(coded) if word not in vocabulary()]
+        if not _CODED_STRING.fullmatch(coded):
+            return bool(unknown)
+        return any(len(word) > 3 and word in self.named for word in unknown)
 
     def clean(self, dataset: Dataset) -> None:
+        clean_code(dataset, words=self._cleaned, other=self.by.pseudonyms.code)
         for tag in list(dataset.keys()):
             try:
                 element = dataset[tag]
@@ -150,14 +156,14 @@ class _One:
 
     def _treat(self, dataset: Dataset, element: DataElement) -> Action:
         action = action_for(element, self.by.options)
-        if element.keyword == "TextValue" and _concept(dataset) in _ALGORITHM:
-            action = Action.KEEP
         if action is Action.REMOVE:
             del dataset[element.tag]
             return action
         if element.VR == "SQ":
             return self._treat_sequence(dataset, element, action)
         if element.is_empty:
+            return Action.KEEP
+        if element.keyword in CODED:
             return Action.KEEP
         before = element.value
         match action:
@@ -170,7 +176,8 @@ class _One:
             case Action.SHIFT:
                 element.value = _each(element.value, lambda value: _shifted(str(value), element.VR, self.shift))
             case Action.CLEAN:
-                element.value = _each(element.value, self._cleaned)
+                is_model = element.keyword in MODELS or _concept(dataset) in _ALGORITHM
+                element.value = _each(element.value, self._cleaned_model if is_model else self._cleaned)
             case _:
                 self._without_names(element)
         return Action.KEEP if element.value == before else action if action is not Action.KEEP else Action.CLEAN
@@ -188,8 +195,6 @@ class _One:
         if element.keyword == "ContentSequence":
             element.value = [item for item in element.value if not self._is_subject(item)]
         for item in element.value:
-            if "CodeMeaning" in item:
-                self._clean_code(item)
             self.clean(item)
         return Action.KEEP
 
@@ -212,17 +217,8 @@ class _One:
         elif element.VR in _TEXTS and any(self.is_named(value) for value in _texts(element.value)):
             element.value = _each(element.value, self._cleaned)
         elif element.VR == "CS":
-            element.value = _each(element.value, lambda value: REMOVED if self._names_somebody(str(value)) else value)
-
-    def _clean_code(self, item: Dataset) -> None:
-        """Let a code mean what its standard says; clean one of no standard, whose value may be a name, too."""
-        scheme, value = text(item, "CodingSchemeDesignator") or "", text(item, "CodeValue") or ""
-        if value in codes_of(scheme):
-            item.CodeMeaning = codes_of(scheme)[value]
-            return
-        item.CodeMeaning = self._cleaned(str(item.CodeMeaning))
-        if self.is_named(value):
-            item.CodeValue = "0"
+            is_odd = self._is_odd if element.keyword != "SpecificCharacterSet" else lambda _: False
+            element.value = _each(element.value, lambda value: REMOVED if is_odd(str(value)) else value)
 
     def _is_subject(self, item: Dataset) -> bool:
         concept = _concept(item)
@@ -231,6 +227,9 @@ class _One:
 
     def _cleaned(self, value: Any) -> str:
         return cleaned(str(value), without=self.named, uid=self.by.pseudonyms.uid) or REMOVED
+
+    def _cleaned_model(self, value: Any) -> str:
+        return cleaned_model(str(value), without=self.named) or REMOVED
 
 
 def _named(dataset: Dataset) -> Iterator[str]:

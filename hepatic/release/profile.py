@@ -70,14 +70,27 @@ _DESCRIPTORS = (
     "ScheduledProcedureStepDescription", "SeriesDescription", "StudyDescription", "TreatmentSite",
 )  # fmt: skip
 """Those with C in the column of the option that say what was imaged; comments and histories are removed."""
-_NAMED_BY_PEOPLE = ("SegmentLabel", "SegmentDescription", "TrackingID", "ContentDescription", "AlgorithmParameters")
-"""Not in the table, but whoever makes a segmentation or report may write anything there."""
-_NOT_IN_THE_TABLE = (
-    "AlternativeCalendar", "OrderNumber", "OtherStudyNumbers", "OwnerID", "ImageID", "FrameOfInterestDescription",
-    "WindowCenterWidthExplanation", "SourceDescription",
+_ASKED_FOR = (
+    "SegmentLabel", "SegmentDescription", "TrackingID", "ContentDescription", "TextValue",
+    "PixelSpacingCalibrationDescription",
 )  # fmt: skip
-"""Parts of keywords that the table lacks, of what names a patient or an order, or that anybody may have written."""
-_FREE_TEXT = ("LT", "ST", "UT", "UC")
+"""Not in the table, and IODs ask for them: whoever makes a segmentation or report may write anything there."""
+MODELS = ("AlgorithmName", "AlgorithmVersion", "SegmentAlgorithmName")
+"""Likewise; names of models."""
+CODED = ("CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion")
+"""Looked at together, as what codes they are (``hepatic.release.codes``)."""
+_TECHNICAL = (
+    "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "SecondaryCaptureDeviceManufacturer",
+    "SecondaryCaptureDeviceManufacturerModelName", "SecondaryCaptureDeviceSoftwareVersions", "DetectorManufacturerName",
+    "DetectorManufacturerModelName", "ConvolutionKernel", "FilterType", "SequenceName", "PulseSequenceName",
+    "ImagedNucleus", "ReceiveCoilName", "TransmitCoilName", "StackID", "RescaleType", "ModalityLUTType",
+    "TransducerData", "ProcessingFunction", "OutputPower", "ContrastBolusRoute", "PositionReferenceIndicator",
+)  # fmt: skip
+"""Texts that the table lacks and that a device or a protocol writes, not somebody about a patient; all others go."""
+_TEXTS = ("AE", "LO", "LT", "SH", "ST", "UC", "UT")
+_BULK = ("OB", "OW", "OF", "OD", "OL", "OV")
+_PIXELS = ("PixelData", "LUTData", "ExtendedOffsetTable", "ColorLookupTableData")
+"""Parts of keywords of the bytes without which no picture can be shown."""
 _OF_CLASSES = ("SOPClass", "TransferSyntax")
 _OF_STANDARDS = (
     "CodingSchemeUID", "ContextUID", "MappingResourceUID", "ContextGroupExtensionCreatorUID", "ImplementationClassUID",
@@ -87,32 +100,40 @@ _OF_STANDARDS = (
 def action_for(element: DataElement, options: Collection[Option]) -> Action:
     """Return what the profile asks for an element, or what is asked beyond it where the table is silent.
 
-    Beyond the table: unknown elements, those whose VR is unknown, and addresses (UR) go; all dates, names of persons
-    and UIDs that name no standard are treated as those of the table, and free text keeps known words only.
+    Beyond the table: unknown elements, those of another VR than the dictionary's, addresses (UR), numbers of orders,
+    bytes that are no picture, and all texts go but a few that devices write or IODs ask for; all dates, names of
+    persons and UIDs that name no standard are treated as those of the table.
     """
     tag, vr, keyword = element.tag, element.VR, element.keyword
-    if tag.is_private or (tag.group & 0xFF00) in _GRAPHICS or tag.element == 0:
+    if tag.is_private or (tag.group & 0xFF00) in _GRAPHICS or tag.element == 0 or not dictionary_has_tag(tag):
         return Action.REMOVE
-    if vr in ("UN", "UR") or not dictionary_has_tag(tag):
+    if vr in ("UN", "UR"):
         return Action.REMOVE
-    if tag not in _BASIC and any(part in keyword for part in _NOT_IN_THE_TABLE):
+    if vr in dictionary_VR(tag).split(" or "):
+        if Option.PATIENT in options and keyword in _CHARACTERISTICS:
+            return Action.CLEAN if vr in _TEXTS else Action.KEEP
+        if Option.DESCRIPTORS in options and keyword in _DESCRIPTORS:
+            return Action.CLEAN
+        if Option.DATES in options and vr in ("DA", "DT", "TM") and keyword not in _BIRTH:
+            return Action.SHIFT
+    elif tag not in _BASIC:
         return Action.REMOVE
-    if Option.PATIENT in options and keyword in _CHARACTERISTICS:
-        return Action.KEEP
-    if Option.DESCRIPTORS in options and keyword in _DESCRIPTORS:
-        return Action.CLEAN
-    if vr in ("DA", "DT", "TM") and vr == dictionary_VR(tag) and keyword not in _BIRTH and Option.DATES in options:
-        return Action.SHIFT
     if tag in _BASIC:
         may_be_empty = vr == "SQ" and tag in _EMPTY_SEQUENCES
         return Action.EMPTY if may_be_empty else _BASIC[tag]
+    if keyword == "OtherStudyNumbers":
+        return Action.REMOVE
     if vr in ("DA", "DT", "TM", "PN"):
         return Action.EMPTY
     if vr == "UI":
         names_class = keyword in _OF_STANDARDS or any(part in keyword for part in _OF_CLASSES)
         return Action.KEEP if names_class else Action.UID
-    if vr in _FREE_TEXT or keyword in _NAMED_BY_PEOPLE:
+    if keyword in _ASKED_FOR or keyword in MODELS:
         return Action.CLEAN
+    if vr in _TEXTS:
+        return Action.KEEP if keyword in _TECHNICAL or keyword in CODED else Action.REMOVE
+    if vr in _BULK:
+        return Action.KEEP if any(part in keyword for part in _PIXELS) else Action.REMOVE
     return Action.KEEP
 
 

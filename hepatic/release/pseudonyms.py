@@ -100,6 +100,10 @@ class Pseudonyms:
             self.uid(image_id) if UID.fullmatch(image_id) else f"image-{_letters(self._digest('image', image_id), 12)}"
         )
 
+    def code(self, code: str) -> str:
+        """Return the code that stands for one of a scheme that is no standard's."""
+        return f"code-{_letters(self._digest('code', code), 8)}"
+
     def model(self, name: str) -> str:
         """Return the name or version of a model as far as it names no one."""
         return cleaned_model(name)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
-from pydicom.sr._concepts_dict import concepts
-
 from hepatic.labels import STRUCTURES
+from hepatic.release.codes import codes_of
 
 UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\d.]*\d)")
 """A UID in a text: no version number, time or size has five parts."""
@@ -31,7 +30,8 @@ _OURS = (
     "reviewed accepted proposed drawn by hand around with without contrast cine still run of the in and or on from "
     "abdomen thorax pelvis chest upper lower left right phantom probability undetermined true false "
     "benign malignant fnh icc lymphoma abscess fll bmode model detector classifier segmenter segmentation seg net unet "
-    "nnunet ltdnet centernet unknown"
+    "nnunet ltdnet centernet unknown verdict candidate candidates state review unreviewed adjudicated conflict unsure "
+    "diagnosis type pixel pixels"
 )
 
 
@@ -43,13 +43,6 @@ def vocabulary() -> frozenset[str]:
         for meaning in codes_of(scheme).values():
             found.update(re.findall(r"[a-z]+", meaning.lower()))
     return frozenset(found)
-
-
-@lru_cache(maxsize=16)
-def codes_of(scheme: str) -> Mapping[str, str]:
-    """Return the meanings by code that pydicom knows of a coding scheme; none of one it does not know."""
-    known: Mapping[str, Mapping[str, tuple[str, object]]] = concepts.get(scheme, {})  # type: ignore[assignment]
-    return {value: meaning for one in known.values() for value, (meaning, _) in one.items()}
 
 
 def cleaned(text: str, *, without: Collection[str] = (), uid: Callable[[str], str] = lambda _: "") -> str:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.data import get_testdata_files
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataset import Dataset
 
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError, NotFoundError
@@ -16,7 +19,7 @@ from hepatic.harvest.export.structured_report import structured_reports
 from hepatic.harvest.study import Phase
 from hepatic.io.dicom_seg_read import read_dicom_seg
 from hepatic.io.grid import grid_of
-from hepatic.release.deidentify import REMOVED, Deidentifier
+from hepatic.release.deidentify import _IDENTIFIERS, REMOVED, Deidentifier
 from hepatic.release.files import deidentify_file, deidentify_folder
 from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
@@ -320,3 +323,120 @@ def test_what_the_profiles_table_lacks_goes(tmp_path, key, keyword, value) -> No
     ds.save_as(tmp_path / "in.dcm")
     deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key))
     assert keyword not in pydicom.dcmread(tmp_path / "out.dcm")
+
+
+STRANGER = "Zwetschkenbaum"
+"""A name that is in no PatientName, so that nothing tells it from a word."""
+
+
+def released(key, tmp_path, change, options=ALL) -> pydicom.FileDataset:
+    """What leaves of a CT slice after a change."""
+    (file,) = write_ct(tmp_path / "ct", shape=(1, 12, 16))
+    dataset = pydicom.dcmread(file)
+    change(dataset)
+    dataset.save_as(tmp_path / "in.dcm")
+    deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key, options))
+    return pydicom.dcmread(tmp_path / "out.dcm")
+
+
+def keywords(*vrs: str) -> list[str]:
+    """All of the dictionary with these VRs, but those of files and of commands."""
+    listed = [tag for tag in DicomDictionary if tag > 0x00080000]
+    return [
+        word for tag in listed if (word := keyword_for_tag(tag)) and set(dictionary_VR(tag).split(" or ")) & set(vrs)
+    ]
+
+
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_of_all_texts_that_dicom_has_only_those_leave_that_devices_write(key, tmp_path, is_deep) -> None:
+    def change(dataset):
+        into = dataset
+        if is_deep:
+            into = Dataset()
+            dataset.ReferencedImageSequence = [into]
+        for keyword in keywords("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT"):
+            if keyword not in _IDENTIFIERS:  # of which every word goes everywhere
+                setattr(into, keyword, STRANGER)
+
+    made = released(key, tmp_path, change)
+    left = {one.keyword for one in made.iterall() if one.VR != "SQ" and STRANGER in str(one.value)}
+    assert left == {
+        "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "SecondaryCaptureDeviceManufacturer",
+        "SecondaryCaptureDeviceManufacturerModelName", "SecondaryCaptureDeviceSoftwareVersions",
+        "DetectorManufacturerName", "DetectorManufacturerModelName", "ConvolutionKernel", "FilterType", "SequenceName",
+        "PulseSequenceName", "ImagedNucleus", "ReceiveCoilName", "TransmitCoilName", "StackID", "RescaleType",
+        "ModalityLUTType", "TransducerData", "ProcessingFunction", "OutputPower", "ContrastBolusRoute",
+        "PositionReferenceIndicator",
+    }  # fmt: skip
+
+
+def test_of_all_bytes_that_dicom_has_only_pictures_leave(key, tmp_path) -> None:
+    def change(dataset):
+        for keyword in keywords("OB", "OW", "OF", "OD", "OL", "OV"):
+            if (
+                keyword not in dataset
+                and "ColorLookupTable" not in keyword
+                and keyword not in ("LUTData", "ICCProfile")
+            ):
+                dataset.add_new(keyword, "OB", STRANGER.encode())
+        dataset.ICCProfile = STRANGER.encode()
+
+    made = released(key, tmp_path, change)
+    assert STRANGER.encode() not in made.PixelData + b"".join(
+        element.value for element in made.iterall() if isinstance(element.value, bytes)
+    )
+
+
+@pytest.mark.parametrize("keyword", ["InstanceNumber", "PixelSpacing", "Rows", "RescaleType", "ScanOptions"])
+@pytest.mark.parametrize("vr", ["LO", "UT", "OB", "UI", "CS"])
+def test_no_text_leaves_as_something_else(key, tmp_path, keyword, vr) -> None:
+    value = STRANGER.encode() if vr == "OB" else STRANGER
+    try:
+        released(key, tmp_path, lambda dataset: dataset.add_new(keyword, vr, value))
+    except BadInputError:
+        assert not (tmp_path / "out.dcm").exists()
+    else:
+        is_as_listed = (keyword, vr) == ("RescaleType", "LO")
+        assert (STRANGER.encode() in (tmp_path / "out.dcm").read_bytes()) == is_as_listed
+
+
+@pytest.mark.parametrize(
+    ("code", "left"),
+    [
+        (("10200004", "SCT", STRANGER), ("10200004", "SCT", "Liver structure (body structure)")),
+        (("999999999", "SCT", f"liver of {STRANGER}"), ("999999999", "SCT", "liver of")),
+        (("{pixels}", "UCUM", "Pixels"), ("{pixels}", "UCUM", "Pixels")),
+        (("lesion_type", "99HEPATIC", "Lesion type"), ("lesion_type", "99HEPATIC", "Lesion type")),
+    ],
+)
+def test_codes_of_standards_and_of_ours_mean_what_they_meant(key, tmp_path, code, left) -> None:
+    made = released(key, tmp_path, lambda dataset: setattr(dataset, "ViewCodeSequence", [coded(*code)]))
+    (item,) = made.ViewCodeSequence
+    assert (item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning) == left
+
+
+def test_a_code_of_another_site_is_another_but_always_the_same(key, tmp_path) -> None:
+    theirs = [coded(STRANGER, f"99{STRANGER}", "cyst"), coded("K1", "99CLINIC", STRANGER), coded(STRANGER, "SCT", "x")]
+    longer = Dataset()
+    longer.LongCodeValue, longer.CodingSchemeDesignator, longer.CodeMeaning = STRANGER * 2, "SCT", "y"
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator, scheme.CodingSchemeName = f"99{STRANGER}", STRANGER
+
+    def change(dataset):
+        dataset.ViewCodeSequence = [*theirs, longer]
+        dataset.AnatomicRegionSequence = [coded("K1", "99CLINIC", "z")]
+        dataset.CodingSchemeIdentificationSequence = [scheme]
+        dataset.CodeMeaning = STRANGER
+
+    made = released(key, tmp_path, change)
+    assert STRANGER.encode() not in (tmp_path / "out.dcm").read_bytes()
+    assert {item.CodingSchemeDesignator for item in made.ViewCodeSequence} == {"99HEPATIC"}
+    assert len({item.CodeValue for item in made.ViewCodeSequence}) == 4
+    assert made.AnatomicRegionSequence[0].CodeValue == made.ViewCodeSequence[1].CodeValue
+    assert made.ViewCodeSequence[0].CodeMeaning == "cyst"
+
+
+def coded(value: str, scheme: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item

@@ -1,0 +1,66 @@
+"""Coded concepts that name no one: those of the standards' schemes, with their own meanings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from pydicom.dataset import Dataset
+from pydicom.sr._concepts_dict import concepts
+
+from hepatic.io.dicom_element import text
+from hepatic.io.dicom_report import SCHEME
+
+_FORMS = {
+    "SCT": r"\d{6,18}",
+    "SRT": r"[A-Z]\d?-[0-9A-Z]{4,6}",
+    "SNM3": r"[A-Z]\d?-[0-9A-Z]{4,6}",
+    "DCM": r"\d{6}",
+    "LN": r"\d{1,7}-\d",
+    "FMA": r"\d{1,7}",
+    "RADLEX": r"RID\d{1,7}",
+    "NCIt": r"C\d{1,7}",
+    "UMLS": r"C\d{7}",
+    "UCUM": r"(?!.*[A-Za-z]{5})(?!.*\d{4})[!-~]{1,16}",
+    "RFC5646": r"[a-z]{2}(-[A-Z]{2})?",
+    "RFC3066": r"[a-z]{2}(-[A-Z]{2})?",
+}
+"""What codes look like in schemes of which pydicom knows a part only."""
+_VERSION = re.compile(r"[\d.]{1,8}")
+_SCHEMES = {*concepts, *_FORMS}
+_CONCEPT = ("CodingSchemeDesignator", "CodeValue", "CodeMeaning")
+_OTHER_VALUES = ("LongCodeValue", "URNCodeValue")
+
+
+@lru_cache(maxsize=16)
+def codes_of(scheme: str) -> Mapping[str, str]:
+    """Return the meanings by code that pydicom knows of a coding scheme; none of one it does not know."""
+    known: Mapping[str, Mapping[str, tuple[str, object]]] = concepts.get(scheme, {})  # type: ignore[assignment]
+    return {value: meaning for one in known.values() for value, (meaning, _) in one.items()}
+
+
+def clean_code(item: Dataset, *, words: Callable[[str], str], other: Callable[[str], str]) -> None:
+    """Let a coded concept say what its standard says; an item that is none is left alone.
+
+    A code of hepatic's own scheme is kept where it is made of known words. One of another site's scheme becomes another
+    of hepatic's, always the same: it may be a name itself.
+
+    Args:
+        item: any item.
+        words: returns the known words of a text, or what stands for none.
+        other: returns the code that stands for one.
+    """
+    scheme, value, meaning = (text(item, keyword) or "" for keyword in _CONCEPT)
+    value = value or next((said for keyword in _OTHER_VALUES if (said := text(item, keyword))), "")
+    if not value and not meaning:
+        if scheme not in ("", SCHEME, *_SCHEMES):
+            item.CodingSchemeDesignator = SCHEME
+        return
+    known = codes_of(scheme).get(value)
+    is_worded = scheme in (SCHEME, "UCUM") and words(value).split() == re.findall(r"[^\W_]+", value)
+    if known is None and not is_worded and not re.fullmatch(_FORMS.get(scheme, "(?!)"), value):
+        scheme, value = SCHEME, other(f"{scheme} {value}")
+    if not (_VERSION.fullmatch(text(item, "CodingSchemeVersion") or "") and scheme != SCHEME):
+        item.pop("CodingSchemeVersion", None)
+    item.CodingSchemeDesignator, item.CodeValue, item.CodeMeaning = scheme, value, known or words(meaning)
