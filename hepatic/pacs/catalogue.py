@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
-from pydicom.datadict import tag_for_keyword
-
-from hepatic.errors import BadInputError, NotFoundError
+from hepatic.errors import NotFoundError
 from hepatic.pacs.attributes import Attributes, number, text
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsDownError, PacsError
@@ -97,23 +94,6 @@ class Changes:
         for failure in self.left_out.values():
             return f"{len(self.left_out)} series of the PACS could not be read; they are asked for again. {failure}"
         return ""
-
-
-def read_filter(words: str) -> dict[str, str]:
-    """Return the search filters of a setting such as ``StudyDate=20260101-&PatientID=HCC*``.
-
-    Raises:
-        BadInputError: it is something else, or names an attribute that DICOM does not have.
-    """
-    pairs = parse_qsl(words, keep_blank_values=True)
-    if words and (not pairs or any(tag_for_keyword(keyword) is None or not value for keyword, value in pairs)):
-        raise BadInputError(
-            "HEPATIC_DICOMWEB_FILTER",
-            expected="DICOM keywords with values, KEYWORD=VALUE&KEYWORD=VALUE",
-            came="something else",
-            fix="Set it for example to StudyDate=20260101-",
-        )
-    return dict(pairs)
 
 
 class Catalogue:
@@ -197,8 +177,10 @@ class Catalogue:
         return self._series("WHERE study_uid = ?", study_uid)
 
     def results(self) -> list[Series]:
-        """Return the segmentations and reports, the oldest first."""
-        found = self._series("WHERE modality IN (SELECT value FROM json_each(?))", json.dumps(RESULTS))
+        """Return the segmentations and reports in studies that have images here, the oldest first."""
+        modality, images = "modality IN (SELECT value FROM json_each(?))", json.dumps(IMAGES)
+        of_images = f"study_uid IN (SELECT study_uid FROM series WHERE {modality})"  # noqa: S608 - as below
+        found = self._series(f"WHERE {modality} AND {of_images}", json.dumps(RESULTS), images)
         return sorted(found, key=lambda one: (one.study_date, one.since))
 
     def is_settled(self, study_uid: str, *, after_s: float = _SETTLE_S) -> bool:

@@ -15,10 +15,11 @@ from typing import Any, overload
 
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
 from hepatic.pacs.cache import ImageCache
-from hepatic.pacs.catalogue import Catalogue, read_filter
+from hepatic.pacs.catalogue import Catalogue
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsError
 from hepatic.pacs.fetch import Fetcher, Wanted
+from hepatic.pacs.filter import read_filter
 from hepatic.pacs.spec import PacsSpec
 from hepatic.settings import settings
 from hepatic.store.disk import make_private_folder, storage

@@ -5,9 +5,10 @@ import pytest
 from benchmarks import large_pacs
 from hepatic.errors import BadInputError
 from hepatic.pacs import catalogue as module
-from hepatic.pacs.catalogue import Catalogue, Changes, read_filter
+from hepatic.pacs.catalogue import Catalogue, Changes
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsError
+from hepatic.pacs.filter import read_filter
 from hepatic.pacs.spec import PacsSpec
 from hepatic.store.database import Database
 from hepatic.store.images import Images
@@ -146,6 +147,19 @@ def test_reports_and_segmentations_are_listed_and_are_no_images(pacs, listed):
     listed.refresh()
     assert "1.2.7" in {series.uid for series in listed.of_study(Uids.study)}
     assert "1.2.7" not in listed.ids
+
+
+def test_reports_and_segmentations_of_studies_without_images_here_are_nobody_s_labels(pacs, listed):
+    pacs.listed = [
+        series_in_json("1.2.7", study=Uids.study, patient="P1", modality="SEG", instances=1),
+        series_in_json("1.2.8", study="1.9", patient="P9", modality="SEG", instances=1),
+        series_in_json("1.2.9", study="1.9", patient="P9", modality="SR", instances=1),
+    ]
+    listed.refresh()
+    assert [series.uid for series in listed.results()] == ["1.2.7"]
+    pacs.listed.append(series_in_json("1.2.10", study="1.9", patient="P9"))
+    listed.refresh()
+    assert {series.uid for series in listed.results()} == {"1.2.7", "1.2.8", "1.2.9"}
 
 
 def test_one_series_is_looked_up_whatever_the_filter(pacs, client, tmp_path):

@@ -13,9 +13,10 @@ from hepatic.adapters.infer import HepaticInferTask
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.io.content import content_hash
-from hepatic.pacs.catalogue import Catalogue, read_filter
+from hepatic.pacs.catalogue import Catalogue
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsError
+from hepatic.pacs.filter import read_filter
 from hepatic.pacs.spec import PacsSpec
 from hepatic.settings import settings
 from hepatic.store.database import Database
