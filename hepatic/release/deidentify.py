@@ -24,6 +24,7 @@ from hepatic.release.codes import clean_code
 from hepatic.release.option import Option
 from hepatic.release.profile import CODED, CODES, CONTENT, EDITION, MODELS, PIXELS, PROFILE, Action, action_for, name_of
 from hepatic.release.pseudonyms import Pseudonyms
+from hepatic.release.subject import capped, concept_of, stays
 from hepatic.release.words import cleaned, cleaned_model, vocabulary
 
 _CODED_STRING = re.compile(r"(?!(?:\D*\d){6})[A-Z0-9_ ]{0,16}")
@@ -32,9 +33,6 @@ _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _TEXTS = ("LO", "LT", "SH", "ST", "UC", "UT", "AE", "UR")
 _IDENTIFIERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID", "PatientTelephoneNumbers")
 _ALGORITHM = ("111001", "111003")  # name and version, which say what model it was
-_SUBJECT = {"121029", "121030", "121031", "121032", "121033"}  # name, ID, birth date, sex and age, TID 1006 (PS3.16)
-_CHARACTERISTICS = {"121032", "121033"}
-_OLDEST_YEARS = 90
 _DUMMIES = {"DA": "19000101", "DT": "19000101000000"}  # validators refuse the library's year 1
 Pixels = Literal["free", "approved", "unseen"]
 """Nothing says that text is burnt in; a person saw that there is none, or none any more; there may be some."""
@@ -176,7 +174,7 @@ class _One:
             case Action.SHIFT:
                 element.value = _each(element.value, lambda value: _shifted(str(value), element.VR, self.shift))
             case Action.CLEAN:
-                is_model = element.keyword in MODELS or _concept(dataset) in _ALGORITHM
+                is_model = element.keyword in MODELS or concept_of(dataset) in _ALGORITHM
                 element.value = _each(element.value, self._cleaned_model if is_model else self._cleaned)
             case _:
                 self._without_names(element)
@@ -193,7 +191,8 @@ class _One:
             element.value = [_coded(Code("0", "99HEPATIC", REMOVED))]
             return action
         if element.keyword == "ContentSequence":
-            element.value = [item for item in element.value if not self._is_subject(item)]
+            retains = Option.PATIENT in self.by.options
+            element.value = [item for item in element.value if stays(item, characteristics=retains)]
         for item in element.value:
             self.clean(item)
         return Action.KEEP
@@ -213,17 +212,12 @@ class _One:
     def _without_names(self, element: DataElement) -> None:
         """Take words that are in the names and identifiers of this object out of a value the profile leaves."""
         if element.VR == "AS":
-            element.value = _capped(str(element.value))
+            element.value = capped(str(element.value))
         elif element.VR in _TEXTS and any(self.is_named(value) for value in _texts(element.value)):
             element.value = _each(element.value, self._cleaned)
         elif element.VR == "CS":
             is_odd = self._is_odd if element.keyword != "SpecificCharacterSet" else lambda _: False
             element.value = _each(element.value, lambda value: REMOVED if is_odd(str(value)) else value)
-
-    def _is_subject(self, item: Dataset) -> bool:
-        concept = _concept(item)
-        is_kept = Option.PATIENT in self.by.options and concept in _CHARACTERISTICS
-        return concept in _SUBJECT and not is_kept
 
     def _cleaned(self, value: Any) -> str:
         return cleaned(str(value), without=self.named, uid=self.by.pseudonyms.uid) or REMOVED
@@ -277,16 +271,6 @@ def _shifted(value: str, vr: str, by: timedelta) -> str:
         return ""
     clock = digits[8:] if vr == "DT" and re.fullmatch(r"[\d.+ -]*", digits[8:]) else ""
     return f"{day:%Y%m%d}{clock}"
-
-
-def _capped(age: str) -> str:
-    """Return an age; from 90 years on they are few, and all of them 90."""
-    return f"{_OLDEST_YEARS:03d}Y" if re.fullmatch(r"\d{3}Y", age) and int(age[:3]) > _OLDEST_YEARS else age
-
-
-def _concept(item: Dataset) -> str:
-    names = item.get("ConceptNameCodeSequence")
-    return text(names[0], "CodeValue") or "" if names else ""
 
 
 def _coded(code: Code) -> Dataset:

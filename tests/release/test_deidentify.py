@@ -440,3 +440,48 @@ def coded(value: str, scheme: str, meaning: str) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
+
+
+@pytest.mark.parametrize(
+    ("concept", "number", "unit", "left"),
+    [
+        ("121033", "93", "a", ("90", "a")),
+        ("121033", "1200", "mo", ("90", "a")),
+        ("121033", "45", "a", ("45", "a")),
+        ("424144002", "34000", "d", ("90", "a")),
+        ("121033", "93", "furlong", None),
+        ("8302-2", "1.8", "m", ("1.8", "m")),
+        ("121030", "93", "a", None),
+    ],
+)
+def test_a_report_tells_no_age_above_90_and_nothing_where_it_is_not_asked_for(
+    objects, tmp_path, key, concept, number, unit, left
+) -> None:
+    report = pydicom.dcmread(objects / "sr.dcm")
+    item, measured = Dataset(), Dataset()
+    scheme = "LN" if "-" in concept else "DCM" if len(concept) == 6 else "SCT"
+    item.RelationshipType, item.ValueType = "HAS OBS CONTEXT", "NUM"
+    item.ConceptNameCodeSequence = [coded(concept, scheme, "Subject Age")]
+    measured.NumericValue, measured.FloatingPointValue = number, float(number)
+    measured.MeasurementUnitsCodeSequence = [coded(unit, "UCUM", unit)]
+    item.MeasuredValueSequence = [measured]
+    report.ContentSequence.append(item)
+    report.save_as(tmp_path / "in.dcm")
+    for options, expected in ((frozenset(), None), (ALL, left)):
+        deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key, options))
+        told = [
+            (str(one.MeasuredValueSequence[0].NumericValue), unit_of(one))
+            for one in pydicom.dcmread(tmp_path / "out.dcm").ContentSequence
+            if one.ConceptNameCodeSequence[0].CodeValue == concept
+        ]
+        assert told == ([] if expected is None else [expected])
+
+
+def unit_of(item: Dataset) -> str:
+    return str(item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue)
+
+
+@pytest.mark.parametrize(("age", "left"), [("089Y", "089Y"), ("093Y", "090Y"), ("999W", "999W"), ("Rosa", "")])
+def test_an_age_is_an_age(tmp_path, key, age, left) -> None:
+    made = released(key, tmp_path, lambda dataset: dataset.add_new("PatientAge", "AS", age))
+    assert made.PatientAge == left
