@@ -287,7 +287,7 @@ class Executor:
                     self._changed.wait()
                 if not self._open:
                     return None
-                if number in self._stale:
+                if number in self._stale or not self._slots[number].alive:  # one that died idle ruins nobody's work
                     self._stale.discard(number)
                     self._ready.discard(number)
                     return None

@@ -326,6 +326,10 @@ class _Watched:
     def __init__(self, slot: Slot, opening: _Opening) -> None:
         self._slot, self._opening, self._open = slot, opening, False
 
+    @property
+    def alive(self) -> bool:
+        return self._slot.alive
+
     def open(self) -> None:
         if self._open:
             return

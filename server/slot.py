@@ -54,6 +54,10 @@ class Slot(Protocol):
     def open(self) -> None:
         """Start the process and make it ready. Blocks. Raises whatever kept it from being ready."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs, as far as can be told without asking it."""
+
     def call(self, work: Work, args: tuple[Any, ...], timeout_s: float | None) -> Any:
         """Run ``work(*args)`` there. Raises WorkerLostError, WorkTimeoutError, or what the work raised."""
 
@@ -116,6 +120,11 @@ class LocalSlot:
             telling.close()
             relay.listen(process.pid or 0, told, self._heard)
         self.call(self._setup, self._setup_args, self._open_timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs; see ``Slot.alive``."""
+        return self._process is not None and not wait([self._process.sentinel], 0)
 
     def call(self, work: Work, args: tuple[Any, ...], timeout_s: float | None) -> Any:
         """Run ``work(*args)`` in the process; see ``Slot.call``."""

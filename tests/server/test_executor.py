@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from concurrent.futures import CancelledError, wait
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,10 @@ class ThreadSlot:
     def __init__(self, log=None):
         self.killed = threading.Event()
         self.log = [] if log is None else log
+
+    @property
+    def alive(self):
+        return not self.killed.is_set()
 
     def open(self):
         self.log.append("open")
@@ -231,11 +234,9 @@ def test_killing_workers_loses_no_work(processes):
         while not ended.wait(0.05):
             if processes.ready < 2:  # one that dies again and again before it is open is another matter
                 continue
-            for child in psutil.Process().children():
-                with suppress(psutil.NoSuchProcess):  # or a zombie
-                    if "spawn_main" in " ".join(child.cmdline()):
-                        child.kill()
-                        break
+            slot = processes._slots[0]
+            if slot.alive:
+                slot._process.kill()
             ended.wait(0.3)
 
     killer = threading.Thread(target=kill_now_and_then)

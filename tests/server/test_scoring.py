@@ -26,6 +26,8 @@ from .conftest import FOREIGN_APP, write_image
 class HereSlot:
     """A slot that does the work in the thread that asks for it."""
 
+    alive = True
+
     def open(self):
         """Nothing to open."""
 

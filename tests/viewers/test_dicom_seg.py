@@ -32,7 +32,9 @@ def test_a_run_is_answered_with_a_segmentation_of_it(server, demo, tool, tmp_pat
     assert not [line for line in said.stderr.splitlines() if line.startswith(("Error", "Warning"))]
 
     labels = tmp_path / "labels.nrrd"
-    labels.write_bytes(ask(server, "image", image=run.series_uid).content)
+    image = ask(server, "image", image=run.series_uid)
+    assert image.status_code == 200, image.text
+    labels.write_bytes(image.content)
     expected = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(labels)))
     source = pydicom.dcmread(run.image, stop_before_pixels=True)
     seg = hd.seg.segread(file)
@@ -50,6 +52,7 @@ def test_a_run_is_answered_with_a_segmentation_of_it(server, demo, tool, tmp_pat
 def test_the_client_may_name_the_segments_as_with_the_stock_server(server, demo):
     about = {"label_info": [{"name": "HCC"}, {"name": "liver"}], "result_extension": ".nii.gz"}
     answer = ask(server, "dicom_seg", about, image=demo[1][0].series_uid)
+    assert answer.status_code == 200, answer.text
     seg = pydicom.dcmread(io.BytesIO(answer.content))
     assert [segment.SegmentLabel for segment in seg.SegmentSequence] == ["HCC", "liver"]
 
@@ -61,12 +64,12 @@ def test_an_image_that_is_not_dicom_is_refused_before_the_model_runs(server, tmp
         answer = requests.post(
             f"{server}/infer/dsa_unet", params={"output": "dicom_seg"}, files={"file": ("a.nrrd", file)}, timeout=60
         )
-    assert answer.status_code == 422
-    assert "Ask with output=image" in answer.json()["detail"]
+    assert answer.status_code == 422, answer.text
+    assert "Ask with output=image" in answer.json()["detail"], answer.text
     assert str(tmp_path) not in answer.text
 
 
 def test_a_series_of_another_modality_is_refused_by_the_model_as_ever(server, ct_series):
     answer = ask(server, "dicom_seg", image=ct_series)
-    assert answer.status_code == 422
-    assert "modality XA" in answer.json()["detail"]
+    assert answer.status_code == 422, answer.text
+    assert "modality XA" in answer.json()["detail"], answer.text

@@ -158,6 +158,14 @@ def test_a_process_that_breaks_or_lingers_is_replaced_and_its_upload_refused(tmp
     assert not process.is_running()
 
 
+def test_a_process_that_died_while_nobody_asked_ruins_no_upload(inspector, tmp_path):
+    inspector._ask(os.getpid)
+    [slot] = inspector._executor._slots.values()
+    slot._process.kill()
+    slot._process.join()
+    inspector.image(write_image(tmp_path / "a.nrrd"))
+
+
 def test_an_archive_of_one_series_gives_its_files_and_leaves_out_the_rest(inspector, tmp_path):
     series, study = generate_uid(), generate_uid()
     members = [("DICOMDIR", b"no image"), ("README.TXT", b"start viewer.exe"), ("inner.zip", b"PK\3\4")]

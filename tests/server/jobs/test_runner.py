@@ -14,6 +14,8 @@ from server.jobs.runner import Jobs
 class HereSlot:
     """A slot that does the work in the thread that asks for it."""
 
+    alive = True
+
     def open(self):
         """Nothing to open."""
 
