@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from hepatic.store.disk import TEMPORARY, StorageError, make_folder, put_in_place, storage, sync_folder
-from hepatic.store.names import folder_key
+from hepatic.store.names import folder_key, name_of_key
 
 logger = logging.getLogger(__name__)
 
@@ -180,6 +180,13 @@ class ImageCache:
             (entry / _STAMP).unlink()
         with suppress(Timeout, FileNotFoundError), self._filling(entry.name, timeout_s=0):
             shutil.rmtree(entry / PARTS)
+
+    def images(self) -> Iterator[tuple[str, Path]]:
+        """Yield the id of each image that is there, and the folder of its files; none is lent by this."""
+        for one in self._versions():
+            image_id = name_of_key(one.folder.parent.name)
+            if one.is_current and one.folder.name != PARTS and image_id is not None:
+                yield image_id, one.folder
 
     def tidy(self) -> None:
         """Let files leave that are those of no image any more, as it is in the PACS now, and are in use no longer."""

@@ -167,6 +167,11 @@ class Catalogue:
             raise failure
         return True
 
+    def doubt(self, series_uid: str) -> None:
+        """Have a series read again with the next list, although that says the same of it as the last."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE series SET said = '' WHERE uid = ?", (series_uid,))
+
     def get(self, series_uid: str) -> Series | None:
         """Return a series, None where it is not listed."""
         found = self._series("WHERE uid = ?", series_uid)
@@ -239,7 +244,7 @@ class Catalogue:
             if any(isinstance(failure, PacsDownError) for failure in list(failures.values())):
                 return None
             try:
-                return self._images.of(*one)
+                return self._images.of(one[0])
             except PacsError as failure:
                 failures[text(one[0], "SeriesInstanceUID")] = failure
                 return None

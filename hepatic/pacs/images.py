@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import time
 from itertools import islice
 
 from hepatic.errors import BadInputError, NotFoundError
@@ -30,12 +30,11 @@ class SeriesImages:
     def __init__(self, client: PacsClient, listing: Listing) -> None:
         self._client, self._listing = client, listing
 
-    def of(self, series: Attributes, said: str) -> list[Listed]:
+    def of(self, series: Attributes) -> list[Listed]:
         """Return the images of a series; none where it is of another modality, or gone.
 
         Args:
             series: as the server lists it.
-            said: what, when it changes, means that they have changed.
 
         Raises:
             PacsError: the server does not say.
@@ -45,7 +44,7 @@ class SeriesImages:
             return []
         count = number(series, "NumberOfSeriesRelatedInstances")
         if modality not in _CINES:
-            return [_listed(series, safe_id(uid), said, count=count, size=(0, 0, count))]
+            return [_listed(series, safe_id(uid), count=count, size=(0, 0, count))]
         study = text(series, "StudyInstanceUID")
         try:
             instances = self._client.instances(study, uid, fields=_FIELDS)
@@ -65,7 +64,7 @@ class SeriesImages:
             frames = number(one, "NumberOfFrames") or self._frames(study, uid, one)
             size = (number(one, "Columns"), number(one, "Rows"), frames)
             id = ids.get(sop) or safe_id(plain, unique=sop)
-            images.append(_listed(series, id, said, count=1, size=size, instance=sop))
+            images.append(_listed(series, id, count=1, size=size, instance=sop))
         return images
 
     def _frames(self, study: str, series: str, instance: Attributes) -> int:
@@ -79,9 +78,7 @@ class SeriesImages:
             return 1
 
 
-def _listed(
-    series: Attributes, id: str, said: str, *, count: int, size: tuple[int, int, int], instance: str = ""
-) -> Listed:
+def _listed(series: Attributes, id: str, *, count: int, size: tuple[int, int, int], instance: str = "") -> Listed:
     study, uid = text(series, "StudyInstanceUID"), text(series, "SeriesInstanceUID")
     last = f"{instance}.dcm" if instance else f"{uid}.dcm" if count == 1 else uid
     return Listed(
@@ -96,5 +93,5 @@ def _listed(
         size=size,
         description=text(series, "SeriesDescription"),
         file_count=count or 2,  # nobody said; more than one until it is fetched
-        stamp=zlib.crc32(said.encode()),
+        stamp=time.time_ns(),
     )

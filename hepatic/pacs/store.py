@@ -20,6 +20,7 @@ from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsError
 from hepatic.pacs.fetch import Fetcher, Wanted
 from hepatic.pacs.filter import read_filter
+from hepatic.pacs.replaced import Replaced
 from hepatic.pacs.spec import PacsSpec
 from hepatic.settings import settings
 from hepatic.store.disk import make_private_folder, storage
@@ -73,6 +74,7 @@ class PacsStore(Store):
         self.catalogue = Catalogue(self.client, self._listing, self.data / "pacs.db", filters=filters)
         self.cache = ImageCache(self.data / "cache" / "pacs", limit_bytes=settings().dicomweb_cache_mib << 20)
         self._fetcher = Fetcher(self.client, make_room=self.cache.make_room, at_most_bytes=self.cache.limit_bytes)
+        self._replaced = Replaced(self.client, self.catalogue, self.images, self.cache)
         self.reconciled = self.labels.reconcile()
         self._trouble = ""
         self._ahead: ThreadPoolExecutor | None = None
@@ -90,6 +92,8 @@ class PacsStore(Store):
             StorageError: the index cannot be written.
         """
         started = time.monotonic()
+        if not self._trouble:
+            self._replaced.look(all_of_them=self._holds)
         try:
             changes = self.catalogue.refresh(progress=progress)
         except (PacsError, NotFoundError) as failure:
@@ -318,7 +322,11 @@ class PacsStore(Store):
             there = self.cache.get(image_id, stamp)  # another process was faster
             if there is not None:
                 return there
-            self._fetcher.fetch(Wanted(image.study_uid, image.series_uid, image.instance_uid), parts)
+            try:
+                self._fetcher.fetch(Wanted(image.study_uid, image.series_uid, image.instance_uid), parts)
+            except NotFoundError:
+                self.catalogue.doubt(image.series_uid)
+                raise
             folder = self.cache.complete(image_id, self._content(parts), stamp)
         with suppress(HepaticError):  # who reads it says what is wrong with it
             found = self._header(folder)

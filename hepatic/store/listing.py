@@ -19,7 +19,7 @@ class Listed:
         path: what it is put in order by, unique.
         size: columns, rows, slices or frames; 0 for what the server did not say.
         file_count: how many instances it has.
-        stamp: changes when its instances do.
+        stamp: another whenever its instances may have changed.
     """
 
     id: str

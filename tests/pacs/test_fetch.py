@@ -16,6 +16,7 @@ from hepatic.io.content import content_hash
 from hepatic.io.header import header
 from hepatic.io.read import read
 from hepatic.pacs import cache as caching
+from hepatic.pacs import replaced
 from hepatic.pacs.cache import CacheFullError, ImageCache
 from hepatic.pacs.error import PacsError
 from hepatic.pacs.spec import PacsSpec
@@ -23,7 +24,7 @@ from hepatic.pacs.store import PacsStore
 from hepatic.settings import settings
 from tests.pacs.conftest import Uids
 from tests.pacs.fake_pacs import serving
-from tests.store.studies import write_ct_slice
+from tests.store.studies import write_ct_slice, write_xa_run
 
 
 def open_store(url, folder, **options):
@@ -85,6 +86,56 @@ def test_many_instances_come_in_one_answer_and_what_is_missing_in_parallel(pacs,
     assert len(store.files(Uids.ct)) == 34
     assert len(files_asked_for(pacs)) == 4
     assert pacs.most_in_flight > 1
+
+
+def replace(pacs, tmp_path, old, write):
+    """Put another instance in the place of one."""
+    write(tmp_path / "other.dcm")
+    pacs.instances.pop(old)
+    return pacs.take(tmp_path / "other.dcm")
+
+
+def test_slices_that_are_replaced_by_as_many_others_are_noticed_after_a_while(pacs, store, monkeypatch, tmp_path):
+    old = store.source(Uids.ct)
+    store.rescan()
+    other = replace(
+        pacs, tmp_path, _ct(pacs.instances)[0], lambda file: write_ct_slice(file, series=Uids.ct, study=Uids.study)
+    )
+    pacs.asked.clear()
+    store.rescan()
+    assert store.source(Uids.ct) == old
+    assert not any("/instances" in asked for asked in pacs.asked), "it was compared a moment ago"
+    monkeypatch.setattr(replaced, "_AGAIN_S", 0.0)
+    store.rescan()
+    assert store.source(Uids.ct, make=False) is None
+    assert {file.stem for file in store.files(Uids.ct)} == {*_ct(pacs.instances)} > {other}
+    assert len(list(old.iterdir())) == 3
+    signature = store.images.signature(Uids.ct)
+    store.rescan()
+    assert store.images.signature(Uids.ct) == signature, "what is the same stays the same"
+
+
+def test_a_training_begins_with_the_slices_that_the_pacs_has_now(pacs, pacs_url, store, monkeypatch, tmp_path):
+    monkeypatch.setattr(replaced, "_AT_ONCE", 0)
+    store.source(Uids.ct)
+    replace(pacs, tmp_path, _ct(pacs.instances)[0], lambda file: write_ct_slice(file, series=Uids.ct, study=Uids.study))
+    store.rescan()
+    assert store.is_here(Uids.ct)
+    training = open_store(pacs_url, store.data, holds=True)
+    assert {file.stem for file in training.files(Uids.ct)} == {*_ct(pacs.instances)}
+
+
+def test_a_cine_that_is_replaced_is_another_image(pacs, store, tmp_path):
+    image = store.images.all(modality="XA")[0]
+    write = lambda file: write_xa_run(file, series=Uids.xa, study=Uids.study, frames=9)  # noqa: E731
+    replace(pacs, tmp_path, image.instance_uid, write)
+    store.rescan()
+    assert image.id in store.images.ids(), "nobody asked for it"
+    with pytest.raises(NotFoundError):
+        store.source(image.id)
+    report = store.rescan()
+    assert report.removed == (image.id,)
+    assert [store.images.get(id).size[2] for id in report.added] == [9]
 
 
 def test_threads_and_processes_that_want_one_series_fetch_it_once(pacs, store, pacs_url):
