@@ -17,7 +17,7 @@ from typing import Any
 
 from hepatic.adapters import compat
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
-from hepatic.errors import NotFoundError
+from hepatic.errors import BadInputError, NotFoundError
 from hepatic.io.content import content_hash
 from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
@@ -27,7 +27,7 @@ from hepatic.pacs.spec import pacs_spec
 from hepatic.pacs.store import PacsStore
 from hepatic.release.leaving import Leaving, write_dataset
 from hepatic.release.option import Option
-from hepatic.release.quarantine import HeldError, Quarantine
+from hepatic.release.quarantine import Quarantine
 from hepatic.settings import is_url, settings
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
@@ -220,20 +220,20 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
         Raises:
             NotFoundError: nothing is labelled yet.
-            HeldError: no image may leave.
+            BadInputError: no image can be read or may leave; why the first one does not.
             StorageError: the disk is full or cannot be written.
         """
         leaving: list[LabelledCase] = []
-        held: dict[str, HeldError] = {}
+        stay: dict[str, BadInputError] = {}
         for case in self._finished(limit_cases):
             try:
                 leaving.append(replace(case, files=tuple(self.files_to_leave(case.image_id))))
-            except HeldError as reason:
-                held[case.image_id] = reason
+            except BadInputError as reason:
+                stay[case.image_id] = reason
         if not leaving:
-            raise next(iter(held.values()))
+            raise next(iter(stay.values()))
         metadata = json.dumps(self.json(), default=str)
-        left_out = {image_id: str(reason) for image_id, reason in held.items()}
+        left_out = {image_id: str(reason) for image_id, reason in stay.items()}
         return str(write_archive(leaving, self._archives, metadata=metadata, left_out=left_out))
 
     def deidentified_archive(self, limit_cases: int | None, options: Collection[Option]) -> str:

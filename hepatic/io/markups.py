@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError
+from hepatic.io.refusal import refusing
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
+_WHAT = "a markups file of 3D Slicer"
 _LARGEST_BYTES = 32 << 20
 _FIX = "Save the regions of interest again in 3D Slicer."
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -59,18 +61,21 @@ def read_rois(path: Path) -> list[ROI]:
     """Read the ROIs of a markups file; other markups, such as points and lines, are passed over.
 
     Raises:
+        NotFoundError: the file is not there.
         BadInputError: no markups file, or an ROI without centre, size or a known coordinate system.
     """
-    if path.stat().st_size > _LARGEST_BYTES:
-        raise _refusal(path.name, "a markups file of up to 32 MiB", "a larger one")
+    with refusing(path, expected=_WHAT):
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise _refusal(path.name, "a markups file of up to 32 MiB", "a larger one")
+        data = path.read_bytes()
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(data)
         markups = content["markups"]
         return [_roi(one, path.name) for one in markups if one["type"] in ("ROI", "vtkMRMLMarkupsROINode")]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, BadInputError):
             raise
-        raise _refusal(path.name, "a markups file of 3D Slicer", "something else") from error
+        raise _refusal(path.name, _WHAT, "something else") from error
 
 
 def _markup(roi: ROI, number: int) -> dict[str, Any]:

@@ -136,6 +136,7 @@ def deidentify_folder(files: Iterable[Path], target: Path, by: Deidentifier, *, 
         StorageError: the disk is full or cannot be written.
     """
     report = Report()
+    written: set[Path] = set()
     for file in files:
         try:
             pixels = pixels_of(file)
@@ -151,11 +152,19 @@ def deidentify_folder(files: Iterable[Path], target: Path, by: Deidentifier, *, 
                 str(dataset.get(key) or "none") for key in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
             ]
             path = target.joinpath(*folders, f"{dataset.SOPInstanceUID}.dcm")
+            if path in written:
+                raise BadInputError(
+                    file.name,
+                    expected="an object of its own",
+                    came="one with the UIDs of another file of the folder",
+                    fix="Keep one of them.",
+                )
             data = encoded(dataset, file)
         except BadInputError as reason:
             report.left_out[str(file)] = str(reason)
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data)
+        written.add(path)
         report.add(done)
     return report

@@ -39,7 +39,8 @@ _ABOUT_ROI: Mapping[str, tuple[object, ...]] = {
     "primary": (True, False),
     "origin": ("model", "manual", "inherited"),
 }
-_WHY_NOT = "image or label cannot be read, or is of a kind that does not leave; its own site can tell why"
+_HELD = "held: text may be burnt in, and nobody has approved it"
+_UNFIT = "image or label cannot be read, or is of a kind that does not leave; its own site can tell why"
 _FARTHEST_MM = 10_000
 _LARGEST_VALUE = 65_535
 
@@ -221,11 +222,11 @@ def write_dataset(leaving: Leaving, cases: Iterable[LabelledCase], folder: Path)
     ``deidentification.csv`` in it says what was done; ``left_out.json`` names by their new ids what stays, and why.
 
     Raises:
-        HeldError: no image may leave.
+        BadInputError: no image can be read or may leave; why the first one does not.
         StorageError: the disk is full or cannot be written.
     """
     left_out: dict[str, str] = {}
-    held: HeldError | None = None
+    first: BadInputError | None = None
     leave: list[LabelledCase] = []
     told: dict[str, Any] = {}
     make_folder(folder)
@@ -239,14 +240,12 @@ def write_dataset(leaving: Leaving, cases: Iterable[LabelledCase], folder: Path)
                 files = leaving.image(case.image_id, place / "image")
                 label = leaving.label(case, place)
                 told[new_id] = leaving.about(case)
-            except HeldError as reason:
-                held = reason
-                left_out[new_id] = "held: text may be burnt in, and nobody has approved it"
-            except BadInputError:  # its words may quote what a client or a file said
-                left_out[new_id] = _WHY_NOT
+            except BadInputError as reason:  # its words may quote what a client or a file said
+                first = first or reason
+                left_out[new_id] = _HELD if isinstance(reason, HeldError) else _UNFIT
             else:
                 leave.append(replace(case, image_id=new_id, files=tuple(files), label=label))
-        if not leave and held is not None:
-            raise held
+        if not leave and first is not None:
+            raise first
         report = {"deidentification.csv": leaving.report.csv()}
         return write_archive(leave, folder, metadata=json.dumps({"objects": told}), left_out=left_out, beside=report)

@@ -33,6 +33,10 @@ StudiesFolder = Annotated[
 ReportFile = Annotated[Path | None, typer.Option("--report", help="CSV file: what was done to which attribute.")]
 
 
+_SOMETHING_STAYED = 1
+"""Exit code where the rest was written."""
+
+
 @app.command("folder")
 def folder(
     source: Annotated[Path, typer.Argument(help="Folder of DICOM files.")],
@@ -44,7 +48,7 @@ def folder(
     """De-identify a folder of DICOM files: images, segmentations and structured reports.
 
     Everything else is left out, and so are pictures with text in their pixels: import these, approve them (hepatic
-    quarantine) and export them from there.
+    quarantine) and export them from there. What is left out is listed, with exit code 1.
 
     [bold]Example[/]
 
@@ -74,7 +78,7 @@ def export(
 ) -> None:
     """Export images of the studies, with their final labels beside them, without their patients.
 
-    Pictures that are held stay until they are approved (hepatic quarantine).
+    Pictures that are held stay until they are approved (hepatic quarantine). What stays is listed, with exit code 1.
 
     [bold]Example[/]
 
@@ -152,6 +156,8 @@ def _told(made: Report, target: Path, report: Path | None) -> None:
         raise BadInputError(
             "the export", expected="something that may leave", came="nothing", fix="See the lines above."
         )
+    if made.left_out:
+        raise typer.Exit(_SOMETHING_STAYED)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 import SimpleITK
 from typer.testing import CliRunner
 
+from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.formats import FORMATS, write_export
 from hepatic.harvest.export.pseudonymous import pseudonymous
@@ -26,7 +27,7 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap, write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.refusal import NotAnImageError
-from hepatic.release.leaving import Leaving
+from hepatic.release.leaving import Leaving, write_dataset
 from hepatic.release.option import Option
 from hepatic.release.quarantine import HeldError, Quarantine
 from hepatic.store.folder import FolderStore
@@ -119,12 +120,12 @@ def test_the_dataset_leaves_without_patients(store, tmp_path) -> None:
 
 
 def test_the_command_line_exports_and_tells_who_is_who(store, tmp_path, tool) -> None:
-    def run(*words):
+    def run(*words, code=0):
         result = CliRunner().invoke(app, ["deidentify", *map(str, words)])
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == code, result.output
         return result.output
 
-    said = run("export", tmp_path / "out", "--studies", store.root, "--report", tmp_path / "report.csv")
+    said = run("export", tmp_path / "out", "--studies", store.root, "--report", tmp_path / "report.csv", code=1)
     assert "left out: 1." in said
     assert (tmp_path / "report.csv").read_text().startswith("attribute,action,elements")
     made = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -149,6 +150,82 @@ def test_the_command_line_exports_and_tells_who_is_who(store, tmp_path, tool) ->
         mistyped = CliRunner().invoke(app, ["deidentify", *words, "--studies", str(tmp_path / "nowhere")])
         assert isinstance(mistyped.exception, BadInputError)
     assert not (tmp_path / "nowhere").exists()
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def swapped(path: Path) -> None:
+    path.write_text("Aloisia")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [gone, cut, swapped, a_folder])
+@pytest.mark.parametrize("what", ["image", "label"])
+def test_one_bad_file_keeps_no_other_image_in(store, tmp_path, spoil, what) -> None:
+    spoilt = ids(store)["CT"]
+    case = next(one for one in store.labelled_cases("final") if one.image_id == spoilt)
+    spoil(case.files[3] if what == "image" else case.label)
+    leaving = Leaving(store)
+    (tmp_path / "out").mkdir()
+    for image, count in ((spoilt, 0), (ids(store)["nifti"], 2)):
+        label = next((one for one in store.labelled_cases("final") if one.image_id == image), None)
+        try:
+            leaving.export(store.images.get(image), tmp_path / "out", label=case if image == spoilt else label)
+        except BadInputError:
+            assert count == 0
+        assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == count
+    cases = [case, *(one for one in store.labelled_cases("final") if one.image_id == ids(store)["nifti"])]
+    with zipfile.ZipFile(write_dataset(Leaving(store), cases, tmp_path / "archives")) as archive:
+        listed = archive.namelist()
+        told = archive.read("left_out.json")
+    assert len([one for one in listed if one.startswith(("image/", "label/"))]) == 2
+    assert left_in(told, (*SECRETS, *originals_but(case.files[3], store))) == []
+    assert list(json.loads(told)) == [leaving.by.pseudonyms.image(spoilt)]
+
+
+def originals_but(path: Path, store) -> set[str]:
+    return {one.id for one in store.images.all()} | {path.name}
+
+
+def test_a_dataset_with_patients_goes_on_without_a_file_that_has_gone_too(store) -> None:
+    min((store.root / "ct").glob("*.dcm")).unlink()
+    datastore = HepaticDatastore(store.root, auto_rescan_seconds=None, scan=False)
+    with zipfile.ZipFile(datastore.get_dataset_archive(None)) as archive:
+        assert set(json.loads(archive.read("left_out.json"))) == {ids(store)["CT"], ids(store)["US"]}
+        assert any(one.startswith("image/Aloisia") for one in archive.namelist())
+    for path in store.root.rglob("*.nii.gz"):
+        path.unlink()
+    with pytest.raises(BadInputError):
+        datastore.get_dataset_archive(None)
+    datastore.store.close()
+
+
+def test_the_rest_of_a_folder_leaves_and_the_exit_code_says_what_stayed(tmp_path) -> None:
+    source = tmp_path / "in"
+    first, *_ = write_ct(source, shape=(3, 12, 16))
+    data = first.read_bytes()
+    for name_, content in (("again", data), ("cut", data[:200]), ("none", b""), ("text", b"Aloisia")):
+        (source / f"{name_}.dcm").write_bytes(content)
+    (tmp_path / "studies").mkdir()
+    words = ["folder", str(source), str(tmp_path / "out"), "--studies", str(tmp_path / "studies")]
+    result = CliRunner().invoke(app, ["deidentify", *words], env={"COLUMNS": "300"})
+    assert result.exit_code == 1, result.output
+    assert "3 files are in" in result.output
+    assert "left out: 4." in result.output
+    assert [line.split("/")[-1].split(":")[0] for line in result.output.splitlines() if "left out: /" in line] == [
+        "again.dcm", "cut.dcm", "none.dcm", "text.dcm",
+    ]  # fmt: skip
+    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 3
 
 
 def test_a_held_picture_stays_and_its_copy_leaves_no_trace(store, tmp_path) -> None:
