@@ -21,6 +21,7 @@ from hepatic.pacs.attributes import Attributes, number, text
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsDownError, PacsError
 from hepatic.pacs.images import IMAGES, SeriesImages
+from hepatic.pacs.opened import TABLE, Opened
 from hepatic.store.database import Database, Schema
 from hepatic.store.listing import Listed, Listing
 
@@ -39,7 +40,7 @@ _Said = tuple[Attributes, str]
 """A series as the server lists it, and what changes with it."""
 
 _SCHEMA = Schema(
-    1,
+    2,
     """
 CREATE TABLE series (
   uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, modality TEXT NOT NULL, study_date TEXT NOT NULL,
@@ -49,6 +50,7 @@ CREATE INDEX series_study ON series(study_uid);
 """,
     "list of the PACS",
     "the PACS is asked again",
+    upgrades=(lambda connection: connection.execute(TABLE),),
 )
 
 
@@ -112,6 +114,7 @@ class Catalogue:
         self._client, self._listing = client, listing
         self._images = SeriesImages(client, listing)
         self._database = Database(path, _SCHEMA)
+        self._opened = Opened(client, self._database, fields=_FIELDS)
         self._filters = dict(filters or {})
         self._left_out: frozenset[str] = frozenset()
 
@@ -124,13 +127,15 @@ class Catalogue:
             StorageError: the index cannot be written.
         """
         found = {text(one, "SeriesInstanceUID"): one for one in self._ask()}
-        known = {row[0]: (row[1], row[2]) for row in self._rows("SELECT uid, said, missed FROM series")}
+        known = {row[0]: row[1:] for row in self._rows("SELECT uid, said, missed, study_uid FROM series")}
+        opened = self._opened.ask({known[uid][2] for uid in known if uid not in found})
+        found |= {u: one for u, one in opened.series.items() if u in known or text(one, "Modality") in RESULTS}
         said = {uid: _said(one) for uid, one in found.items()}
         todo = [uid for uid in found if uid not in known or known[uid][0] != said[uid]]
         todo.sort(key=lambda uid: uid in self._left_out)  # what hangs keeps nothing else back
         added: list[str] = []
         removed: list[str] = []
-        left_out: dict[str, PacsError] = {}
+        left_out = dict(opened.failures)
         for done, batch in _batches(todo):
             new, gone, failures = self._take([(found[uid], said[uid]) for uid in batch])
             added += new
@@ -141,19 +146,24 @@ class Catalogue:
             if progress is not None:
                 progress(done, len(todo))
         self._left_out = frozenset(left_out)
-        missed = [uid for uid in known if uid not in found]
+        missed = [uid for uid in known if uid not in found and known[uid][2] not in opened.unknown]
+        back = [uid for uid in known if uid in found and known[uid][1]]
         gone_series = [uid for uid in missed if known[uid][1] + 1 >= _LISTS_UNTIL_GONE]
         with self._database.write() as connection:
-            connection.execute("UPDATE series SET missed = 0 WHERE missed")
+            connection.executemany("UPDATE series SET missed = 0 WHERE uid = ?", [(uid,) for uid in back])
             connection.executemany("UPDATE series SET missed = 1 WHERE uid = ?", [(uid,) for uid in missed])
         for uid in gone_series:
             removed += self._listing.leave(self._listing.of_series(uid))
         with self._database.write() as connection:
             connection.executemany("DELETE FROM series WHERE uid = ?", [(uid,) for uid in gone_series])
+        if gone_series:
+            self._opened.forget()
         return Changes(len(found), len(todo), tuple(added), tuple(removed), left_out)
 
     def look_up(self, series_uid: str) -> bool:
         """Ask for one series, whatever the filters, and take it in; return whether it is an image.
+
+        It stays, with the segmentations and reports of its study, as long as the server has it.
 
         Raises:
             PacsError: there is no answer.
@@ -165,6 +175,7 @@ class Catalogue:
         *_, failures = self._take([(found[0], _said(found[0]))])
         for failure in failures.values():
             raise failure
+        self._opened.note(text(found[0], "StudyInstanceUID"))
         return True
 
     def doubt(self, series_uid: str) -> None:

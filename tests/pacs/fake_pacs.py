@@ -168,7 +168,7 @@ class FakePacs:
         results, seen = [], set()
         for dataset in self.datasets(**request.path_params):
             uid = str(dataset.get(LEVELS[level]))
-            if uid in seen or not all(_matches(dataset, *wanted) for wanted in query.items()):
+            if uid in seen or not _is_asked_for(dataset, query):
                 continue
             seen.add(uid)
             said = pydicom.Dataset()
@@ -181,7 +181,8 @@ class FakePacs:
                 told["00201209"] = {"vr": "IS", "Value": [n + 7 if self.trouble.get("search") == "wrong count" else n]}
             results.append(told)
         if level == "series":
-            results += [one for one in self.listed if one["00080060"]["Value"][0] == query.get("Modality")]
+            wanted = {**request.path_params, **query}
+            results += [one for one in self.listed if _is_asked_for(pydicom.Dataset.from_json(one), wanted)]
         series = request.path_params.get("SeriesInstanceUID")
         what = "search" if level != "instance" else series if series in self.trouble else "instances"
         if self.trouble.get("search") == "endless":
@@ -253,6 +254,10 @@ def _series_of(uid):
 
 def _reference(uid):
     return {"00081155": {"vr": "UI", "Value": [uid]}}
+
+
+def _is_asked_for(dataset, wanted):
+    return all(_matches(dataset, *one) for one in wanted.items())
 
 
 def _matches(dataset, keyword, wanted):

@@ -5,6 +5,7 @@ import pytest
 from benchmarks import large_pacs
 from hepatic.errors import BadInputError
 from hepatic.pacs import catalogue as module
+from hepatic.pacs import opened
 from hepatic.pacs.catalogue import Catalogue, Changes
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsError
@@ -169,6 +170,52 @@ def test_one_series_is_looked_up_whatever_the_filter(pacs, client, tmp_path):
     assert listed.look_up(Uids.ct)
     assert not listed.look_up("1.2.3")
     assert listed.ids == {Uids.us, Uids.ct}
+
+
+def test_what_was_looked_up_stays_as_long_as_the_pacs_has_it(pacs, client, tmp_path):
+    listed = Listed(client, tmp_path, PatientID="another")
+    listed.refresh()
+    assert listed.look_up(Uids.ct)
+    pacs.listed = [series_in_json("1.2.7", study=Uids.study, patient="P1", modality="SEG", instances=1)]
+    for _ in range(4):
+        changes = listed.refresh()
+        assert (changes.removed, listed.ids) == ((), {Uids.ct}), "it, and no other image of its study"
+    assert changes.read == 0
+    assert [series.uid for series in listed.results()] == ["1.2.7"]
+    write_ct_slice(tmp_path / "new.dcm", series=Uids.ct, study=Uids.study, k=3)
+    pacs.take(tmp_path / "new.dcm")
+    assert listed.refresh().read == 1
+    assert listed.images.get(Uids.ct).file_count == 4
+    pacs.trouble, kept = {"search": "failing"}, pacs.instances
+    for _ in range(3):
+        with pytest.raises(PacsError):
+            listed.refresh()
+    pacs.trouble, pacs.instances, pacs.listed = {}, {}, []
+    assert listed.refresh().removed == ()
+    assert listed.refresh().removed == (Uids.ct,)
+    pacs.instances = kept
+    pacs.asked.clear()
+    listed.refresh()
+    assert not any("StudyInstanceUID" in asked for asked in pacs.asked), "nobody has opened it since"
+
+
+def test_few_of_what_was_looked_up_are_asked_for_at_a_time(pacs, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(opened, "_AT_ONCE", 1)
+    for n in range(3):
+        write_ct_slice(tmp_path / f"{n}.dcm", series=f"1.2.{n}", study=f"1.9.{n}", k=0)
+        pacs.take(tmp_path / f"{n}.dcm")
+    listed = Listed(client, tmp_path, PatientID="another")
+    assert all(listed.look_up(f"1.2.{n}") for n in range(3))
+    pacs.asked.clear()
+    for _ in range(6):
+        listed.refresh()
+    assert listed.ids == {"1.2.0", "1.2.1", "1.2.2"}
+    asked = [sum(f"StudyInstanceUID=1.9.{n}" in asked for asked in pacs.asked) for n in range(3)]
+    assert asked == [4, 4, 4], "in turn, each twice, and page after page until one is empty"
+    pacs.instances = {}
+    for _ in range(6):
+        listed.refresh()
+    assert not listed.ids
 
 
 def test_a_count_that_is_wrong_or_missing_is_no_trouble(pacs, client, tmp_path):
