@@ -73,7 +73,16 @@ def uids(dataset: Dataset) -> set[str]:
 def left_in(data: bytes, secrets=SECRETS) -> list[str]:
     """Return the secrets that are in these bytes, in any of the usual encodings, in any case."""
     low = re.sub(rb"2\.25\.\d+", b"", data.lower())  # new UIDs, whose digits are by chance
-    return [one for one in secrets for code in ("utf-8", "latin-1", "utf-16-le") if one.lower().encode(code) in low]
+    return [
+        one for one in secrets for code in ("utf-8", "latin-1", "utf-16-le") if _is_in(one.lower().encode(code), low)
+    ]
+
+
+def _is_in(secret: bytes, low: bytes) -> bool:
+    """Whether a secret is there; of a few digits, as a number by itself: UIDs and clock times have any by chance."""
+    if len(secret) > 5 or not secret.isdigit():
+        return secret in low
+    return re.search(rb"(?<!\d)" + secret + rb"(?!\d)", low) is not None
 
 
 def without_pixels(path: Path) -> bytes:
