@@ -196,16 +196,16 @@ def test_no_file_of_pydicoms_keeps_a_name_id_or_uid(tmp_path, key) -> None:
     sources = [
         Path(path) for path in get_testdata_files("**/*") if Path(path).is_file() and Path(path).suffix == ".dcm"
     ]
-    report = deidentify_folder(sources, tmp_path / "out", Deidentifier(key, ALL), header_only=True)
-    assert report.objects["written"] > 60
+    by = Deidentifier(key, ALL)
     originals: set[str] = set()
-    for path in sources:
-        if str(path) not in report.left_out:
+    for number, path in enumerate(sources):  # by itself: many are one object in several transfer syntaxes
+        if not deidentify_folder([path], tmp_path / "out" / str(number), by, header_only=True).left_out:
             dataset = pydicom.dcmread(path, force=True)
             originals |= uids(dataset)
             who = {str(dataset.get("PatientName", "")), str(dataset.get("PatientID", ""))}
             originals |= {one for one in who if len(one) > 5}
     assert len(originals) > 100
+    assert len(files(tmp_path / "out")) > 60
     for path in files(tmp_path / "out"):
         dataset = pydicom.dcmread(path)
         assert not originals & uids(dataset)
