@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
@@ -23,6 +24,7 @@ from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.refusal import NotAnImageError
+from hepatic.pacs.error import PacsError
 from hepatic.pacs.spec import pacs_spec
 from hepatic.pacs.store import PacsStore
 from hepatic.release.leaving import Leaving, write_dataset
@@ -31,6 +33,7 @@ from hepatic.release.quarantine import Quarantine
 from hepatic.settings import is_url, settings
 from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
+from hepatic.store.disk import StorageError
 from hepatic.store.folder import FolderStore
 from hepatic.store.header import HeaderReader
 from hepatic.store.images import Image
@@ -47,11 +50,14 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag  # noqa: 
 
 Info = dict[str, Any]
 
+UNCHECKED = "unchecked"
+"""Key of a label's info: what could not be checked when it was saved."""
+
 _FINAL = str(DefaultLabelTag.FINAL.value)
 
 
-def _check_label(label: Path, image: Path) -> None:
-    read_labelmap(label, like=grid_of(image))
+def _check_label(label: Path, image: Path | None) -> None:
+    read_labelmap(label, like=None if image is None else grid_of(image))
 
 
 class HepaticDatastore(Datastore):  # type: ignore[misc]
@@ -67,7 +73,8 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
             background; None waits for its end.
         scan: whether to scan at all; somebody else keeps the index in line with the folder where this is off.
         header: reads the header of a file; hepatic's own by default.
-        check_label: looks into a labelmap (its file, its image) before it is saved; by default in this process.
+        check_label: looks into a labelmap (its file; its image, None where that cannot be had) before it is saved; by
+            default in this process.
 
     Raises:
         StorageError: the folder cannot be read, or ``.hepatic`` in it cannot be written.
@@ -84,7 +91,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         first_scan_seconds: float | None = None,
         scan: bool = True,
         header: HeaderReader = read_header,
-        check_label: Callable[[Path, Path], None] = _check_label,
+        check_label: Callable[[Path, Path | None], None] = _check_label,
     ) -> None:
         training = scan and first_scan_seconds is None
         self.store: Store
@@ -356,6 +363,10 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Info) -> str:
         """Keep a copy of a label file as the next version; it survives a power cut when this returns.
 
+        A labelmap whose image cannot be had is kept, too: nobody's work is refused because a PACS is down. Whether it
+        lies on its image is then not known, which its info says (``unchecked``); whoever uses both reads the labelmap
+        onto the image, and refuses it where it lies elsewhere.
+
         ``label_info`` may say ``user`` (or ``author``, ``client_id``), ``model`` and ``model_hash``, the latter also in
         its ``params``.
 
@@ -366,8 +377,9 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         info = dict(label_info or {})
         if not label_filename.endswith(".json"):
             with found_or(UnknownImageError):
-                source = self.store.source(image_id)
-            self.check_label(Path(label_filename), source)
+                self.store.images.get(image_id)
+            if not self._lies_on_image(Path(label_filename), image_id):
+                info[UNCHECKED] = "whether it lies on its image, which was not to be had when it was saved"
         params = info.get("params")
         hashes = [info.get("model_hash"), params.get("model_hash") if isinstance(params, Mapping) else None]
         with found_or(UnknownImageError):
@@ -381,6 +393,16 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
                 info=info,
             )
         return label.image_id
+
+    def _lies_on_image(self, label: Path, image_id: str) -> bool:
+        """Whether a labelmap is known to lie on its image; False where that cannot be had. Raises as ``save_label``."""
+        with suppress(NotFoundError, PacsError, StorageError):  # a server has fetched it, if it could
+            image = self.store.source(image_id, make=self._fetches or isinstance(self.store, FolderStore))
+            if image is not None:
+                self.check_label(label, image)
+                return True
+        self.check_label(label, None)
+        return False
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Take a label out of use; its history stays."""

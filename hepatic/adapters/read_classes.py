@@ -12,7 +12,6 @@ import numpy as np
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.engine.cases import label_names, names_in
 from hepatic.errors import BadInputError
-from hepatic.io.grid import grid_of
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
 from hepatic.tasks.spec import ClassificationTask, Task
@@ -93,7 +92,7 @@ def _drawn(datastore: HepaticDatastore, image_id: str, info: Mapping[str, Any]) 
     label = Path(datastore.get_label_uri(image_id, _FINAL))
     if label.suffix.lower() == ".json":
         return [str(roi.about.get("class") or roi.label) for roi in read_rois(label)]
-    labelmap = read_labelmap(label, like=grid_of(Path(datastore.get_image_uri(image_id))))
+    labelmap = read_labelmap(label)
     named = labelmap.names or names_in(labelmap, label_names(info))
     values = {int(value) for value in np.unique(labelmap.array)}
     return [name for name, value in named.items() if value in values]

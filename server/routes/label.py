@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, File, Form, UploadFile
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from hepatic.errors import BadInputError, ConflictError, HepaticError
+from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
@@ -72,6 +72,9 @@ def save(
     )
     try:
         added = host.app.on_save_label(image_id, label_id)
+    except NotFoundError:
+        logger.info("the image of a label that was saved is not there; its classes are not noted")
+        added = None
     except BadInputError:  # classes that there are not: the label is saved, and who sent it can mend them
         raise
     except Exception:

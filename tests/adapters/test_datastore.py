@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.datastore import UNCHECKED, HepaticDatastore
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.store.disk import sha256_of
@@ -91,6 +91,21 @@ def test_saving_twice_keeps_both_versions(studies: Path, label: str) -> None:
     datastore.remove_label("a", "final")
     assert datastore.get_labels_by_image_id("a") == {}
     assert len(datastore.label_versions("a", "final")) == 3
+
+
+def test_a_labelmap_whose_image_has_gone_is_kept_and_says_what_is_not_known(studies: Path, label: str) -> None:
+    datastore = HepaticDatastore(studies)
+    datastore.save_label("a", label, "final", {})
+    assert UNCHECKED not in datastore.get_label_info("a", "final")
+    datastore.image_files("a")[0].unlink()
+    datastore.save_label("a", label, "final", {})
+    assert "on its image" in datastore.get_label_info("a", "final")[UNCHECKED]
+    assert datastore.get_label("a", "final").read() == Path(label).read_bytes()
+    (studies / "broken.nrrd").write_text("no labelmap")
+    with pytest.raises(BadInputError, match=r"broken\.nrrd"):
+        datastore.save_label("a", str(studies / "broken.nrrd"), "final", {})
+    with pytest.raises(UnknownImageError):
+        datastore.save_label("nobody", label, "final", {})
 
 
 def test_slicer_finds_the_original_label_s_names_where_it_looks(studies: Path, label: str) -> None:

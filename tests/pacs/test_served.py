@@ -210,6 +210,32 @@ def test_a_batch_waits_while_the_pacs_is_down_and_goes_on(server, pacs, data, mo
     assert "bright" in str(record["result"][Uids.ct])
 
 
+def test_a_labelmap_is_kept_while_its_image_cannot_be_had_and_says_what_is_not_known(server, pacs, data, tmp_path):
+    forget(data, Uids.ct)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.ones((3, 4, 4), np.uint8)), str(tmp_path / "label.nrrd"))
+    (tmp_path / "broken.nrrd").write_bytes((tmp_path / "label.nrrd").read_bytes()[:-20])
+
+    def save(name, tag):
+        with (tmp_path / name).open("rb") as file:
+            answer = requests.put(
+                f"{server}/datastore/label",
+                params={"image": Uids.ct, "tag": tag},
+                files={"label": (name, file)},
+                timeout=60,
+            )
+        labels = requests.get(f"{server}/datastore/", params={"output": "all"}, timeout=30).json()["objects"]
+        return answer.status_code, labels[Uids.ct]["labels"].get(tag, {}).get("info", {})
+
+    pacs.trouble = {"file": "locked"}
+    status, told = save("label.nrrd", "away")
+    assert (status, told["unchecked"].startswith("whether it lies on its image")) == (200, True)
+    assert (data / "labels" / Uids.ct / "away" / "1.nrrd").read_bytes() == (tmp_path / "label.nrrd").read_bytes()
+    assert save("broken.nrrd", "broken") == (422, {})
+    pacs.trouble = {}
+    status, told = save("label.nrrd", "there")
+    assert (status, "unchecked" in told) == (200, False)
+
+
 def batch(server):
     return requests.get(f"{server}/batch/infer", timeout=180).json()
 
