@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,9 @@ Mask = NDArray[np.bool_]
 
 _CAPTURES = "1.2.840.10008.5.1.4.1.1.7"  # start of the SOP classes of secondary captures and of photographs (77)
 _SCREENS = {"US", "OT", "XC", "SC", "ES", "GM"}  # modalities whose pictures are those of a screen or a camera
+_PAGE = re.compile(
+    r"SCREEN[ _]?(SAVE|SHOT|CAPTURE)|DOSE[ _]?(INFO|REPORT|RECORD|PAGE|SHEET|SUMMARY)|PATIENT(EN)?[ _]?PROTO[CK]OL"
+)  # as scanners call them in ImageType or SeriesDescription
 _MANY = 8  # frames, from which on what never changes is told
 _STILL = 2  # grey values by which a text may change over a cine
 _FROZEN = 0.1  # share of the images that may be still; a frozen cine is a still
@@ -37,16 +41,28 @@ _AROUND = 2  # pixels
 def burnt_in(header: DicomHeader) -> BurntIn:
     """Return what a file says of text in its pixels.
 
-    BurnedInAnnotation counts. Where it is absent, pictures of screens and cameras (ultrasound, all secondary captures,
-    whatever is colour or was converted) are unknown, and what detectors and scanners make (CT, MR, XA) has none.
+    BurnedInAnnotation counts, but for pages that are pictures of a screen under a scanner's SOP class (dose pages,
+    screen saves), and for what somebody could be recognised in (RecognizableVisualFeatures). Where it is absent,
+    pictures of screens and cameras (ultrasound, all secondary captures, whatever is colour or was converted) and what
+    was made of other images (ImageType SECONDARY, derived localizers) are unknown, and what detectors and scanners make
+    (CT, MR, XA) has none.
     """
-    said = (text(header.dataset, "BurnedInAnnotation") or "").upper()
-    if said in ("YES", "NO"):
-        return "yes" if said == "YES" else "no"
-    is_screen = header.kind == "cine" and text(header.dataset, "Modality") in (*_SCREENS, None)
-    sop_class = text(header.dataset, "SOPClassUID") or text(header.dataset.file_meta, "MediaStorageSOPClassUID") or ""
-    is_capture = sop_class.startswith(_CAPTURES) or "ConversionType" in header.dataset
-    return "unknown" if is_screen or is_capture or header.samples == 3 else "no"
+    dataset = header.dataset
+    said = (text(dataset, "BurnedInAnnotation") or "").upper()
+    if said == "YES":
+        return "yes"
+    kind = re.findall(r"[A-Z0-9][A-Z0-9_ ]*", (text(dataset, "ImageType") or "").upper())
+    is_page = any(_PAGE.search(one) for one in (*kind, (text(dataset, "SeriesDescription") or "").upper()))
+    is_page |= any(one == "DOSE" or one.endswith(" PROT") for one in kind)
+    if is_page or (text(dataset, "RecognizableVisualFeatures") or "").upper() == "YES":
+        return "unknown"
+    if said == "NO":
+        return "no"
+    is_screen = header.kind == "cine" and text(dataset, "Modality") in (*_SCREENS, None)
+    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID") or ""
+    is_capture = sop_class.startswith(_CAPTURES) or "ConversionType" in dataset
+    is_made = "SECONDARY" in kind or {"DERIVED", "LOCALIZER"} <= set(kind)
+    return "unknown" if is_screen or is_capture or is_made or header.samples == 3 else "no"
 
 
 def propose_mask(

@@ -143,7 +143,11 @@ class Quarantine:
             return files
         approval = self._approval(image_id)
         if approval is None:
-            found = "says that text is burnt in" if said == "yes" else "does not say whether text is burnt in"
+            found = (
+                "says that text is burnt in"
+                if said == "yes"
+                else "may have text burnt in, or shows somebody's features"
+            )
             raise HeldError(
                 f"image {image_id!a}",
                 expected="a picture without burnt-in text, or one that was masked and approved",

@@ -55,6 +55,26 @@ def written_on(picture, words: str, at: tuple[int, int], size: int = 11):
         ({"sop_class": CAPTURE, "modality": "XA"}, "unknown"),
         ({"sop_class": CAPTURE, "modality": "CT", "BurnedInAnnotation": "NO"}, "no"),
         ({"sop_class": MANY_CAPTURES, "modality": "MR"}, "unknown"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]}, "no"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "no"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["DERIVED", "PRIMARY", "LOCALIZER"]}, "unknown"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}, "unknown"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["DERIVED", "SECONDARY"], "BurnedInAnnotation": "NO"}, "no"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "SCREEN SAVE"]}, "unknown"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["DERIVED", "PRIMARY", "DOSE_INFO"]}, "unknown"),
+        ({"sop_class": CT, "modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "OTHER", "CT_SOM5 PROT"]}, "unknown"),
+        ({"sop_class": CT, "modality": "CT", "SeriesDescription": "Dose Report"}, "unknown"),
+        ({"sop_class": CT, "modality": "CT", "SeriesDescription": "Liver low dose 2.0"}, "no"),
+        (
+            {"sop_class": CT, "modality": "CT", "SeriesDescription": "Screen Save", "BurnedInAnnotation": "NO"},
+            "unknown",
+        ),
+        ({"sop_class": CT, "modality": "CT", "RecognizableVisualFeatures": "YES"}, "unknown"),
+        (
+            {"sop_class": CT, "modality": "CT", "RecognizableVisualFeatures": "YES", "BurnedInAnnotation": "NO"},
+            "unknown",
+        ),
+        ({"sop_class": CT, "modality": "CT", "RecognizableVisualFeatures": "NO"}, "no"),
     ],
 )
 def test_what_a_header_says(make_dicom, elements, said: str) -> None:
