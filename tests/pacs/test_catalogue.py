@@ -8,7 +8,7 @@ from hepatic.pacs import catalogue as module
 from hepatic.pacs import opened
 from hepatic.pacs.catalogue import Catalogue, Changes
 from hepatic.pacs.client import PacsClient
-from hepatic.pacs.error import PacsError
+from hepatic.pacs.error import PacsError, silent
 from hepatic.pacs.filter import read_filter
 from hepatic.pacs.spec import PacsSpec
 from hepatic.store.database import Database
@@ -282,9 +282,16 @@ def test_a_pacs_that_goes_down_while_it_is_listed_is_asked_no_more_and_what_came
     assert len(listed.ids) == 4
 
 
-def test_a_series_whose_search_hangs_is_asked_for_last(pacs, listed, monkeypatch):
+def test_a_series_whose_search_hangs_is_asked_for_last(client, listed, monkeypatch):
+    ask = client.instances
+
+    def hangs(study_uid, series_uid, **options):
+        if series_uid == Uids.xa:
+            raise silent(30)
+        return ask(study_uid, series_uid, **options)
+
     monkeypatch.setattr(module, "_AT_ONCE", 1)
-    pacs.trouble = {Uids.xa: "slow"}
+    monkeypatch.setattr(client, "instances", hangs)
     listed.refresh()
     assert listed.ids == {Uids.ct}
     listed.refresh()

@@ -170,14 +170,24 @@ def test_what_does_not_come_as_it_should_is_refused_and_comes_when_the_pacs_is_w
 
 
 def test_what_came_before_a_break_is_not_fetched_again(pacs, store, monkeypatch):
-    whole, served = pacs.instances, []
-    missing = next(iter(whole))
+    whole = pacs.instances
+    missing, *others = _ct(whole)
     pacs.instances = {uid: one for uid, one in whole.items() if uid != missing}
     monkeypatch.setattr(store.client, "instances", lambda *a, **k: [_uid(uid) for uid in _ct(whole)])
+    save, came = store.client.save_instance, {uid: threading.Event() for uid in others}
+
+    def save_last(study, series, uid, file, **options):  # once it breaks, what was not asked for is not any more
+        if uid == missing:
+            assert all(event.wait(30) for event in came.values())
+        save(study, series, uid, file, **options)
+        if uid in came:
+            came[uid].set()
+
+    monkeypatch.setattr(store.client, "save_instance", save_last)
     with pytest.raises(PacsError, match="is not there"):
         store.source(Uids.ct)
-    pacs.instances, served = whole, files_asked_for(pacs)
-    assert served
+    pacs.instances = whole
+    assert {asked.rpartition("/")[2] for asked in files_asked_for(pacs)} == {missing, *others}
     pacs.asked.clear()
     assert len(store.files(Uids.ct)) == 3
     assert [asked.rpartition("/")[2] for asked in files_asked_for(pacs)] == [missing]
