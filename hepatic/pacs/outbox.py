@@ -62,7 +62,7 @@ class Entry:
     """One version of a result, and what became of it.
 
     Attributes:
-        attempts: how often the PACS refused it.
+        attempts: how often the PACS refused it or failed at it.
         next_at: before which it is not tried again, seconds since 1970.
         told: why it is not sent; empty where nothing is wrong.
         at: when its state became what it is, seconds since 1970.
@@ -104,7 +104,7 @@ class Outbox:
             newest = {row[0]: row for row in connection.execute(query)}
             waiting = list(connection.execute("SELECT result, number, version FROM entry WHERE state = 'waiting'"))
         new = [one for one in now.values() if one.result not in newest or newest[one.result][2] != one.version]
-        done = [one.result for one in now.values() if one not in new and newest[one.result][3] != "waiting"]
+        done = [one.result for one in now.values() if one not in new and newest[one.result][3] == "sent"]
         gone = [row[:2] for row in waiting if row[0] not in now or now[row[0]].version != row[2]]
         if done:
             self.unask(done)
@@ -152,6 +152,10 @@ class Outbox:
         """Note why the PACS did not take an entry, and when it is asked again."""
         self._set(entry, "waiting", told, entry.attempts + 1, until)
 
+    def put_last(self, entry: Entry) -> None:
+        """Let the others that wait be tried before an entry."""
+        self._set(entry, "waiting", entry.told, entry.attempts, 0.0)
+
     def replaced(self, entry: Entry) -> dict[str, Reference]:
         """Return, by name, the instances of the version before that the PACS has."""
         query = """SELECT name, study_uid, series_uid, sop_class_uid, sop_uid FROM instance
@@ -169,12 +173,13 @@ class Outbox:
             return {uid for uid in sop_uids if connection.execute(query, (uid,)).fetchone()}
 
     def ask(self, result: str) -> None:
-        """Note that somebody wants one result sent, once."""
+        """Note that somebody wants one result sent, once: it is tried again if it was refused, left out or put off."""
         with self._database.write() as connection:
             connection.execute("INSERT OR IGNORE INTO asked VALUES (?)", (result,))
+        self.retry(result)
 
     def asked(self) -> list[str]:
-        """Return the results that somebody wants sent and that wait."""
+        """Return the results that somebody wants sent and that the PACS has not got."""
         with self._database.read() as connection:
             return [result for (result,) in connection.execute("SELECT result FROM asked ORDER BY result")]
 
@@ -207,7 +212,7 @@ class Outbox:
                 "WHERE result = ? AND number = ?",
                 (state, told, attempts, next_at, time.time(), entry.result, entry.number),
             )
-            if state != "waiting":
+            if state == "sent":
                 connection.execute("DELETE FROM asked WHERE result = ?", (entry.result,))
 
     def _entries(self, where: str, *parameters: object) -> list[Entry]:

@@ -12,14 +12,17 @@ from typing import Protocol
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.io.dicom_instance import Reference
 from hepatic.pacs.client import Stored
-from hepatic.pacs.error import PacsError
+from hepatic.pacs.error import PacsDownError, PacsError
 from hepatic.pacs.outbox import Due, Entry, Outbox
 
 logger = logging.getLogger(__name__)
 
 MOST_REFUSALS = 4
+MOST_FAILURES = 12
 _FIRST_WAIT_S = 5.0
 _LONGEST_WAIT_S = 600.0
+_GATEWAY_ANSWERS = (407, 408, 502, 504)
+"""With which what lies before a PACS says that nothing comes through."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class Pacs(Protocol):
 class Sender:
     """Sends; one at a time. Not for several threads.
 
-    A PACS that is down is tried again after 5 s, 10 s and so on up to ten minutes; one that refuses an object is asked
-    four times in the same rhythm, and then no more.
+    A PACS that is down or cannot search is tried again after 5 s, 10 s and so on up to ten minutes, each time with
+    another object first: it may be one that keeps it from answering. An object that it refuses is tried four times in
+    the same rhythm, one that it fails to store twelve times, in fifty minutes, and then no more; the others go on.
 
     Args:
         outbox: the record.
@@ -89,10 +93,12 @@ class Sender:
             except NotNowError:
                 return
             except PacsError as failure:
-                if not _is_refusal(failure):
-                    self._pause(failure)
+                told = str(failure)
+                if isinstance(failure, PacsDownError) or failure.answered in _GATEWAY_ANSWERS:
+                    self._outbox.put_last(entry)
+                    self._pause(told)
                     return
-                self._refused(entry, str(failure))
+                self._refused(entry, told, most=MOST_REFUSALS if 400 <= failure.answered < 500 else MOST_FAILURES)
             except HepaticError as failure:  # its files are gone, the disk is full: it may work later
                 self._refused(entry, str(failure))
             self._failures, self.trouble = 0, ""
@@ -123,26 +129,26 @@ class Sender:
             self._outbox.settle(entry, "sent")
 
     def _has(self, one: Reference) -> bool:
-        return self._pacs.has_instance(one.study_uid, one.series_uid, one.sop_uid)
+        try:
+            return self._pacs.has_instance(one.study_uid, one.series_uid, one.sop_uid)
+        except PacsError as failure:
+            if 400 <= failure.answered < 500:
+                raise
+            raise PacsDownError(failure.status, failure.told) from failure  # where it cannot search, it is not the object
 
-    def _refused(self, entry: Entry, told: str) -> None:
-        if entry.attempts + 1 >= MOST_REFUSALS:
+    def _refused(self, entry: Entry, told: str, *, most: int = MOST_REFUSALS) -> None:
+        if entry.attempts + 1 >= most:
             logger.warning("the PACS is sent a result no more: %s", told)
             self._outbox.settle(entry, "refused", told)
         else:
             self._outbox.postpone(entry, told, until=self._clock() + _wait_s(entry.attempts))
 
-    def _pause(self, failure: PacsError) -> None:
+    def _pause(self, told: str) -> None:
         if not self._failures:
-            logger.warning("results wait for the PACS: %s", failure)
+            logger.warning("results wait for the PACS: %s", told)
         self._pause_until = self._clock() + _wait_s(self._failures)
         self._failures += 1
-        self.trouble = str(failure)
-
-
-def _is_refusal(failure: PacsError) -> bool:
-    """Whether the PACS answered that it does not want this, rather than that it cannot answer."""
-    return 400 <= failure.answered < 500 and failure.answered not in (401, 403, 407, 408, 429)
+        self.trouble = told
 
 
 def _wait_s(failures: int) -> float:

@@ -42,7 +42,8 @@ class FakePacs:
         instances: the DICOM files by SOPInstanceUID.
         listed: further results of searches for series, in DICOM JSON: series of which there are no files.
         trouble: what goes wrong, by what is asked: ``{"search" | "instances" | "metadata" | "file" | "store": kind}``;
-            under a SeriesInstanceUID, by the search for the instances of that series alone.
+            under a SeriesInstanceUID, by the search for the instances of that series alone; under a SOPInstanceUID,
+            by storing that instance.
         asked: paths with query strings, in order.
         received: authorization headers, in order.
         limit: how many results it gives at most, whatever is asked; None for as many as are asked for.
@@ -141,6 +142,8 @@ class FakePacs:
         for part in body.split(b"\r\n--" + boundary)[1:-1]:
             file = part.partition(b"\r\n\r\n")[2]
             dataset = pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True)
+            if str(dataset.SOPInstanceUID) in self.trouble:
+                return await self._say(request, str(dataset.SOPInstanceUID), Response())
             if self.trouble.get("store") == "refused" or (self.trouble.get("store") == "first" and not refused):
                 refused.append(str(dataset.SOPInstanceUID))
             else:

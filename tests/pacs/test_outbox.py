@@ -7,7 +7,7 @@ from hepatic.errors import BadInputError
 from hepatic.io.dicom_instance import Reference, uid_of
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.outbox import Due, Outbox
-from hepatic.pacs.sender import MOST_REFUSALS, Made, NotNowError, Sender
+from hepatic.pacs.sender import MOST_FAILURES, MOST_REFUSALS, Made, NotNowError, Sender
 from hepatic.pacs.spec import PacsSpec
 from tests.pacs.fake_pacs import FakePacs, serving
 from tests.store.studies import write_ct_slice
@@ -161,6 +161,37 @@ def test_what_is_refused_holds_up_nothing_else(desk, pacs):
     assert desk.look()[("label/c", 1)] == "sent"
 
 
+def test_an_object_at_which_the_pacs_always_fails_holds_up_no_other_and_is_given_up(desk, pacs):
+    desk.results |= {"label/a": "1", "label/b": "1"}
+    pacs.trouble[uid_of("label/a", "1")] = "failing"
+    assert desk.look() == {("label/a", 1): "waiting", ("label/b", 1): "sent"}
+    desk.results["label/c"] = "1"
+    assert desk.look()[("label/c", 1)] == "sent"
+    for _ in range(MOST_FAILURES):
+        desk.look(700)
+    (entry,) = desk.outbox.entries("refused")
+    assert entry.result == "label/a"
+    assert "could not answer (500)" in entry.told
+    assert stores(pacs) == MOST_FAILURES + 2
+    pacs.trouble.clear()
+    assert desk.look(700)[("label/a", 1)] == "refused"
+    assert desk.outbox.retry("label/a") == 1
+    assert desk.look()[("label/a", 1)] == "sent"
+
+
+def test_an_object_at_which_the_pacs_falls_silent_is_tried_after_the_others(desk, pacs):
+    desk.results |= {"label/a": "1", "label/b": "1"}
+    pacs.trouble[uid_of("label/a", "1")] = "slow"
+    assert set(desk.look().values()) == {"waiting"}
+    assert "said nothing" in desk.sender.trouble
+    assert desk.look(700) == {("label/a", 1): "waiting", ("label/b", 1): "sent"}
+    for _ in range(MOST_REFUSALS):
+        desk.look(700)
+    assert desk.states()[("label/a", 1)] == "waiting", "a PACS that is down for a weekend loses nothing"
+    pacs.trouble.clear()
+    assert desk.look(700)[("label/a", 1)] == "sent"
+
+
 def test_an_answer_cut_short_after_it_was_stored_leads_to_no_second_instance(desk, pacs):
     desk.results["label/a"] = "1"
     pacs.trouble["store"] = "truncated"
@@ -215,6 +246,24 @@ def test_somebody_s_wish_is_remembered_until_it_is_done(desk):
     desk.outbox.ask("label/a")
     desk.look()
     assert desk.outbox.asked() == [], "it was sent already"
+
+
+@pytest.mark.parametrize("problem", [None, BadInputError("the image", expected="DICOM", came="NIfTI", fix="Leave it.")])
+def test_somebody_s_wish_outlives_a_refusal(desk, pacs, problem):
+    """As ``hepatic pacs send`` has it: the label is due only because somebody asked for it."""
+    desk.outbox.ask("label/a")
+    desk.due = lambda: [Due(result, "1") for result in desk.outbox.asked()]
+    desk.restart()
+    pacs.trouble["store"], desk.problem = "refused", problem
+    for _ in range(MOST_REFUSALS):
+        desk.look(700)
+    assert desk.states()[("label/a", 1)] in ("refused", "left_out")
+    pacs.trouble.clear()
+    desk.problem = None
+    desk.look(700)
+    desk.outbox.ask("label/a")
+    assert desk.look() == {("label/a", 1): "sent"}
+    assert desk.outbox.asked() == []
 
 
 def test_a_version_that_comes_again_is_a_new_one(desk):
