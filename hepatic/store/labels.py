@@ -146,8 +146,10 @@ class Labels:
             raise _unknown(label.tag, f"version {label.version}, whose file is not there")
         return path
 
-    def restore(self, image_id: str, tag: str, version: int, *, author: str = "") -> Label:
-        """Save an old version again as the newest one.
+    def restore(
+        self, image_id: str, tag: str, version: int, *, author: str = "", info: Mapping[str, Any] | None = None
+    ) -> Label:
+        """Save an old version again as the newest one; ``info`` is added to what it told.
 
         Raises:
             NotFoundError: there is no such version, or it is a tombstone.
@@ -162,19 +164,19 @@ class Labels:
                 came="a file with another checksum",
                 fix="Restore another version, or the file from a backup.",
             )
-        info = {**old.info, RESTORED: version}
+        told = {**old.info, **(info or {}), RESTORED: version}
         return self.save(
-            image_id, tag, path, author=author or old.author, model=old.model, model_hash=old.model_hash, info=info
+            image_id, tag, path, author=author or old.author, model=old.model, model_hash=old.model_hash, info=told
         )
 
-    def remove(self, image_id: str, tag: str, *, author: str = "") -> Label:
-        """Say that a label no longer counts: a tombstone is added, all versions stay.
+    def remove(self, image_id: str, tag: str, *, author: str = "", info: Mapping[str, Any] | None = None) -> Label:
+        """Say that a label no longer counts: a tombstone is added, with its own ``info``; all versions stay.
 
         Raises:
             NotFoundError: there is no such label.
         """
         with self._database.write() as connection:
-            return self._bury(connection, _head(connection, image_id, tag), author)
+            return self._bury(connection, _head(connection, image_id, tag), author, info)
 
     def remove_all(self, image_id: str, connection: sqlite3.Connection, *, author: str = "") -> None:
         """Remove all labels of an image, in the step whose connection is lent."""
@@ -274,9 +276,11 @@ class Labels:
                 last = version
         return adopted
 
-    def _bury(self, connection: sqlite3.Connection, head: Label, author: str) -> Label:
+    def _bury(
+        self, connection: sqlite3.Connection, head: Label, author: str, info: Mapping[str, Any] | None = None
+    ) -> Label:
         version = _last_version(connection, head.image_id, head.tag) + 1
-        tombstone = Label(head.image_id, head.tag, version, author, "", "", _now(), {}, "", 0, "")
+        tombstone = Label(head.image_id, head.tag, version, author, "", "", _now(), dict(info or {}), "", 0, "")
         _insert(connection, tombstone)
         return tombstone
 

@@ -122,8 +122,12 @@ def _said_before(store: Store, image_id: str, event: str) -> Label | None:
     return next((one for one in store.labels.history(image_id, FINAL) if one.info.get(_EVENT) == event), None)
 
 
-def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: int) -> tuple[int, int]:
+def undo(
+    store: Store, image_id: str, *, known: Collection[str], by: str, seen: int, event: str = ""
+) -> tuple[int, int]:
     """Take back what was said last: what was said before counts again, as a new version.
+
+    Args: as ``save``; what was taken back under the same ``event`` is not taken back again.
 
     Returns:
         The version that counts again, 0 where nothing was said before, and the new version.
@@ -132,6 +136,8 @@ def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: 
         ConflictError: there is nothing, somebody has said something since, or the last word is somebody else's.
     """
     with _saving:
+        if done := _said_before(store, image_id, event):
+            return int(done.info.get(RESTORED) or 0), done.version
         _check_seen(store, image_id, seen)
         versions = {one.version: one for one in store.labels.history(image_id, FINAL)}
         head = latest(store, image_id)
@@ -147,9 +153,9 @@ def undo(store: Store, image_id: str, *, known: Collection[str], by: str, seen: 
             )
         before = versions.get(_counting(versions[said.version - 1])) if said.version > 1 else None
         if before is None or before.removed:
-            made = store.labels.remove(image_id, FINAL, author=by)
+            made = store.labels.remove(image_id, FINAL, author=by, info={_EVENT: event})
         else:
-            made = store.labels.restore(image_id, FINAL, before.version, author=by)
+            made = store.labels.restore(image_id, FINAL, before.version, author=by, info={_EVENT: event})
         was = said.info.get(_BEFORE, {})
         store.images.update_info(image_id, {note: str(was.get(note, "")) for note in known if _BEFORE in said.info})
         return 0 if before is None or before.removed else before.version, made.version

@@ -166,11 +166,15 @@ async def save(services: ServicesDep, reader: ReaderDep, image: str, body: Readi
     responses={409: {"description": "There is nothing of yours to take back"}},
 )
 def undo(
-    services: ServicesDep, reader: ReaderDep, image: str, seen: Annotated[int, Query(ge=0, le=1_000_000_000)]
+    services: ServicesDep,
+    reader: ReaderDep,
+    image: str,
+    seen: Annotated[int, Query(ge=0, le=1_000_000_000)],
+    event: Annotated[str, Query(alias="id", max_length=64, description="a name: sent again, nothing more goes")] = "",
 ) -> dict[str, Any]:
     """What was said before counts again, as a new ``version``; ``restored`` says which, 0 for nothing."""
-    found = services.cases.image(image)
-    restored, version = readings.undo(services.cases.store, found.id, known=_notes(services), by=reader, seen=seen)
+    store, found = services.cases.store, services.cases.image(image)
+    restored, version = readings.undo(store, found.id, known=_notes(services), by=reader, seen=seen, event=event)
     return {"restored": restored, "version": version}
 
 

@@ -37,24 +37,13 @@ export const curvePicture = async (image, model, options) =>
 export async function send([{ id, type, image, ...said }], seen) {
   const { patient, ...reading } = said;
   try {
-    const { version } = type === "undo" ? await takeBack(image, seen)
-      : await (await ask(at(image, "/reading"), json("PUT", { id, seen: Number(seen), ...reading }))).json();
+    const answer = type === "undo" ? ask(at(image, `/reading${queried({ id, seen })}`), { method: "DELETE" })
+      : ask(at(image, "/reading"), json("PUT", { id, seen: Number(seen), ...reading }));
+    const { version } = await (await answer).json();
     return { results: [{ id, status: "stored" }], etag: String(version) };
   } catch (failure) {
     if (type !== "undo" || !(failure instanceof RefusedError)) throw failure;
     return { results: [{ id, status: "dropped", reason: failure.message }], etag: "" };
-  }
-}
-
-/** Where the answer was lost on its way, asking again finds it done. */
-async function takeBack(image, seen) {
-  try {
-    return await (await ask(at(image, `/reading?seen=${seen}`), { method: "DELETE" })).json();
-  } catch (failure) {
-    if (!(failure instanceof RefusedError)) throw failure;
-    const { reader, history: [last] } = await opened(image);
-    if (last?.version === Number(seen) + 1 && last.by === reader && (last.removed || last.restored_from)) return last;
-    throw failure;
   }
 }
 

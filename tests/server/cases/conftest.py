@@ -42,8 +42,8 @@ class Person:
     def say(self, image, seen, **reading):
         return self.ask("PUT", f"{API}/{image}/reading", json={"seen": seen, **reading})
 
-    def take_back(self, image, seen):
-        return self.ask("DELETE", f"{API}/{image}/reading", params={"seen": seen})
+    def take_back(self, image, seen, **query):
+        return self.ask("DELETE", f"{API}/{image}/reading", params={"seen": seen, **query})
 
 
 @pytest.fixture(scope="session")

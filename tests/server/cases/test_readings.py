@@ -74,6 +74,22 @@ def test_what_is_sent_twice_under_one_name_is_kept_once(anna, people, still):
     assert anna.case(still)["reader"] == "Anna"
 
 
+def test_an_undo_sent_again_under_its_name_takes_back_nothing_more(anna, still):
+    """The answer was lost, and the page has seen the version since that the undo itself had made."""
+    version = seen(anna, still)
+    for name in ("hcc", "fnh", "cyst"):
+        version = anna.say(still, version, classes={"lesion_type": name}).json()["version"]
+    done = anna.take_back(still, version, id="7b1d").json()
+    assert done == {"restored": version - 1, "version": version + 1}
+    for known in (version, version + 1):
+        assert anna.take_back(still, known, id="7b1d").json() == done
+    assert anna.case(still)["reading"]["classes"]["lesion_type"] == "fnh"
+    while done["restored"]:
+        known = done["version"]
+        done = anna.take_back(still, known, id=f"undo {known}").json()
+    assert anna.take_back(still, done["version"], id=f"undo {known}").json() == done, "also where nothing is left"
+
+
 def test_undo_goes_back_step_by_step_and_further_than_what_was_undone(anna, still, cases_app):
     version = seen(anna, still)
     for reading in ({"classes": {"lesion_type": "cyst"}}, {"boxes": [[40, 50, 70, 90]]}, {"boxes": [[10, 20, 30, 40]]}):
