@@ -98,6 +98,8 @@ class Services:
         )
         self.inspector = Inspector()
         self.uploads = Uploads(self.scratch, self.inspector)
+        self.model_checksums: dict[str, tuple[object, dict[str, Any]]] = {}
+        """What ``/model/info`` tells by model, with the state of the files that it was read from."""
         self._known: Known | None = None
         self._listed = Listed()
         try:

@@ -134,9 +134,7 @@ class Sender:
         except PacsError as failure:
             if 400 <= failure.answered < 500:
                 raise
-            raise PacsDownError(
-                failure.status, failure.told
-            ) from failure  # where it cannot search, it is not the object
+            raise PacsDownError(failure.status, failure.told) from failure  # it is not the object's fault
 
     def _refused(self, entry: Entry, told: str, *, most: int = MOST_REFUSALS) -> None:
         if entry.attempts + 1 >= most:

@@ -30,8 +30,7 @@ _CARD = "card.json"
 @router.get("/info/{model}", summary="Checksum, time and training numbers of the weights")
 def info(services: ServicesDep, model: str) -> dict[str, Any]:
     """Answer 404 for a model that has no weights file."""
-    with _sent(services, model) as (file, _):
-        told = _described(file)
+    told = _remembered(services, model, _present(services, model))
     trainer = services.host.trainers.get(model)
     stats = plain(trainer.stats()) if trainer is not None else None
     return {**told, **({"train_stats": stats} if stats else {})}
@@ -125,6 +124,18 @@ def _present(services: Services, model: str) -> Path:
     if not file or not Path(file).is_file():
         raise NotFoundError("the model", expected="a weights file", came="none", fix="Train the model first.")
     return Path(file)
+
+
+def _remembered(services: Services, model: str, present: Path) -> dict[str, Any]:
+    """Describe what is sent for a model; it is read again where its weights, or the card that knows them, changed."""
+    files = [file.stat() for file in (present, present.parent / _CARD) if file.is_file()]
+    state = (present, [(one.st_ino, one.st_size, one.st_mtime_ns) for one in files])
+    known = services.model_checksums.get(model)
+    if known is None or known[0] != state:
+        with _sent(services, model) as (file, _):
+            known = (state, _described(file))
+        services.model_checksums[model] = known
+    return known[1]
 
 
 def _described(file: Path) -> dict[str, Any]:

@@ -23,7 +23,9 @@ router = APIRouter(prefix="/proxy", tags=["Viewer"])
 
 _PREFIX = "/proxy/dicom/"
 _SEGMENT = re.compile(rb"[A-Za-z0-9_~,:;=@+!$&'()*-][A-Za-z0-9._~,:;=@+!$&'()*-]*")
-_STORES = re.compile(rb"((stow|wado)/)?studies(/[0-9]+(\.[0-9]+)*)?/?")
+_STORES = re.compile(rb"(stow/)?studies(/[0-9]+(\.[0-9]+)*)?/?")
+_OHIF_STORES = b"wado/studies"
+"""Where OHIF sends files: it knows no root of its own for that, and takes that of WADO."""
 _PASSED_BACK = frozenset({
     b"accept-ranges", b"cache-control", b"content-disposition", b"content-encoding", b"content-language",
     b"content-length", b"content-range", b"content-type", b"etag", b"expires", b"last-modified", b"retry-after",
@@ -59,6 +61,8 @@ async def _passed_on(request: Request, body: AsyncIterator[bytes] | None) -> Res
     if body is not None and not upstream.spec.takes_studies:
         raise HTTPException(403, "Nothing may be sent to the DICOM server from here (HEPATIC_DICOMWEB_STOW).")
     below = _raw_path(request)
+    if body is not None and below == _OHIF_STORES:
+        below = b"stow/studies"
     path = _path(below, upstream.spec.prefixes)
     if body is not None:
         _check_stores(below, request.headers.get("content-type", ""))
@@ -116,7 +120,7 @@ def _path(below: bytes, prefixes: Mapping[str, str]) -> bytes:
 
 def _check_stores(below: bytes, content_type: str) -> None:
     """Refuse to send what is no DICOM files, or elsewhere than where DICOMweb stores them (PS3.18, 10.5)."""
-    if not _STORES.fullmatch(below):  # OHIF sends below its wadoRoot
+    if not _STORES.fullmatch(below):
         raise HTTPException(403, "DICOM files are sent to studies or studies/{StudyInstanceUID}, and nowhere else.")
     if content_type.partition(";")[0].strip().lower() != "multipart/related":
         raise HTTPException(400, "DICOM files are sent as multipart/related.")

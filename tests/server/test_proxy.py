@@ -271,6 +271,15 @@ def test_files_are_sent_to_studies(url, pacs, path):
     assert (pacs.last["method"], pacs.last["bytes"]) == ("POST", 1)
 
 
+def test_ohif_s_files_go_where_files_are_stored(pacs, pacs_url):
+    """OHIF sends them to its WADO root, which a PACS may have elsewhere."""
+    prefixes = {"wado": "rs/wado", "qido": "rs/qido", "stow": "rs/stow"}
+    with proxied(PacsSpec(pacs_url, takes_studies=True, prefixes=prefixes)) as address:
+        for path in ("wado/studies", "stow/studies"):
+            requests.post(f"{address}/{path}", data=b"x", headers={"Content-Type": RELATED}, timeout=10)
+            assert pacs.last["target"] == b"/dicom-web/rs/stow/studies"
+
+
 @pytest.mark.parametrize(
     ("path", "content_type", "status"),
     [
@@ -279,6 +288,8 @@ def test_files_are_sent_to_studies(url, pacs, path):
         ("studies/1.2/series/3", RELATED, 403),
         ("studies/1.2%2Fx", RELATED, 422),
         ("studies/all", RELATED, 403),
+        ("wado/studies/1.2", RELATED, 403),
+        ("wado/studies/1.2/series/3/rendered", RELATED, 403),
         ("qido/studies", RELATED, 403),
         ("stow/studies", "application/json", 400),
         ("studies", "text/plain; a=multipart/related", 400),

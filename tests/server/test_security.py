@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from hepatic.errors import BadInputError
 from server.intake.scratch import Scratch
 from server.intake.uploads import Uploads
-from server.routes.model import upload
+from server.routes.model import info, upload
 from tests.store.studies import write_xa_run
 
 TRAVERSALS = ["../../etc/passwd", "/etc/passwd", "..", "..\\..\\x", "case0.nrrd/../case0", "a\0b", "."]
@@ -159,6 +159,33 @@ def test_weights_are_not_read_into_memory(tmp_path, monkeypatch, inspector):
         upload(services, "m", UploadFile(io.BytesIO(struct.pack("<Q", len(nested)) + nested), filename="m.safetensors"))
     assert target.read_bytes() == sent
     assert list(services.scratch.dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_weights_are_read_once_however_often_somebody_asks_for_their_checksum(tmp_path, packed):
+    weights, card, read = tmp_path / "model.safetensors", tmp_path / "card.json", []
+
+    def pack(file):
+        read.append(file)
+        if packed:
+            file.write_bytes(card.read_bytes() + weights.read_bytes())
+        return packed
+
+    host = SimpleNamespace(
+        models={"m": SimpleNamespace(pack=pack)},
+        trainers={},
+        app=SimpleNamespace(model_file=lambda name, validate=True: str(weights)),
+    )
+    services = SimpleNamespace(host=host, scratch=Scratch(tmp_path / "scratch"), model_checksums={})
+    card.write_bytes(b"{}")
+    weights.write_bytes(b"one")
+    told = [info(services, "m")["checksum"] for _ in range(3)]
+    weights.with_suffix(".new").write_bytes(b"two")
+    weights.with_suffix(".new").replace(weights)
+    told += [info(services, "m")["checksum"] for _ in range(3)]
+    expected = [hashlib.sha256(b"{}" * packed + now).hexdigest() for now in (b"one", b"two")]
+    assert told == [f"SHA256:{one}" for one in expected for _ in range(3)]
+    assert len(read) == 2
 
 
 def test_an_uploaded_name_leads_nowhere(server, new_image, studies, services):
