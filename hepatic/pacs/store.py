@@ -76,7 +76,7 @@ class PacsStore(Store):
         self._fetcher = Fetcher(self.client, make_room=self.cache.make_room, at_most_bytes=self.cache.limit_bytes)
         self._replaced = Replaced(self.client, self.catalogue, self.images, self.cache)
         self.reconciled = self.labels.reconcile()
-        self._trouble = ""
+        self._is_down, self._trouble = False, ""
         self._ahead: ThreadPoolExecutor | None = None
         self._wanted_ahead: set[str] = set()
         self._refused: dict[str, float] = {}
@@ -92,13 +92,15 @@ class PacsStore(Store):
             StorageError: the index cannot be written.
         """
         started = time.monotonic()
-        if not self._trouble:
+        if not self._is_down:
             self._replaced.look(all_of_them=self._holds)
         try:
             changes = self.catalogue.refresh(progress=progress)
         except (PacsError, NotFoundError) as failure:
+            self._is_down = True
             self._tell(str(failure))
             return ScanReport(self.counts().images, 0, (), (), 0, time.monotonic() - started)
+        self._is_down = False
         self._tell(changes.trouble)
         for image_id in changes.removed:
             self.cache.drop(image_id)

@@ -105,6 +105,11 @@ def test_slices_that_are_replaced_by_as_many_others_are_noticed_after_a_while(pa
     store.rescan()
     assert store.source(Uids.ct) == old
     assert not any("/instances" in asked for asked in pacs.asked), "it was compared a moment ago"
+    pacs.trouble = {Uids.xa: "failing"}
+    write_xa_run(tmp_path / "run.dcm", series=Uids.xa, study=Uids.study)
+    pacs.take(tmp_path / "run.dcm")
+    store.rescan()
+    assert store.trouble, "another series cannot be read, which keeps nothing back"
     monkeypatch.setattr(replaced, "_AGAIN_S", 0.0)
     store.rescan()
     assert store.source(Uids.ct, make=False) is None
