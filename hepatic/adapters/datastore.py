@@ -11,12 +11,11 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from hepatic.adapters import compat
+from hepatic.adapters.info import Info, image_info, label_info, listing
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.io.content import content_hash
@@ -36,19 +35,14 @@ from hepatic.store.case import LabelledCase
 from hepatic.store.disk import StorageError
 from hepatic.store.folder import FolderStore
 from hepatic.store.header import HeaderReader
-from hepatic.store.images import Image
 from hepatic.store.label import Label
-from hepatic.store.names import label_suffix
 from hepatic.store.rescan import Rescan
-from hepatic.store.scan import suffix_of
 from hepatic.store.store import Store
 from hepatic.store.waiting import Waiting
 
 compat.install()
 
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag  # noqa: E402
-
-Info = dict[str, Any]
 
 UNCHECKED = "unchecked"
 """Key of a label's info: what could not be checked when it was saved."""
@@ -199,25 +193,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     def json(self) -> Info:
         """Return everything in the form of the stock server's ``datastore_v2.json``."""
         self._rescan.if_old()
-        labels: dict[str, Info] = {}
-        for label in self.store.labels.heads():
-            labels.setdefault(label.image_id, {})[label.tag] = {
-                "ext": label_suffix(label.file),
-                "info": _label_info(label),
-            }
-        return {
-            "name": self.name(),
-            "description": self.description(),
-            "images_dir": ".",
-            "labels_dir": "labels",
-            "objects": {
-                image.id: {
-                    "image": {"ext": suffix_of(image.path), "info": _image_info(image)},
-                    "labels": labels.get(image.id, {}),
-                }
-                for image in self.store.images.all()
-            },
-        }
+        return {"name": self.name(), "description": self.description(), **listing(self.store)}
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """Write a zip of images, final labels and metadata (``hepatic.store.archive``), and return its path.
@@ -293,7 +269,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         """
         with found_or(UnknownImageError):
             path = self.store.source(image_id, make=False)
-            info = _image_info(self.store.images.get(image_id))
+            info = image_info(self.store.images.get(image_id))
         return info if path is None else {**info, "path": str(path)}
 
     def update_image_info(self, image_id: str, info: Info) -> None:
@@ -353,7 +329,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     def get_label_info(self, label_id: str, label_tag: str) -> Info:
         """Return what is known of a label's newest version."""
         with found_or(UnknownLabelError):
-            return _label_info(self.store.labels.latest(label_id, _tag(label_tag)))
+            return label_info(self.store.labels.latest(label_id, _tag(label_tag)))
 
     def update_label_info(self, label_id: str, label_tag: str, info: Info) -> None:
         """Set some keys of the info of a label's newest version."""
@@ -412,43 +388,6 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
     def label_versions(self, image_id: str, tag: str) -> list[Label]:
         """Return all versions of a label, oldest first, tombstones included."""
         return self.store.labels.history(image_id, _tag(tag))
-
-
-def _image_info(image: Image) -> Info:
-    series = image.file_count > 1
-    info = {
-        **image.info,
-        "name": f"{image.id}.nrrd" if series else Path(image.path).name,
-        "modality": image.modality,
-        "kind": image.kind,
-        "size": list(image.size),
-        "description": image.description,
-        "patient": image.patient_id,
-        "added": image.added,
-    }
-    if image.series_uid:
-        info |= {
-            "Modality": image.modality,
-            "StudyInstanceUID": image.study_uid,
-            "SeriesInstanceUID": image.series_uid,
-        }
-    if image.patient_id not in (image.study_uid, image.id):
-        info["PatientID"] = image.patient_id
-    if image.checksum:
-        info["checksum"] = image.checksum
-    return info
-
-
-def _label_info(label: Label) -> Info:
-    return {
-        **label.info,
-        "name": Path(label.file).name,
-        "ts": int(datetime.fromisoformat(label.created).timestamp()),
-        "version": label.version,
-        "author": label.author,
-        "created": label.created,
-        "checksum": f"SHA256:{label.sha256}",
-    }
 
 
 def _tag(tag: str | None) -> str:
