@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -67,15 +67,18 @@ class Labels:
         model: str = "",
         model_hash: str = "",
         info: Mapping[str, Any] | None = None,
+        after: Sequence[Label] | None = None,
     ) -> Label:
         """Keep a copy of a file as the next version of a label; when this returns, it survives a power cut.
 
         Args:
             name: file name that says the kind of label, by default that of the source.
+            after: the history that it continues; by default whatever was saved before.
 
         Raises:
             NotFoundError: no such image.
             BadInputError: the tag or the kind of file is not allowed.
+            ConflictError: something was saved, removed or told since that history was read.
             StorageError: the disk is full or cannot be written; nothing was saved.
         """
         suffix = label_suffix(name or source.name)
@@ -95,6 +98,10 @@ class Labels:
                 with self._database.write(undo=undo) as connection:
                     _check_image(connection, image_id)
                     adopted = self._adopt(connection, image_id, tag)
+                    if after is not None and _history(connection, image_id, tag) != list(after):
+                        raise ConflictError(
+                            f"label '{tag}'", expected="its history as it was", came="another", fix="Look again."
+                        )
                     version = adopted[-1].version if adopted else _last_version(connection, image_id, tag)
                     target = folder / f"{version + 1}{suffix}"
                     put_in_place(written.path, target)
@@ -118,9 +125,8 @@ class Labels:
 
     def history(self, image_id: str, tag: str) -> list[Label]:
         """Return all versions of a label, oldest first, tombstones included; none if there never was one."""
-        query = f"SELECT {_COLUMNS} FROM label WHERE image_id = ? AND tag = ? ORDER BY version"
         with self._database.read() as connection:
-            return [_label(row) for row in connection.execute(query, (as_text(image_id), check_tag(tag)))]
+            return _history(connection, image_id, tag)
 
     def get(self, image_id: str, tag: str, version: int) -> Label:
         """Return one version of a label.
@@ -307,6 +313,11 @@ def _check_image(connection: sqlite3.Connection, image_id: str) -> None:
 def _last_version(connection: sqlite3.Connection, image_id: str, tag: str) -> int:
     query = "SELECT coalesce(max(version), 0) FROM label WHERE image_id = ? AND tag = ?"
     return int(connection.execute(query, (image_id, tag)).fetchone()[0])
+
+
+def _history(connection: sqlite3.Connection, image_id: str, tag: str) -> list[Label]:
+    query = f"SELECT {_COLUMNS} FROM label WHERE image_id = ? AND tag = ? ORDER BY version"
+    return [_label(row) for row in connection.execute(query, (as_text(image_id), check_tag(tag)))]
 
 
 def _head(connection: sqlite3.Connection, image_id: str, tag: str) -> Label:

@@ -14,6 +14,7 @@ from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.store import disk
 from hepatic.store.disk import StorageError
 from hepatic.store.folder import FolderStore
+from hepatic.store.label import Label
 from hepatic.store.names import base_name, check_tag, folder_key, name_of_key, safe_id
 from tests.store.test_images import StubHeader
 
@@ -274,3 +275,25 @@ def test_a_backup_is_a_copy_of_the_folder(store: FolderStore, tmp_path: Path) ->
     assert copy.labels.path(copy.labels.latest("a", "final")) == tmp_path / "copy/.hepatic/labels/a/final/1.nii.gz"
     assert json.dumps(copy.labels.latest("a", "final").info) == '{"who": "ann"}'
     assert copy.about("name") == "Ward 7"
+
+
+def test_a_label_that_continues_a_history_is_saved_only_if_that_is_still_the_history(
+    store: FolderStore, tmp_path: Path
+) -> None:
+    def save(content: str, after: list[Label] | None = None) -> Label:
+        return store.labels.save("a", "final", label_file(tmp_path, content), after=after)
+
+    first = save("one", after=[])
+    seen = store.labels.history("a", "final")
+    assert seen == [first]
+    for change in (
+        lambda: save("two"),
+        lambda: store.labels.update_info("a", "final", {"told": 1}),
+        lambda: store.labels.remove("a", "final"),
+    ):
+        change()
+        with pytest.raises(ConflictError, match="history"):
+            save("late", after=seen)
+        seen = store.labels.history("a", "final")
+    assert save("three", after=seen).version == 4
+    assert files_below(store.data / "labels") == ["a/final/1.nii.gz", "a/final/2.nii.gz", "a/final/4.nii.gz"]
