@@ -13,7 +13,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError
@@ -27,7 +27,8 @@ from hepatic.io.refusal import refusing
 
 EXPECTED = "a DICOM measurement report (TID 1500)"
 REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
-_HEADER = ("SOPClassUID", "SOPInstanceUID", "CurrentRequestedProcedureEvidenceSequence")
+_EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+_HEADER = ("SOPClassUID", "SOPInstanceUID", *_EVIDENCE)
 _VERDICT, _TRUE = "verdict", "31874001"
 _OF_REVIEWS = {_VERDICT, "primary", "state"}
 
@@ -38,7 +39,7 @@ class ReportHeader:
 
     Attributes:
         sop_uid: its own.
-        images: SOPInstanceUIDs by SeriesInstanceUID.
+        images: SOPInstanceUIDs by SeriesInstanceUID, of the images among its evidence.
     """
 
     sop_uid: str
@@ -71,12 +72,7 @@ def read_report_header(path: Path) -> ReportHeader | None:
         return None
     if dataset.get("SOPClassUID") not in REPORTS:
         return None
-    images: dict[str, frozenset[str]] = {}
-    for study in items(dataset, "CurrentRequestedProcedureEvidenceSequence"):
-        for series in items(study, "ReferencedSeriesSequence"):
-            uids = {text(one, "ReferencedSOPInstanceUID") or "" for one in items(series, "ReferencedSOPSequence")}
-            images[text(series, "SeriesInstanceUID") or ""] = frozenset(uids)
-    return ReportHeader(text(dataset, "SOPInstanceUID") or "", images)
+    return ReportHeader(text(dataset, "SOPInstanceUID") or "", _evidence(dataset))
 
 
 def read_report(path: Path, source: DicomSource) -> ReadReport:
@@ -99,7 +95,8 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
             *content.get_planar_roi_measurement_groups(),
             *content.get_image_measurement_groups(),
         ]
-        is_of_one = _count_series(document) <= 1
+        is_of_one = _is_only(_evidence(document), source)
+        own = {str(uid) for one in source.datasets for uid in (one.SeriesInstanceUID, one.SOPInstanceUID)}
         boxes: list[ROI] = []
         classes: dict[str, str] = {}
         algorithm: Algorithm | None = None
@@ -107,8 +104,12 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
             said = dict(_own_evaluations(group))
             if said.get(_VERDICT, _TRUE) != _TRUE:
                 continue
-            box = None if isinstance(group, hd.sr.MeasurementsAndQualitativeEvaluations) else _box(group.roi, source)
-            if is_of_one or box is not None:  # of several images it must be said which one is meant
+            region = None if isinstance(group, hd.sr.MeasurementsAndQualitativeEvaluations) else group.roi
+            named = _named(group, region)
+            if named and not named & own:
+                continue
+            box = None if region is None else _box(region, source)
+            if is_of_one or named:  # of several images it must be said which one is meant
                 classes |= {note: name for note, name in said.items() if note not in _OF_REVIEWS}
             algorithm = algorithm or _algorithm(group)
             if box is not None:
@@ -118,10 +119,45 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
         return ReadReport(tuple(boxes), classes, next(iter(names), ""), algorithm)
 
 
-def _count_series(document: Dataset) -> int:
-    """Return how many series a report has as evidence."""
-    evidence = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
-    return sum(len(items(study, "ReferencedSeriesSequence")) for name in evidence for study in items(document, name))
+def _evidence(dataset: Dataset) -> dict[str, frozenset[str]]:
+    """Return the SOPInstanceUIDs of images by SeriesInstanceUID that a report has as evidence."""
+    found: dict[str, frozenset[str]] = {}
+    studies = [study for keyword in _EVIDENCE for study in items(dataset, keyword)]
+    for series in [series for study in studies for series in items(study, "ReferencedSeriesSequence")]:
+        images = [one for one in items(series, "ReferencedSOPSequence") if _is_image(one)]
+        uid = text(series, "SeriesInstanceUID") or ""
+        if images:
+            uids = {text(one, "ReferencedSOPInstanceUID") or "" for one in images}
+            found[uid] = found.get(uid, frozenset()) | uids
+    return found
+
+
+def _is_image(reference: Dataset) -> bool:
+    return "Image Storage" in UID(text(reference, "ReferencedSOPClassUID") or "").name
+
+
+def _is_only(evidence: Mapping[str, frozenset[str]], source: DicomSource) -> bool:
+    """Whether an image is all that a report is about."""
+    first = source.datasets[0]
+    uids = evidence.get(str(first.SeriesInstanceUID), frozenset())
+    return len(evidence) <= 1 and (len(source.datasets) > 1 or uids <= {str(first.SOPInstanceUID)})
+
+
+def _named(group: Any, region: Any) -> set[str]:
+    """Return the UIDs of images, or of their series, that a group says it is of; none where it does not say."""
+    if region is None:
+        shown = group.source_images
+    elif isinstance(region, hd.sr.ImageRegion):
+        shown = items(region, "ContentSequence")
+    elif isinstance(region, hd.sr.VolumeSurface):
+        series = region.source_series_for_segmentation
+        if series is not None:
+            return {str(series.value)}
+        shown = region.source_images_for_segmentation
+    else:
+        shown = ()
+    references = [items(one, "ReferencedSOPSequence") for one in shown]
+    return {text(one, "ReferencedSOPInstanceUID") or "" for several in references for one in several}
 
 
 def _own_evaluations(group: Any) -> Iterator[tuple[str, str]]:

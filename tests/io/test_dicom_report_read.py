@@ -2,12 +2,15 @@
 
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pydicom.uid import SegmentationStorage, generate_uid
 
+from hepatic.boxes import from_voxels
 from hepatic.io.dicom_image_report import Statement, image_reports
-from hepatic.io.dicom_report_read import read_report
+from hepatic.io.dicom_report_read import read_report, read_report_header
 from hepatic.io.dicom_source import DicomSource
+from hepatic.io.markups import ROI
 from tests.importers.dicom_files import write_ct
+from tests.store.studies import write_xa_run
 
 
 @pytest.fixture
@@ -35,4 +38,55 @@ def test_what_is_said_of_one_of_several_images_is_not_taken_for_another(phases, 
     other = image_reports(Statement(classes={"phase": "arterial"}, by="Dr C"), arterial)[""]
     evidence(report).insert(0, evidence(other)[0])
     report.save_as(tmp_path / "both.dcm")
-    assert read_report(tmp_path / "both.dcm", arterial).classes == {}
+    assert [read_report(tmp_path / "both.dcm", phase).classes for phase in phases] == [{}, {"phase": "venous"}]
+    assert set(read_report_header(tmp_path / "both.dcm").images) == {
+        str(phase.datasets[0].SeriesInstanceUID) for phase in phases
+    }
+    without_images(report)
+    report.save_as(tmp_path / "which.dcm")
+    assert [read_report(tmp_path / "which.dcm", phase).classes for phase in phases] == [{}, {}]
+
+
+def test_evidence_that_is_no_image_is_no_other_image(phases, tmp_path):
+    arterial, venous = phases
+    report = image_reports(Statement(classes={"phase": "venous"}, by="Dr C"), venous)[""]
+    other = image_reports(Statement(classes={"phase": "arterial"}, by="Dr C"), arterial)[""]
+    for one in evidence(other)[0].ReferencedSOPSequence:
+        one.ReferencedSOPClassUID = SegmentationStorage
+    evidence(report).append(evidence(other)[0])
+    without_images(report)
+    report.save_as(tmp_path / "beside a seg.dcm")
+    assert read_report(tmp_path / "beside a seg.dcm", venous).classes == {"phase": "venous"}
+    assert set(read_report_header(tmp_path / "beside a seg.dcm").images) == {str(venous.datasets[0].SeriesInstanceUID)}
+
+
+def test_two_runs_of_one_series_are_two_images(tmp_path):
+    series, study = generate_uid(), generate_uid()
+    for name in ("one", "two"):
+        write_xa_run(tmp_path / f"{name}.dcm", series=series, study=study)
+    one, two = (DicomSource.read(tmp_path / f"{name}.dcm") for name in ("one", "two"))
+    report = image_reports(Statement(classes={"phase": "late"}, by="Dr C"), one)[""]
+    other = image_reports(Statement(classes={"phase": "early"}, by="Dr C"), two)[""]
+    evidence(report)[0].ReferencedSOPSequence.extend(evidence(other)[0].ReferencedSOPSequence)
+    report.save_as(tmp_path / "report.dcm")
+    assert [read_report(tmp_path / "report.dcm", run).classes for run in (one, two)] == [{"phase": "late"}, {}]
+    without_images(report)
+    report.save_as(tmp_path / "which.dcm")
+    assert [read_report(tmp_path / "which.dcm", run).classes for run in (one, two)] == [{}, {}]
+
+
+def test_a_place_in_space_is_of_the_series_that_it_was_drawn_on(phases, tmp_path):
+    arterial, venous = phases
+    box = tuple(from_voxels([[2, 4, 5, 4, 8, 11]], venous.grid)[0].tolist())
+    report = image_reports(Statement(boxes=[ROI(box, "lesion")], by="Dr C"), venous)[""]
+    report.save_as(tmp_path / "report.dcm")
+    assert venous.frame_of_reference_uid == arterial.frame_of_reference_uid
+    assert [len(read_report(tmp_path / "report.dcm", phase).boxes) for phase in phases] == [0, 1]
+
+
+def without_images(report):
+    """Leave out which images the groups of a report are of."""
+    for container in report.ContentSequence:
+        for group in container.get("ContentSequence", ()):
+            if "ContentSequence" in group:
+                group.ContentSequence = [one for one in group.ContentSequence if one.ValueType != "IMAGE"]
