@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -38,8 +39,9 @@ from hepatic.io.refusal import NotAnImageError, refusing
 from hepatic.io.size import check_bytes, check_size
 from hepatic.io.us_region import regions_of
 
-# pydicom quotes invalid values in its warnings, and a value may be a patient's name.
+# pydicom quotes invalid values in its warnings and its log, and a value may be a patient's name.
 warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 EXPECTED = "a DICOM image"
 _EXPORT = "Export the image again, uncompressed if the exporter lets you choose."
