@@ -302,7 +302,10 @@ def _check_uids(*uids: str | None) -> None:
     for uid in uids:
         if uid is not None and not _is_uid(uid):
             raise BadInputError(
-                "the UID", expected="digits and dots", came=ascii(uid[:80]), fix="Use the UID as the PACS lists it."
+                "the UID",
+                expected="digits and dots",
+                came=f"{len(uid)} characters that are not",
+                fix="Use the UID as the PACS lists it.",
             )
 
 

@@ -1,28 +1,83 @@
-"""Which segmentations and reports of others have been looked at, and what came of it."""
+"""Which segmentations and reports of others have been looked at, what came of it, and which labels are theirs."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hepatic.store.database import Database, Schema
+from hepatic.store.label import Label
 
-Outcome = Literal["read", "ours", "left", "later"]
-"""It is a label now; it was sent from here; it is none of ours to read; its image is not there yet."""
+Outcome = Literal["read", "ours", "left", "later", "waits"]
+"""It is a label now; it was sent from here; it is none of ours to read; it is tried again; some of its images are not
+there yet."""
 
-_AGAIN_S = 600.0
+_PAUSES_S = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+"""After so long it is tried again; after the last of these it is left."""
+
+
+def _upgrade(connection: Any) -> None:
+    """Keep which labels were found, which were known by what clients can write; everything is looked at again."""
+    for statement in (
+        "DROP TABLE seen",
+        """CREATE TABLE seen (
+          key TEXT PRIMARY KEY, stamp TEXT NOT NULL, outcome TEXT NOT NULL, told TEXT NOT NULL, tries INTEGER NOT NULL,
+          next_at REAL NOT NULL, at REAL NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX seen_later ON seen(next_at) WHERE outcome = 'later'",
+        """CREATE TABLE awaited (
+          key TEXT NOT NULL, series_uid TEXT NOT NULL, images INTEGER NOT NULL, PRIMARY KEY (key, series_uid)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE origin (
+          image_id TEXT NOT NULL, tag TEXT NOT NULL, version INTEGER NOT NULL, sha256 TEXT NOT NULL, said TEXT NOT NULL,
+          part TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL, made TEXT NOT NULL,
+          tracking TEXT NOT NULL,
+          PRIMARY KEY (image_id, tag, version)
+        ) WITHOUT ROWID""",
+    ):
+        connection.execute(statement)
+
+
 _SCHEMA = Schema(
-    1,
+    2,
     """
 CREATE TABLE seen (
   key TEXT PRIMARY KEY, stamp TEXT NOT NULL, outcome TEXT NOT NULL, told TEXT NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID
 """,
     "record of what was read of others",
-    "it is read again, as further versions",
+    "they are read again; the labels that they gave count as readers' then",
+    upgrades=(_upgrade,),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The object that a version of a label was read from.
+
+    Attributes:
+        image_id, tag, version, sha256: of the label.
+        said: what its info says of the image, so that a change of it is one.
+        part: of the object, which may hold two labels.
+        sop_uid, series_uid: of the object.
+        made: orders the objects of a series by when they were made.
+        tracking: UIDs of the findings it is about.
+    """
+
+    image_id: str
+    tag: str
+    version: int
+    sha256: str
+    said: str
+    part: str
+    sop_uid: str
+    series_uid: str
+    made: str
+    tracking: tuple[str, ...]
 
 
 class Inbox:
@@ -39,25 +94,89 @@ class Inbox:
         """Close the file."""
         self._database.close()
 
+    # Objects
+
     def new(self, found: Iterable[tuple[str, str]]) -> list[str]:
-        """Return the keys of what was not looked at as it is now (its stamp), or waited long enough for its image."""
+        """Return the keys of what was not looked at as it is now (its stamp)."""
+        stamps = dict(found)
+        query = "SELECT key, stamp FROM seen WHERE key IN (SELECT value FROM json_each(?))"
         with self._database.read() as connection:
-            rows = connection.execute("SELECT key, stamp, outcome, at FROM seen")
-            seen = {key: stamp for key, stamp, outcome, at in rows if outcome != "later" or not _is_due(at)}
-        return [key for key, stamp in found if seen.get(key) != stamp]
+            seen = dict(connection.execute(query, (json.dumps(list(stamps)),)))
+        return [key for key, stamp in stamps.items() if seen.get(key) != stamp]
 
-    def waits(self, keys: Collection[str]) -> bool:
-        """Whether one of these waits for its image."""
+    def due(self, images: Callable[[Sequence[str]], Mapping[str, int]]) -> list[str]:
+        """Return the keys of what is to be tried again by now, and of what waited for images that have come.
+
+        Args:
+            images: tells how many images of each of some series are there; those of which there are none may lack.
+        """
         with self._database.read() as connection:
-            rows = connection.execute("SELECT key FROM seen WHERE outcome = 'later'")
-            return any(key in keys for (key,) in rows)
+            later = "SELECT key FROM seen WHERE outcome = 'later' AND next_at <= ? ORDER BY next_at"
+            keys = [key for (key,) in connection.execute(later, (time.time(),))]
+            awaited = connection.execute("SELECT key, series_uid, images FROM awaited").fetchall()
+        there = images(sorted({series for _, series, _ in awaited})) if awaited else {}
+        return list(dict.fromkeys([*keys, *(key for key, series, had in awaited if there.get(series, 0) != had)]))
 
-    def note(self, key: str, stamp: str, outcome: Outcome, told: str = "") -> None:
-        """Write down what came of it."""
+    def note(
+        self, key: str, stamp: str, outcome: Outcome, told: str = "", *, awaits: Mapping[str, int] | None = None
+    ) -> Outcome:
+        """Write down what came of it.
+
+        Args:
+            key: what it is.
+            stamp: how it is now.
+            outcome: what came of it; ``later`` becomes ``left`` when it was tried often enough.
+            told: why.
+            awaits: the series it waits for, with how many of their images are there.
+
+        Returns:
+            The outcome that is written down.
+        """
         with self._database.write() as connection:
-            values = (key, stamp, outcome, told, time.time())
-            connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", values)
+            query = "SELECT tries FROM seen WHERE key = ? AND stamp = ? AND outcome = 'later'"
+            tries = next((row[0] for row in connection.execute(query, (key, stamp))), 0) if outcome == "later" else 0
+            if tries == len(_PAUSES_S):
+                outcome = "left"
+            now = time.time()
+            next_at = now + _PAUSES_S[tries] if outcome == "later" else 0.0
+            values = (key, stamp, outcome, told, tries + 1, next_at, now)
+            connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            connection.execute("DELETE FROM awaited WHERE key = ?", (key,))
+            rows = [(key, series, had) for series, had in (awaits or {}).items()]
+            connection.executemany("INSERT INTO awaited VALUES (?, ?, ?)", rows)
+        return outcome
+
+    # Labels
+
+    def is_found(self, label: Label) -> bool:
+        """Whether a label was read from an object, and nobody here has changed what it says since."""
+        query = "SELECT sha256, said FROM origin WHERE image_id = ? AND tag = ? AND version = ?"
+        with self._database.read() as connection:
+            row = connection.execute(query, (label.image_id, label.tag, label.version)).fetchone()
+        return row is not None and tuple(row) == (label.sha256, said(label.info))
+
+    def origins(self, image_id: str) -> list[Origin]:
+        """Return what the labels of an image were read from; some of them may not have been saved in the end."""
+        query = """SELECT image_id, tag, version, sha256, said, part, sop_uid, series_uid, made, tracking FROM origin
+            WHERE image_id = ? ORDER BY tag, version"""
+        with self._database.read() as connection:
+            rows = connection.execute(query, (image_id,)).fetchall()
+        names = [one.name for one in fields(Origin)]
+        return [Origin(**dict(zip(names, (*row[:-1], tuple(json.loads(row[-1]))), strict=True))) for row in rows]
+
+    def enter(self, origin: Origin) -> None:
+        """Write down what a version that is about to be saved was read from."""
+        values = (*astuple(origin)[:-1], json.dumps(origin.tracking))
+        with self._database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO origin VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def strike(self, origin: Origin) -> None:
+        """Take that back: the version was not saved."""
+        query = "DELETE FROM origin WHERE image_id = ? AND tag = ? AND version = ?"
+        with self._database.write() as connection:
+            connection.execute(query, (origin.image_id, origin.tag, origin.version))
 
 
-def _is_due(at: float) -> bool:
-    return time.time() - at > _AGAIN_S
+def said(info: Mapping[str, Any]) -> str:
+    """Return what a label's info says of its image: classes, and which value is what."""
+    return json.dumps([info.get("classes"), info.get("label_info")], sort_keys=True, default=str)

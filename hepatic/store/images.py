@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,13 @@ class Images:
                 parameters.append(value)
         with self._database.read() as connection:
             return [_image(row) for row in connection.execute(f"{query} ORDER BY path, id", parameters)]
+
+    def count_in_series(self, series_uids: Sequence[str]) -> dict[str, int]:
+        """Return how many images of each of these series are there; those without any are left out."""
+        query = """SELECT series_uid, count(*) FROM image
+            WHERE present AND series_uid IN (SELECT value FROM json_each(?)) GROUP BY series_uid"""
+        with self._database.read() as connection:
+            return dict(connection.execute(query, (json.dumps(list(series_uids)),)))
 
     def known(self, words: Iterable[str]) -> list[str]:
         """Return those of the words that are ids of images, present or not."""

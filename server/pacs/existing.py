@@ -30,7 +30,7 @@ class Existing:
         model: what made it; empty where by hand.
         model_version: of it.
         info: what is kept with it.
-        tracking: UIDs of what a report is about.
+        tracking: UIDs of what a report is about; none where it has not one for each.
     """
 
     tag: str
@@ -82,7 +82,8 @@ def _of_report(path: Path, source: DicomSource) -> list[Existing]:
     tag = ORIGINAL if report.algorithm is not None and not report.by else FINAL
     info = {"classes": dict(report.classes)} if report.classes else {}
     written = _written(".mrk.json", encode_rois(report.boxes))
-    tracking = tuple(str(one.about["candidate"]) for one in report.boxes)
+    tracking = tuple(str(one.about.get("candidate") or "") for one in report.boxes)
+    tracking = tracking if all(tracking) else ()
     return [_existing(tag, written, report.by, report.algorithm, info, tracking)]
 
 

@@ -15,12 +15,12 @@ from hepatic.harvest.book import Review
 from hepatic.harvest.reviewed_studies import reviewed_study
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study_state import study_state
+from hepatic.pacs.inbox import Inbox
 from hepatic.pacs.outbox import Due, Entry, Outbox
 from hepatic.store.label import Label
 from hepatic.store.names import check_tag
 from server.cases.cases import FINAL
 from server.host import Host, is_shared
-from server.pacs.found import is_from_pacs
 from server.pacs.objects import LabelToSend, Making, Version, of_label, of_review
 
 _FULL_S = 600.0
@@ -38,11 +38,13 @@ class Results:
         host: the app, whose datastore has the images and labels.
         reviews: of studies.
         outbox: knows what somebody asked for.
+        inbox: knows which labels were found, which are not sent back.
         kinds: what is sent by itself: ``labels``, ``reviews``, ``classes``.
     """
 
-    def __init__(self, host: Host, reviews: ReviewStore, outbox: Outbox, kinds: Collection[str]) -> None:
-        self._host, self._reviews, self._outbox, self.kinds = host, reviews, outbox, frozenset(kinds)
+    def __init__(self, host: Host, reviews: ReviewStore, outbox: Outbox, inbox: Inbox, kinds: Collection[str]) -> None:
+        self._host, self._reviews, self._outbox, self._inbox = host, reviews, outbox, inbox
+        self.kinds = frozenset(kinds)
         self._reviewed: dict[str, tuple[Review, Due | None]] = {}
         self._state: object = None
         self._full_at = float("-inf")
@@ -75,7 +77,7 @@ class Results:
         for label in store.labels.heads(tag=FINAL) if self.kinds & {"labels", "classes"} else ():
             if label.created > before:
                 self._state = None  # look again
-            elif _named(label) not in asked:
+            elif _named(label) not in asked and not self._inbox.is_found(label):
                 yield from _of_label(label, self.kinds & {"labels", "classes"}, sent)
         if "reviews" in self.kinds:
             for review in self._reviews.book.reviews().values():
@@ -83,9 +85,12 @@ class Results:
         for result in asked:
             _, image, tag = result.split("/")
             try:
-                yield from _of_label(store.labels.latest(image, tag), {"labels", "classes"}, sent)
+                label = store.labels.latest(image, tag)
             except NotFoundError:  # it was removed meanwhile
                 self._outbox.unask([result])
+                continue
+            if not self._inbox.is_found(label):
+                yield from _of_label(label, {"labels", "classes"}, sent)
 
     def ask(self, image_id: str, tag: str) -> None:
         """Have a label sent, whatever its tag, and whatever is sent by itself.
@@ -150,8 +155,6 @@ class Results:
 
 def _of_label(label: Label, parts: Collection[str], sent: Mapping[str, str]) -> Iterator[Due]:
     """Yield what is due of a label: all of it that is asked for, and what of this version was sent before."""
-    if is_from_pacs(label):
-        return
     result, said = _named(label), _classes(label)
     content = f"{label.version}:{label.sha256[:16]}:"
     before = sent.get(result, "")

@@ -13,6 +13,7 @@ from typing import Any
 from hepatic.errors import BadInputError, HepaticError
 from hepatic.harvest.store import ReviewStore
 from hepatic.pacs.client import PacsClient
+from hepatic.pacs.inbox import Inbox
 from hepatic.pacs.outbox import Entry, Outbox, State
 from hepatic.pacs.sender import Made, NotNowError, Sender
 from hepatic.pacs.spec import PacsSpec
@@ -59,14 +60,15 @@ class PacsResults:
         self._ended, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._making: Future[list[Made]] | None = None
+        self._inbox = Inbox(data_dir / "inbox.sqlite")
         self.outbox: Outbox | None = None
         if spec is not None:
             self.outbox = Outbox(data_dir / "outbox.sqlite")
             self._client = PacsClient(spec)
-            self._results = Results(host, reviews, self.outbox, self.kinds)
+            self._results = Results(host, reviews, self.outbox, self._inbox, self.kinds)
             self._sender = Sender(self.outbox, self._client, due=self._results.due, make=self._make)
         ours = (lambda uids: set()) if self.outbox is None else self.outbox.ours
-        self._found = FoundLabels(host, executor, ours=ours, data_dir=data_dir, scratch=scratch) if reads else None
+        self._found = FoundLabels(host, executor, ours=ours, inbox=self._inbox, scratch=scratch) if reads else None
 
     def start(self) -> None:
         """Begin to send and to read."""
@@ -85,8 +87,7 @@ class PacsResults:
         if self.outbox is not None:
             self._client.close()
             self.outbox.close()
-        if self._found is not None:
-            self._found.close()
+        self._inbox.close()
 
     def told(self, state: State | None, *, limit: int, offset: int) -> dict[str, Any]:
         """Return what is sent by itself, how many results are in each state, and some of them."""

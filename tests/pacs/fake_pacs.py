@@ -206,7 +206,7 @@ class FakePacs:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(0.005)
-            match self.trouble.get(what):
+            match self.trouble.get(what) or self.trouble.get(request.url.path.rpartition("/")[2]):
                 case "slow":
                     await asyncio.sleep(self.slow_s)
                 case "html":
@@ -217,6 +217,8 @@ class FakePacs:
                     return Response("who are you", 401, {"WWW-Authenticate": "Basic"})
                 case "elsewhere":
                     return Response(status_code=302, headers={"Location": "http://127.0.0.1:1/"})
+                case "gone":
+                    return Response(status_code=404)
                 case "failing":
                     return Response("stack trace", 500)
                 case "numbers":

@@ -1,0 +1,101 @@
+"""Save a label that was found beside its image, where it replaces nothing that a reader here or another object said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hepatic.errors import BadInputError, ConflictError
+from hepatic.io.dicom_label_header import LabelHeader
+from hepatic.pacs.inbox import Inbox, Origin, said
+from hepatic.store.disk import sha256_of
+from hepatic.store.label import Label
+from hepatic.store.labels import Labels
+from server.pacs.existing import Existing
+
+FURTHER = ("pacs", *(f"pacs-{number}" for number in range(2, 10)))
+"""Tags of labels that were found where a reader, or an object of another series, has said something already."""
+
+_SOURCE = "pacs"
+"""Key of a label's info: the object it was read from. It is told, and never trusted: clients can write it."""
+_LOOKS = 5
+
+
+def save_found(labels: Labels, inbox: Inbox, image_id: str, label: Existing, header: LabelHeader) -> str:
+    """Save a label that an object holds; return its tag, empty where nothing is to be saved.
+
+    It gets its own tag, or the first of ``FURTHER``, that nobody has used or whose label was read from an object of the
+    same series that is not newer. Nothing is to be saved of what was saved before, of a report of findings that
+    another one of another series has told, nor of an object that is older than another of its series.
+
+    Raises:
+        BadInputError: all tags are taken.
+        ConflictError: others kept saving meanwhile.
+    """
+    for _ in range(_LOOKS - 1):
+        try:
+            return _save(labels, inbox, image_id, label, header)
+        except ConflictError:
+            continue
+    return _save(labels, inbox, image_id, label, header)
+
+
+def _save(labels: Labels, inbox: Inbox, image_id: str, label: Existing, header: LabelHeader) -> str:
+    tags = (label.tag, *FURTHER)
+    histories = {tag: labels.history(image_id, tag) for tag in tags}
+    sha256, says = sha256_of(label.file), said(label.info)
+    origins = [one for one in inbox.origins(image_id) if one.part == label.tag]
+    origins = [one for one in origins if _is_saved(one, histories[one.tag])]
+    if any(_says_as_much(one, label, header, sha256) for one in origins):
+        return ""
+    mine = {(one.tag, one.version) for one in origins if one.series_uid == header.series_uid}
+    versions = [one for history in histories.values() for one in history]
+    if not mine and any((one.sha256, said(one.info)) == (sha256, says) for one in versions):
+        return ""
+    for tag, history in histories.items():
+        head = history[-1] if history and not history[-1].removed else None
+        if head is None or ((tag, head.version) in mine and inbox.is_found(head)):
+            break
+    else:
+        raise BadInputError(
+            "the object", expected=f"at most {len(tags)} labels of an image", came="another", fix="Remove one of them."
+        )
+    origin = Origin(
+        image_id=image_id,
+        tag=tag,
+        version=history[-1].version + 1 if history else 1,
+        sha256=sha256,
+        said=says,
+        part=label.tag,
+        sop_uid=header.sop_uid,
+        series_uid=header.series_uid,
+        made=header.made,
+        tracking=label.tracking,
+    )
+    inbox.enter(origin)  # first: a label without it would count as a reader's
+    try:
+        labels.save(
+            image_id,
+            tag,
+            label.file,
+            author=label.author,
+            model=label.model,
+            model_hash=label.model_version,
+            info={**label.info, _SOURCE: {"sop_uid": header.sop_uid, "series_uid": header.series_uid}},
+            after=history,
+        )
+    except BaseException:
+        inbox.strike(origin)
+        raise
+    return tag
+
+
+def _is_saved(origin: Origin, history: Iterable[Label]) -> bool:
+    return any((one.version, one.sha256) == (origin.version, origin.sha256) for one in history)
+
+
+def _says_as_much(origin: Origin, label: Existing, header: LabelHeader, sha256: str) -> bool:
+    """Whether a label that is there already is this one, or a newer one of its series, or of the same findings."""
+    if origin.series_uid == header.series_uid:
+        is_same = origin.sop_uid == header.sop_uid
+        return origin.sha256 == sha256 if is_same else origin.made > header.made
+    return bool(label.tracking) and set(label.tracking) <= set(origin.tracking)

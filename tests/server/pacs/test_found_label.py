@@ -1,0 +1,174 @@
+"""Where a label goes that was found: it replaces nothing that a reader here, or another object, has said."""
+
+import json
+from contextlib import closing
+
+import pytest
+
+from hepatic.errors import BadInputError, ConflictError
+from hepatic.io.dicom_label_header import LabelHeader
+from hepatic.pacs.inbox import Inbox
+from hepatic.store.folder import FolderStore
+from server.pacs.existing import FINAL, ORIGINAL, Existing
+from server.pacs.found_label import FURTHER, save_found
+from tests.store.test_images import StubHeader
+
+SEG, OTHER_SEG, REPORT = "1.2.1", "1.2.2", "1.2.3"
+
+
+class Shelf:
+    """A store of one image, and the record of what was found."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "studies").mkdir()
+        (folder / "studies" / "a.nrrd").touch()
+        self.store = FolderStore(folder / "studies", header=lambda path: StubHeader())
+        self.store.rescan()
+        self.labels, self.inbox = self.store.labels, Inbox(folder / "inbox.sqlite")
+
+    def found(self, content, series=SEG, number=1, *, tag=FINAL, tracking=(), classes=None):
+        """Save what an object says; its number is also when it was made."""
+        info = {"classes": classes} if classes else {}
+        label = Existing(
+            tag=tag, file=self._file(content), author="", model="", model_version="", info=info, tracking=tracking
+        )
+        header = LabelHeader(f"{series}.{number}", series, f"{number:03d}", {})
+        return save_found(self.labels, self.inbox, "a", label, header)
+
+    def said(self, content, tag=FINAL, **info):
+        """Save what a reader says."""
+        return self.labels.save("a", tag, self._file(content), author="ann", info=info)
+
+    def _file(self, content):
+        file = self.folder / "label.json"
+        file.write_text(content)
+        return file
+
+    @property
+    def heads(self):
+        """What counts, by tag."""
+        heads = [self.labels.latest("a", tag) for tag in self.labels.tags("a")]
+        return {one.tag: self.labels.path(one).read_text() for one in heads}
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    made = Shelf(tmp_path)
+    with closing(made.store), closing(made.inbox):
+        yield made
+
+
+def test_a_newer_object_of_a_series_replaces_the_older_one_in_whatever_order_they_are_read(shelf):
+    assert shelf.found("second", number=2) == FINAL
+    assert shelf.found("first", number=1) == ""
+    assert shelf.found("third", number=3) == FINAL
+    assert shelf.found("third", number=3) == "", "it was read already"
+    assert shelf.heads == {FINAL: "third"}
+    assert len(shelf.labels.history("a", FINAL)) == 2
+
+
+def test_objects_of_two_series_do_not_replace_each_other(shelf):
+    for number in (1, 2, 3):
+        shelf.found(f"seg {number}", SEG, number)
+        shelf.found(f"other {number}", OTHER_SEG, number)
+        shelf.found(f"report {number}", REPORT, number, tracking=("1.9",))
+    assert shelf.heads == {FINAL: "seg 3", "pacs": "other 3", "pacs-2": "report 3"}
+
+
+def test_what_a_reader_corrected_stands_under_every_tag(shelf):
+    shelf.found("seg 1")
+    shelf.said("corrected")
+    shelf.found("seg 2", number=2)
+    assert shelf.heads == {FINAL: "corrected", "pacs": "seg 2"}
+    shelf.said("corrected, too", "pacs")
+    shelf.found("seg 3", number=3)
+    assert shelf.heads == {FINAL: "corrected", "pacs": "corrected, too", "pacs-2": "seg 3"}
+
+
+def test_a_class_that_a_reader_changed_stands_too(shelf):
+    shelf.found("seg 1", classes={"phase": "venous"})
+    assert shelf.inbox.is_found(shelf.labels.latest("a", FINAL))
+    shelf.labels.update_info("a", FINAL, {"seen": True})
+    assert shelf.inbox.is_found(shelf.labels.latest("a", FINAL))
+    shelf.labels.update_info("a", FINAL, {"classes": {"phase": "arterial"}})
+    assert not shelf.inbox.is_found(shelf.labels.latest("a", FINAL))
+    shelf.found("seg 2", number=2)
+    assert shelf.heads == {FINAL: "seg 1", "pacs": "seg 2"}
+
+
+def test_nothing_that_is_written_beside_a_label_makes_it_one_that_was_found(shelf):
+    found = {"sop_uid": f"{SEG}.1", "series_uid": SEG, "version": 1, "tracking": []}
+    mine = shelf.said("mine", pacs=found, version=1)
+    assert not shelf.inbox.is_found(mine)
+    shelf.found("seg 1")
+    shelf.labels.update_info("a", FINAL, {"pacs": shelf.labels.latest("a", "pacs").info["pacs"]})
+    shelf.found("seg 2", number=2)
+    assert shelf.heads == {FINAL: "mine", "pacs": "seg 2"}
+
+
+def test_what_a_reader_saves_meanwhile_is_not_covered(shelf, monkeypatch):
+    shelf.found("seg 1")
+    save = shelf.labels.save
+
+    def slow(*args, **options):
+        monkeypatch.setattr(shelf.labels, "save", save)
+        content = args[2].read_text()
+        shelf.said("meanwhile")
+        args[2].write_text(content)
+        return save(*args, **options)
+
+    monkeypatch.setattr(shelf.labels, "save", slow)
+    assert shelf.found("seg 2", number=2) == "pacs"
+    assert shelf.heads == {FINAL: "meanwhile", "pacs": "seg 2"}
+    assert not shelf.inbox.is_found(shelf.labels.latest("a", FINAL))
+
+
+def test_who_never_gets_a_turn_says_so_and_records_nothing(shelf, monkeypatch):
+    def refused(*args, **options):
+        raise ConflictError("label", expected="its history", came="another", fix="Look again.")
+
+    monkeypatch.setattr(shelf.labels, "save", refused)
+    with pytest.raises(ConflictError):
+        shelf.found("seg 1")
+    assert shelf.inbox.origins("a") == []
+
+
+def test_reports_of_the_same_findings_are_one_label_and_those_without_uids_are_not(shelf):
+    assert shelf.found("in space", REPORT, tracking=("1.9.1", "1.9.2")) == FINAL
+    assert shelf.found("on slices", "1.2.4", tracking=("1.9.2",)) == ""
+    assert shelf.found("of others", "1.2.5", tracking=("1.9.3",)) == "pacs"
+    assert shelf.found("without", "1.2.6") == "pacs-2"
+    assert shelf.found("without, too", "1.2.7") == "pacs-3"
+    shelf.said("corrected")
+    assert shelf.found("on slices again", "1.2.4", 2, tracking=("1.9.2",)) == ""
+
+
+def test_both_parts_of_a_segmentation_are_kept_where_readers_have_labels_of_both_tags(shelf):
+    shelf.said("mine")
+    shelf.said("mine, too", ORIGINAL)
+    assert [shelf.found("by hand"), shelf.found("by an algorithm", tag=ORIGINAL)] == ["pacs", "pacs-2"]
+    assert shelf.heads["pacs"] == "by hand"
+
+
+def test_what_was_read_before_the_record_was_lost_is_not_kept_twice(shelf, tmp_path):
+    shelf.found("seg 1")
+    shelf.found("seg 2", number=2)
+    with closing(Inbox(tmp_path / "new.sqlite")) as shelf.inbox:
+        assert [shelf.found("seg 1"), shelf.found("seg 2", number=2)] == ["", ""]
+    assert shelf.heads == {FINAL: "seg 2"}
+
+
+def test_a_removed_label_stays_removed_until_something_new_is_found(shelf):
+    shelf.found("seg 1")
+    shelf.labels.remove("a", FINAL)
+    assert shelf.found("seg 1") == ""
+    assert shelf.found("seg 2", number=2) == FINAL
+
+
+def test_there_are_as_many_tags_as_anybody_looks_at(shelf):
+    tags = [shelf.found(f"seg {n}", f"1.3.{n}") for n in range(len(FURTHER) + 1)]
+    assert tags == [FINAL, *FURTHER]
+    with pytest.raises(BadInputError):
+        shelf.found("one more", "1.4")
+    assert json.dumps(shelf.heads).count("seg") == len(tags)
