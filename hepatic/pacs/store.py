@@ -8,12 +8,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
+from hepatic.pacs.ahead import Ahead
 from hepatic.pacs.cache import ImageCache
 from hepatic.pacs.catalogue import Catalogue
 from hepatic.pacs.client import PacsClient
@@ -33,8 +34,6 @@ logger = logging.getLogger(__name__)
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _ASKED_AGAIN_S = 10.0
-_AHEAD = 2
-_MOST_AHEAD = 8
 
 
 class PacsStore(Store):
@@ -77,8 +76,7 @@ class PacsStore(Store):
         self._replaced = Replaced(self.client, self.catalogue, self.images, self.cache)
         self.reconciled = self.labels.reconcile()
         self._is_down, self._trouble = False, ""
-        self._ahead: ThreadPoolExecutor | None = None
-        self._wanted_ahead: set[str] = set()
+        self._ahead = Ahead(self.source)
         self._refused: dict[str, float] = {}
         self._under_way: dict[str, Future[Path]] = {}
         self._guard = threading.Lock()
@@ -186,21 +184,7 @@ class PacsStore(Store):
 
     def fetch_ahead(self, image_id: str) -> None:
         """Begin to fetch an image that somebody is about to ask for; what goes wrong is told to who asks."""
-        with self._guard:
-            if image_id in self._wanted_ahead or len(self._wanted_ahead) >= _MOST_AHEAD:
-                return
-            self._wanted_ahead.add(image_id)
-            self._ahead = self._ahead or ThreadPoolExecutor(_AHEAD, thread_name_prefix="hepatic-ahead")
-
-        def fetch() -> None:
-            try:
-                with suppress(HepaticError):
-                    self.source(image_id)
-            finally:
-                with self._guard:
-                    self._wanted_ahead.discard(image_id)
-
-        self._ahead.submit(fetch)
+        self._ahead.begin(image_id)
 
     def add_image(
         self, source: Path, *, name: str = "", image_id: str = "", info: Mapping[str, Any] | None = None
@@ -278,8 +262,7 @@ class PacsStore(Store):
     def close(self) -> None:
         """Close index and connections."""
         super().close()
-        if self._ahead is not None:
-            self._ahead.shutdown(wait=False, cancel_futures=True)
+        self._ahead.close()
         self.catalogue.close()
         self.client.close()
 
