@@ -20,6 +20,7 @@ from hepatic.pacs.filter import read_filter
 from hepatic.pacs.spec import PacsSpec
 from hepatic.settings import settings
 from hepatic.store.database import Database
+from hepatic.store.images import Images
 from hepatic.store.listing import Listing
 from hepatic.tasks.discover import discover_tasks
 from sample_data.ceus.write import write_ceus
@@ -99,6 +100,21 @@ def test_a_filter_is_kept_to(orthanc, stores, tmp_path):
             client, Listing(Database(tmp_path / "index.db")), tmp_path / "pacs.db", filters=read_filter(words)
         )
         assert min(catalogue.refresh().series, 1) == expected, words
+    client.close()
+
+
+def test_what_was_looked_up_outside_the_filter_stays(orthanc, stores, tmp_path):
+    folder, _ = stores
+    ids = {folder.store.images.all(modality=modality)[0].series_uid for modality in ("CT", "XA")}
+    database, client = Database(tmp_path / "index.db"), PacsClient(PacsSpec(orthanc.dicomweb_url))
+    catalogue = Catalogue(
+        client, Listing(database), tmp_path / "pacs.db", filters=read_filter("StudyDate=19000101-19000102")
+    )
+    assert all(catalogue.look_up(uid) for uid in ids)
+    for _ in range(3):
+        changes = catalogue.refresh()
+        assert (changes.read, changes.removed) == (0, ())
+    assert {image.series_uid for image in Images(database, tmp_path).all()} == ids
     client.close()
 
 
