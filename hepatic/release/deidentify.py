@@ -18,10 +18,10 @@ from pydicom.sr.coding import Code
 
 from hepatic import __version__
 from hepatic.errors import BadInputError
-from hepatic.io.codestream_text import blanked
 from hepatic.io.dicom_element import text
 from hepatic.release.codes import clean_code
 from hepatic.release.option import Option
+from hepatic.release.pixels import PIXEL_DATA, clean_pixels
 from hepatic.release.profile import CODED, CODES, CONTENT, EDITION, MODELS, PIXELS, PROFILE, Action, action_for, name_of
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.subject import capped, concept_of, stays
@@ -29,7 +29,6 @@ from hepatic.release.words import cleaned, cleaned_model, vocabulary
 
 _CODED_STRING = re.compile(r"(?!(?:\D*\d){6})[A-Z0-9_ ]{0,16}")
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _TEXTS = ("LO", "LT", "SH", "ST", "UC", "UT", "AE", "UR")
 _IDENTIFIERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID", "PatientTelephoneNumbers")
 _ALGORITHM = ("111001", "111003")  # name and version, which say what model it was
@@ -66,10 +65,10 @@ class Deidentifier:
             pixels: what is known of text in them.
 
         Raises:
-            BadInputError: it is of another kind, or has no SOPInstanceUID.
+            BadInputError: it is of another kind, has no SOPInstanceUID, or pixels that cannot be looked through.
         """
         is_report = str(dataset.get("SOPClassUID", "")).startswith(_REPORTS)
-        if not text(dataset, "SOPInstanceUID") or not (is_report or any(keyword in dataset for keyword in _PIXELS)):
+        if not text(dataset, "SOPInstanceUID") or not (is_report or any(keyword in dataset for keyword in PIXEL_DATA)):
             raise BadInputError(
                 "a DICOM object",
                 expected="an image, a segmentation or a structured report",
@@ -79,6 +78,7 @@ class Deidentifier:
         study_uid = text(dataset, "StudyInstanceUID") or ""
         patient_id = text(dataset, "PatientID") or study_uid or str(dataset.SOPInstanceUID)
         one = _One(self, patient_id, frozenset(_named(dataset)))
+        clean_pixels(dataset)  # before overlays and their places go
         one.clean(dataset)
         pseudonym = self.pseudonyms.patient(patient_id)
         for keyword, vr, value in (("PatientID", "LO", pseudonym), ("PatientName", "PN", f"{pseudonym}^")):
@@ -87,8 +87,6 @@ class Deidentifier:
             one.done[keyword, Action.REPLACE.value] = 1
         if study_uid:
             self.pseudonyms.study(study_uid)
-        if dataset.file_meta.TransferSyntaxUID.is_compressed and "PixelData" in dataset:
-            dataset["PixelData"].value = blanked(dataset.PixelData)
         self._say(dataset, pixels, is_report=is_report)
         dataset.preamble = b"\0" * 128
         meta = dataset.file_meta

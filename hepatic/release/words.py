@@ -12,7 +12,7 @@ from hepatic.release.codes import codes_of
 UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\d.]*\d)")
 """A UID in a text: no version number, time or size has five parts."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)?|\S")
-_NUMBER = re.compile(r"\d{1,2}(?:[.,]\d)?")
+_NUMBER = re.compile(r"\d(?:[.,][05])?|\d\d")
 _UNIT = re.compile(r"mm|cm|sec|min|kv|%")
 _UNITS = re.compile(r"\d{1,2}(?:[.,]\d{1,2})?(?:mm|cm|s|sec|min|d|kv|%)")
 _PART_OF_A_MODEL = re.compile(r"([a-z]+)(?:\d{1,2}d?)?")
@@ -33,16 +33,27 @@ _OURS = (
     "nnunet ltdnet centernet unknown verdict candidate candidates state review unreviewed adjudicated conflict unsure "
     "diagnosis type pixel pixels"
 )
+_PEOPLE = (
+    "alexander bauer berger bismuth black boyd brown burns campbell castro child cooper cruz evans ferguson flores fox "
+    "fuchs george gordon gray green gross haas hall harper harris hart hill hodgkin hoffman hope horn hunter iris jack "
+    "james kaposi kennedy king lang lawrence lee leo lewis long lorenz marsh max may mayer miller moore morgan "
+    "morrison murray north oct page park ray reid rex richardson robertson rose russell simpson stone taylor violet "
+    "walker west white willis wolf wright"
+)
+"""Words of codes that are common names, too, of people whom something is named after for the most part; and months."""
 
 
 @lru_cache(maxsize=1)
 def vocabulary() -> frozenset[str]:
-    """Return the words of the codes of DICOM and SNOMED CT that pydicom knows, and of liver imaging, lower case."""
+    """Return the words of the codes of DICOM and SNOMED CT that pydicom knows, and of liver imaging, lower case.
+
+    Common names are none of them, though some codes have them.
+    """
     found = set(" ".join((_OURS, *STRUCTURES)).split())
     for scheme in ("DCM", "SCT"):
         for meaning in codes_of(scheme).values():
             found.update(re.findall(r"[a-z]+", meaning.lower()))
-    return frozenset(found)
+    return frozenset(found - set(_PEOPLE.split()))
 
 
 def cleaned(text: str, *, without: Collection[str] = (), uid: Callable[[str], str] = lambda _: "") -> str:

@@ -4,12 +4,14 @@ import random
 import stat
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.data import get_testdata_files
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError, NotFoundError
@@ -299,6 +301,10 @@ def test_texts_keep_words_that_name_nobody() -> None:
         ("liver 47", "liver"),
         ("5mm, 5 mm, 2.5 mm; segment 4, 30s", "5mm 5 mm 2.5 mm segment 4 30s"),
         ("venous 2.5, slice 64", "venous 2.5 slice"),
+        ("lesion 29.2 venous 7.6", "lesion venous"),
+        ("29 Feb 2024, 7. Juni 1952, May 7 1952", ""),
+        ("late 10:15:30, 10h15, 2024-02-29T10:15", "late"),
+        ("King Walker Black liver", "liver"),
     ],
 )
 def test_numbers_stay_only_where_they_measure_or_count(written, left) -> None:
@@ -372,12 +378,9 @@ def test_of_all_texts_that_dicom_has_only_those_leave_that_devices_write(key, tm
 
 def test_of_all_bytes_that_dicom_has_only_pictures_leave(key, tmp_path) -> None:
     def change(dataset):
+        pictures = ("ColorLookupTable", "LUTData", "PixelData", "ICCProfile")
         for keyword in keywords("OB", "OW", "OF", "OD", "OL", "OV"):
-            if (
-                keyword not in dataset
-                and "ColorLookupTable" not in keyword
-                and keyword not in ("LUTData", "ICCProfile")
-            ):
+            if not any(part in keyword for part in pictures):
                 dataset.add_new(keyword, "OB", STRANGER.encode())
         dataset.ICCProfile = STRANGER.encode()
 
@@ -485,3 +488,46 @@ def unit_of(item: Dataset) -> str:
 def test_an_age_is_an_age(tmp_path, key, age, left) -> None:
     made = released(key, tmp_path, lambda dataset: dataset.add_new("PatientAge", "AS", age))
     assert made.PatientAge == left
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize("name", ["MR_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm"])
+def test_nothing_is_left_behind_the_pixels_nor_above_their_bits(tmp_path, key, signed, name) -> None:
+    dataset = pydicom.dcmread(get_testdata_files(name)[0])
+    order = ">" if "big" in name else "<"
+    shown = (np.arange(64 * 64) % 192 - 96 * signed).astype(f"{order}i2")
+    drawn = np.where(np.arange(64 * 64) % 7, 0x4000, 0).astype(f"{order}i2")  # an old overlay, in bit 14
+    dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit = signed, 12, 11
+    dataset.PixelData = (shown ^ drawn).astype(f"{order}i2").tobytes() + b"Aloisia Gruenwald "
+    dataset.add_new(Tag(0x6000, 0x0102), "US", 14)
+    dataset.save_as(tmp_path / "in.dcm")
+    deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key))
+    made = pydicom.dcmread(tmp_path / "out.dcm")
+    assert made.PixelData == shown.tobytes()
+    assert Tag(0x6000, 0x0102) not in made
+
+
+def test_an_odd_number_of_bytes_is_padded_with_nothing(tmp_path, key) -> None:
+    def change(dataset):
+        dataset.Rows, dataset.Columns = 3, 5
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit, dataset.PixelData = 7, bytes(range(15)) + b"A"
+        dataset["PixelData"].VR = "OB"
+
+    assert released(key, tmp_path, change).PixelData == bytes(range(15)) + b"\0"
+
+
+def test_a_file_that_ends_within_its_pixels_stays(tmp_path, key) -> None:
+    (file,) = write_ct(tmp_path / "ct", shape=(1, 12, 16))
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BadInputError, match="truncated"):
+        deidentify_file(file, tmp_path / "out.dcm", Deidentifier(key))
+    assert not (tmp_path / "out.dcm").exists()
+
+
+def test_compressed_pixels_with_an_overlay_in_them_stay(tmp_path, key) -> None:
+    dataset = pydicom.dcmread(get_testdata_files("MR_small_RLE.dcm")[0])
+    dataset.add_new(Tag(0x6002, 0x0102), "US", 12)
+    dataset.save_as(tmp_path / "in.dcm")
+    with pytest.raises(BadInputError, match="overlay"):
+        deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key))
