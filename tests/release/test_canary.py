@@ -23,6 +23,7 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.orient import upright_grid
+from hepatic.settings import settings
 from sample_data import us
 from server.app import create_app
 from server.running import running
@@ -66,11 +67,32 @@ def folder(tmp_path) -> Path:
     return tmp_path / "studies"
 
 
+@pytest.fixture
+def pacs(orthanc, monkeypatch, tmp_path):
+    """A PACS without anything, to which uploads are sent without their patients."""
+    orthanc.empty()
+    for key, value in {
+        "DEIDENTIFY_UPLOADS": "true", "DEIDENTIFY_KEEP": "modified-dates patient-characteristics descriptors",
+        "DICOMWEB_STOW": "true", "DICOMWEB_POLL_S": "0.2", "DICOMWEB_DATA_DIR": str(tmp_path / "data"),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"HEPATIC_{key}", value)
+    settings.cache_clear()
+    yield orthanc
+    settings.cache_clear()
+    orthanc.empty()
+
+
 class Client:
     """Writes a name wherever it can."""
 
-    def __init__(self, http: httpx.Client, files: Path) -> None:
+    def __init__(self, http: httpx.Client, studies: Path, files: Path) -> None:
         self.http, self._files = http, files
+        image = SimpleITK.GetImageFromArray(np.zeros((6, 32, 48), np.int16))
+        image.SetMetaData("ITK_FileNotes", CANARY)
+        SimpleITK.WriteImage(image, files / "n.nii.gz")
+        self.ct = sorted((studies / CANARY / "ct").glob("*.dcm"))
+        self.us = [file for file in studies.rglob("*.dcm") if file not in self.ct]
+        self._grids = {"CT": grid_of(self.ct), "OT": grid_of(files / "n.nii.gz")}
 
     def put(self, place: str, **request: object) -> None:
         answer = self.http.put(place, **request)
@@ -81,11 +103,20 @@ class Client:
         return {image: one["image"]["info"] for image, one in told.items()}
 
     def upload_image(self) -> None:
-        image = SimpleITK.GetImageFromArray(np.zeros((6, 32, 48), np.int16))
-        image.SetMetaData("ITK_FileNotes", CANARY)
-        SimpleITK.WriteImage(image, self._files / "n.nii.gz")
         data = {"file": (f"{CANARY}.nii.gz", (self._files / "n.nii.gz").read_bytes())}
         self.put("/datastore/image", params={"image": CANARY}, files=data, data={"params": json.dumps(poison("texts"))})
+
+    def upload_series(self, files: list[Path]) -> str:
+        """Send a series in a zip, whose name and whose names in it name somebody, too."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for number, file in enumerate(files):
+                archive.write(file, f"{CANARY}/{CANARY}{number}.dcm")
+        data = {"file": (f"{CANARY}.zip", packed.getvalue())}
+        about = {"params": json.dumps(poison("texts"))}
+        answer = self.http.put("/datastore/image", params={"image": CANARY}, files=data, data=about)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["image"])
 
     def label(self, image: str, modality: str, shape: str) -> None:
         written = self._files / ("label.json" if modality == "US" else "label.seg.nrrd")
@@ -93,10 +124,7 @@ class Client:
             rois = [ROI((0, 0, 0, 5, 5, 1), f"cyst {CANARY}", poison(shape)), ROI((0, 0, 0, 5, 5, 1), CANARY)]
             written.write_bytes(encode_rois(rois))
         else:
-            answer = self.http.get("/datastore/image", params={"image": image})
-            source = self._files / ("one.nrrd" if modality == "CT" else "one.nii.gz")
-            source.write_bytes(answer.content)
-            grid = grid_of(source)
+            grid = self._grids[modality]
             array = np.zeros(grid.shape, np.uint8)
             array[0, :2, :2], array[1, :2, :2] = 1, 2
             write_labelmap(written, Labelmap(array, grid, {f"tumour {CANARY}": 1, "tumour Hanselmayer": 2}))
@@ -129,10 +157,10 @@ class Client:
 
 
 @contextmanager
-def served(studies: Path, files: Path) -> Iterator[tuple[Client, object]]:
-    server = create_app(TINY_APP, studies, score_in_background=False, auth=False)
+def served(folder: Path, files: Path, *, studies: str = "") -> Iterator[tuple[Client, object]]:
+    server = create_app(TINY_APP, studies or folder, score_in_background=False, auth=False)
     with running(server) as address, httpx.Client(base_url=address, timeout=60) as http:
-        yield Client(http, files), server.state.services
+        yield Client(http, folder, files), server.state.services
 
 
 def propose(services, image: str, grid: Grid) -> None:
@@ -160,6 +188,16 @@ def parts(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield one, content
 
 
+def orthanc_files(pacs) -> list[bytes]:
+    """All that is in a PACS, its pixels taken out."""
+    found = []
+    with httpx.Client(base_url=pacs.url, timeout=30) as http:
+        for instance in http.get("/instances").json():
+            data = http.get(f"/instances/{instance}/file").content
+            found.append(data.replace(pydicom.dcmread(io.BytesIO(data)).PixelData, b""))
+    return found
+
+
 def clean(answer: httpx.Response) -> list[str]:
     """Return the names of the parts of an answer, none of which holds the name."""
     assert answer.status_code == 200, answer.text
@@ -175,7 +213,7 @@ def test_no_export_has_a_name_that_a_client_wrote_anywhere(folder, tmp_path) -> 
         client.upload_image()
         images = client.images()
         ct = next(image for image, info in images.items() if info["modality"] == "CT")
-        propose(services, ct, upright_grid(grid_of(sorted((folder / CANARY / "ct").glob("*.dcm")))))
+        propose(services, ct, upright_grid(grid_of(client.ct)))
         client.read(STUDY)
         asked = {"deidentify": True, "keep": ["modified-dates", "patient-characteristics", "descriptors"]}
         for shape in SHAPES:
@@ -188,3 +226,19 @@ def test_no_export_has_a_name_that_a_client_wrote_anywhere(folder, tmp_path) -> 
             assert "left_out.json" not in listed
         plain = client.http.get("/datastore/dataset").content
         assert CANARY in " ".join(one for one, _ in parts(plain))  # it was there to be found
+
+
+def test_a_pacs_gets_uploads_without_names_and_its_exports_have_none(folder, tmp_path, pacs) -> None:
+    with served(folder, tmp_path, studies=pacs.dicomweb_url) as (client, _):
+        uploaded = {client.upload_series(client.ct), client.upload_series(client.us)}
+        images = client.images()
+        assert set(images) == uploaded
+        sent = [content for instance in orthanc_files(pacs) for _, content in parts(instance)]
+        assert len(sent) == len(client.ct) + len(client.us)
+        for data in (*sent, json.dumps(images).encode()):
+            assert left_in(data, SECRET) == []
+        for shape in SHAPES:
+            for image, info in images.items():
+                client.label(image, info["modality"], shape)
+            listed = clean(client.http.get("/datastore/dataset", params={"deidentify": True}))
+            assert len({one for one in listed if one.startswith("label/")}) == 2
