@@ -104,7 +104,7 @@ class Fetcher:
             nonlocal came
             temporary = Path(file.name)
             file.close()
-            uid = _uid_of(temporary, wanted)
+            uid = uid_of_whole(temporary, wanted)
             if uid not in uids:
                 raise nonsense("an instance came that was not listed")
             temporary.rename(folder / f"{uid}.dcm")
@@ -133,7 +133,7 @@ class Fetcher:
                         self._client.save_instance(
                             wanted.study_uid, wanted.series_uid, uid, file, at_most_bytes=self._at_most_bytes
                         )
-                    if _uid_of(Path(file.name), wanted) != uid:
+                    if uid_of_whole(Path(file.name), wanted) != uid:
                         raise nonsense("another instance came than the one asked for")
                     Path(file.name).rename(folder / f"{uid}.dcm")
                     return
@@ -221,12 +221,12 @@ def _missing(folder: Path, uids: set[str]) -> list[str]:
 
 def _is_whole(file: Path, wanted: Wanted, uid: str) -> bool:
     try:
-        return _uid_of(file, wanted) == uid
+        return uid_of_whole(file, wanted) == uid
     except PacsError:
         return False
 
 
-def _uid_of(file: Path, wanted: Wanted) -> str:
+def uid_of_whole(file: Path, wanted: Wanted) -> str:
     """Return the SOPInstanceUID of a DICOM file of a series that is whole.
 
     Raises:

@@ -15,7 +15,8 @@ from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.io.dicom_label_header import LabelHeader, read_label_header
 from hepatic.pacs.attributes import number, text
 from hepatic.pacs.catalogue import Series
-from hepatic.pacs.error import PacsDownError, PacsError
+from hepatic.pacs.error import PacsDownError, PacsError, nonsense
+from hepatic.pacs.fetch import Wanted, uid_of_whole
 from hepatic.pacs.headers import write_headers
 from hepatic.pacs.inbox import Inbox, Outcome
 from hepatic.pacs.store import PacsStore
@@ -226,6 +227,8 @@ def _in_pacs(store: PacsStore, key: str) -> _Object:
     def fetch(target: Path) -> Path:
         with target.open("wb") as file:
             store.client.save_instance(study, series, instance, file, at_most_bytes=_LARGEST_BYTES)
+        if uid_of_whole(target, Wanted(study, series, instance)) != instance:
+            raise nonsense("another instance came")
         return target
 
     return _Object(key, "", fetch, series)

@@ -123,13 +123,14 @@ class FakePacs:
         found = self.datasets(**request.path_params)
         if not found:
             return await self._say(request, "file", Response(status_code=404))
-        if self.trouble.get("file") == "another":
+        trouble = self._trouble(request, "file")
+        if trouble == "another":
             asked = {str(dataset.SOPInstanceUID) for dataset in found}
             found = [dataset for dataset in self.datasets() if str(dataset.SOPInstanceUID) not in asked][:1]
         files = [self.instances[str(dataset.SOPInstanceUID)][0] for dataset in found]
-        if self.trouble.get("file") == "half":
+        if trouble == "half":
             files = [file[: len(file) // 2] for file in files]
-        if self.trouble.get("file") == "plain":
+        if trouble == "plain":
             return await self._say(request, "file", Response(files[0], media_type="application/octet-stream"))
         body = b"".join(b"\r\n--%s\r\nContent-Type: application/dicom\r\n\r\n%s" % (BOUNDARY, file) for file in files)
         related = f'multipart/related; type="application/dicom"; boundary="{BOUNDARY.decode()}"'
@@ -197,6 +198,9 @@ class FakePacs:
             return await self._say(request, what, Response(status_code=204))
         return await self._say(request, what, Response(json.dumps(results), media_type="application/dicom+json"))
 
+    def _trouble(self, request, what):
+        return self.trouble.get(what) or self.trouble.get(request.url.path.rpartition("/")[2])
+
     async def _say(self, request: Request, what: str, answer: Response):
         self.asked.append(
             request.url.path.removeprefix("/dicom-web") + (f"?{request.url.query}" if request.url.query else "")
@@ -206,7 +210,7 @@ class FakePacs:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(0.005)
-            match self.trouble.get(what) or self.trouble.get(request.url.path.rpartition("/")[2]):
+            match self._trouble(request, what):
                 case "slow":
                     await asyncio.sleep(self.slow_s)
                 case "html":

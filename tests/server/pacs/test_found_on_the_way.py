@@ -90,7 +90,7 @@ def at_once(monkeypatch):
 
 @pytest.fixture
 def in_pacs(tmp_path, pacs_url, at_once):
-    spec = PacsSpec(pacs_url, silence_s=1.0)
+    spec = PacsSpec(pacs_url)
     store = PacsStore(spec, data=tmp_path / "data", header=header, content=content_hash)
     reading = Reading(store, tmp_path)
     with closing(store), closing(reading.inbox):
@@ -117,7 +117,7 @@ def two(tmp_path, ct, pacs):
     return sorted(uids, key=series.get)
 
 
-@pytest.mark.parametrize("kind", ["gone", "failing", "truncated", "html", "locked", "elsewhere"])
+@pytest.mark.parametrize("kind", ["gone", "failing", "truncated", "half", "another", "html", "locked", "elsewhere"])
 def test_an_object_that_cannot_be_fetched_keeps_no_other_and_is_left_in_the_end(in_pacs, pacs, two, ct_uid, kind):
     bad, good = two
     pacs.trouble[bad] = kind
@@ -220,6 +220,20 @@ def test_odd_headers_are_left_out_and_not_told(in_pacs, pacs, tmp_path, ct, ct_u
     in_pacs.round()
     assert in_pacs.has(ct_uid)
     assert "zauber" not in caplog.text.lower()
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_what_does_not_fit_a_series_that_is_still_arriving_is_tried_again(in_pacs, pacs, two, ct_uid, is_settled):
+    slices = {uid: found for uid, found in pacs.instances.items() if str(found[1].SeriesInstanceUID) == ct_uid}
+    late = sorted(slices, key=lambda uid: slices[uid][1].ImagePositionPatient[2])[1:3]
+    for uid in late:
+        del pacs.instances[uid]
+    in_pacs.store.is_settled = lambda study_uid: is_settled
+    in_pacs.round()
+    assert set(in_pacs.outcomes.values()) == {"left" if is_settled else "later"}
+    pacs.instances |= slices
+    in_pacs.round()
+    assert set(in_pacs.outcomes.values()) == {"left" if is_settled else "read"}
 
 
 # Several images
