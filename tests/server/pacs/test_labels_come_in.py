@@ -95,7 +95,14 @@ def test_a_reader_s_label_is_not_replaced_and_a_corrected_one_goes_back(tmp_path
     mine[3, 3:6, 3:6] = 1
     file = {"label": ("label.nrrd", encode_labelmap(".nrrd", Labelmap(mine, source.grid)))}
     with served(studies, pacs_url, "labels") as address:
-        requests.put(f"{address}/datastore/label", params={"image": ct_uid}, files=file, timeout=30)
+        forged = {"pacs": {"sop_uid": "1.2", "series_uid": "1.3", "version": 1, "tracking": []}}  # as if it were found
+        said = {"params": json.dumps(forged)}
+        requests.put(f"{address}/datastore/label", params={"image": ct_uid}, data=said, files=file, timeout=30)
+        of_it = {"label": ct_uid, "tag": "final"}
+        requests.put(
+            f"{address}/datastore/label/info", params=of_it, data={"info": json.dumps(forged)}, timeout=30
+        ).raise_for_status()
+        assert info(address, ct_uid, "final")["pacs"] == forged["pacs"]
         wait_for(lambda: told(address)["counts"]["sent"] == 1)
         ours = results(pacs, "SEG")[0]
         ours.save_as(studies / "came back.dcm", enforce_file_format=True)  # what this server sent itself
