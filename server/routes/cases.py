@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -15,6 +15,7 @@ from hepatic.store.images import Image
 from server.cases import readings
 from server.cases.pictures import CURVE_LEFT, CURVE_PX, CURVE_RIGHT, span_s
 from server.cases.warnings import warnings_of
+from server.routes.ohif import study_page
 from server.routes.qa import NO_STORE, ReaderDep
 from server.services import Services, ServicesDep
 
@@ -93,11 +94,11 @@ def images(
 
 
 @router.get("/{image}", summary="One image, and what was said of it", response_model=None)
-async def case(services: ServicesDep, reader: ReaderDep, image: str) -> Response:
+async def case(request: Request, services: ServicesDep, reader: ReaderDep, image: str) -> Response:
     """Its size and times, the models that fit it, the reading that counts, and who said what before.
 
     ``reading.boxes`` are as they were drawn; ``reading.beside`` are the same on the other image, where contrast and
-    B-mode lie side by side.
+    B-mode lie side by side. ``viewer`` is where OHIF opens the study, below this server's root, if it can.
     """
     cases = services.cases
     found = await run_in_threadpool(cases.image, image)
@@ -108,7 +109,8 @@ async def case(services: ServicesDep, reader: ReaderDep, image: str) -> Response
     boxes = [box for _, box in drawn]
     told["reading"] |= {"boxes": boxes, "beside": opened.beside(boxes), "frame": drawn[0][0] if drawn else None}
     about = {name: value for name, value in opened.about.items() if name not in ("affine", "pair")}
-    return JSONResponse({**told, "reader": reader, "picture": about}, headers=NO_STORE)
+    viewer = study_page(request, found.study_uid)
+    return JSONResponse({**told, "reader": reader, "picture": about, "viewer": viewer}, headers=NO_STORE)
 
 
 @router.get("/{image}/models/{model}", summary="What a model says of an image", response_model=None)

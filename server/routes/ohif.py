@@ -7,6 +7,7 @@ from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -66,6 +67,18 @@ def viewer() -> tuple[Tree, Path]:
             fix="Install monailabel from its wheel: the sources do not have the built viewer.",
         )
     return tree, index
+
+
+def study_page(request: Request, study_uid: str) -> str | None:
+    """Where the viewer opens a study, below this server's root; None without a viewer, or where no PACS is served."""
+    state = request.app.state
+    if getattr(state, "upstream", None) is None or not state.services.spec.is_remote or not study_uid:
+        return None
+    try:
+        viewer()
+    except NotFoundError:
+        return None
+    return f"ohif/viewer?{urlencode({'StudyInstanceUIDs': study_uid})}"
 
 
 def _config(request: Request) -> Response:

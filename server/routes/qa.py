@@ -13,6 +13,7 @@ from hepatic.harvest.study import StudyKind
 from server.access.roles import Role
 from server.access.user import UserDep
 from server.harvest import DEFAULT_READER, lease_json
+from server.routes.ohif import study_page
 from server.services import ServicesDep
 
 router = APIRouter(prefix="/qa/api/v1", tags=["QA"])
@@ -79,6 +80,7 @@ def queue(
     responses={204: {"description": "Nothing is left to read"}},
 )
 def lease(
+    request: Request,
     services: ServicesDep,
     user: UserDep,
     reader: ReaderDep,
@@ -87,7 +89,8 @@ def lease(
 ) -> Response:
     """The one named by ``study``, or the next; yours until ``expires_at``, as long as you do not renew it.
 
-    A study you have begun is given again with what you decided. 409 if another reader has it.
+    A study you have begun is given again with what you decided. 409 if another reader has it. ``viewer`` is where OHIF
+    opens it, below this server's root, if it can.
     """
     asked = plain_text((body or {}).get("study"), "study") or None
     may_box = user.role >= Role.ANNOTATOR
@@ -95,6 +98,7 @@ def lease(
     if held is None:
         return Response(status_code=204)
     told = services.harvest.leased(held, may_box=may_box, kind=kind)
+    told["viewer"] = study_page(request, held.study.partition(":")[0])  # without the note of classes
     return JSONResponse(told, headers={**NO_STORE, "ETag": told["etag"]})
 
 

@@ -48,6 +48,16 @@ class Browser:
     def open(self, url):
         self._ask("Page.navigate", url=url)
 
+    def follow(self, part):
+        """Go on in a tab that was opened meanwhile, one whose address has this part."""
+        deadline = time.monotonic() + 60
+        while not (found := [one for one in self._ask("Target.getTargets")["targetInfos"] if part in one["url"]]):
+            assert time.monotonic() < deadline, "no such tab was opened"
+            time.sleep(0.1)
+        self._session = None
+        self._session = self._ask("Target.attachToTarget", targetId=found[0]["targetId"], flatten=True)["sessionId"]
+        self._ask("Page.bringToFront")
+
     def run(self, script):
         """Return what a script comes to, once it has."""
         told = self._ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)

@@ -130,6 +130,13 @@ def test_who_has_not_seen_what_another_said_is_shown_it_and_loses_nothing(page):
     assert page.told("still")["reading"]["classes"] == {"lesion_type": "angioma"}
 
 
+def test_without_a_pacs_there_is_no_link_to_ohif(page):
+    page.case("still")
+    assert page.told("still")["viewer"] is None
+    assert page.browser.run("document.querySelector('a.viewer').checkVisibility()") is False
+    page.press("v")
+
+
 def test_without_a_network_nothing_that_was_said_is_lost(page):
     page.case("still")
     version = page.told("still")["reading"]["version"]

@@ -3,6 +3,7 @@
 import { OfflineError, RefusedError, uuid } from "../../qa/web/ask.js";
 import { showBadge } from "../../qa/web/badge.js";
 import { byId } from "../../qa/web/dom.js";
+import { openViewer, showViewer } from "../../qa/web/viewer.js";
 import * as api from "./api.js";
 import { Draft } from "./draft.js";
 import { Frames } from "./frames.js";
@@ -14,7 +15,7 @@ import { classWord, clock } from "./words.js";
 
 const PLAYED_FPS = 12;
 const KEYS = {
-  b: "box", x: "clear", z: "undo", m: "model", a: "attention", "[": "weaker", "]": "stronger", o: "onset", r: "ask", " ": "play", h: "help", "?": "help",
+  b: "box", x: "clear", z: "undo", m: "model", a: "attention", "[": "weaker", "]": "stronger", o: "onset", r: "ask", v: "viewer", " ": "play", h: "help", "?": "help",
   l: "list", n: "next", p: "previous", pagedown: "next", pageup: "previous", arrowleft: "back", arrowright: "on", home: "first", end: "last",
 };
 const kept = (name, other) => localStorage.getItem(`hepatic-cases-${name}`) ?? other;
@@ -88,6 +89,7 @@ class Page {
     this.stored = this.told.reading;
     this.outbox?.saw(this.image, String(this.stored.version));
     panel.showCase(this.told);
+    showViewer(this.told.viewer);
     if (model) byId("model").value = model;
     this._showReading();
   }
@@ -225,6 +227,7 @@ class Page {
 
   act(what, how = { corner: false, far: false }) {
     if (what === "help") byId("help").showModal();
+    else if (what === "viewer") openViewer();
     else if (what === "list") location.assign(api.page());
     else if (!this.told) return;
     else if (this.draft.isOpen) this.draft.act(what, how);

@@ -10,7 +10,7 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{id: string, expires_at: string, seconds: number}} Lease
  * @typedef {{primary: ?string, missed: boolean, boxes: {event: string, box: Box}[], finished: boolean, finalised: boolean}} ReadingState
  * @typedef {{study_uid: string, patient_id: string, date: string, content: string, reference: string, image_ids: Object<string, string>, cards: Card[], warnings: string[], kind: "reading" | "boxing", asks: "detection" | "classification", classes: string[], boxing?: "missed" | "unlikely", state: ReadingState}} Study
- * @typedef {{study: Study, lease: Lease, next: string[], etag: string}} Leased
+ * @typedef {{study: Study, lease: Lease, next: string[], etag: string, viewer?: ?string}} Leased
  * @typedef {{candidate: string, frames: number, times_s: ?number[], size: [number, number], columns: number, keys: {name: string, frame: ?number, time_s: ?number}[], boxes: Edges[]}} ImageCard on the layout of images that are classified
  * @typedef {[number, number, number, number]} Edges left, top, right, bottom
  * @typedef {{candidate: string, phases: string[], missing: string[], slices: number[], key: number, inside: [number, number], offsets_mm: number[], tile_px: number, mm_per_px: number, box: Edges, left: string, top: string, axial: Object<string, Edges>, coronal: Object<string, Edges>}} CardLayout

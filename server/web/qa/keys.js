@@ -2,13 +2,13 @@
 
 const READING = {
   1: "true", 2: "false", 3: "unsure", p: "primary", m: "missed", n: "no-lesion", b: "box", z: "undo", " ": "next",
-  w: "window", l: "window-back", t: "ticks", h: "help", "?": "help", home: "key-slice",
+  w: "window", l: "window-back", t: "ticks", v: "viewer", h: "help", "?": "help", home: "key-slice",
   arrowup: "up", arrowleft: "up", arrowdown: "down", arrowright: "down", pageup: "card-back", pagedown: "card-on",
 };
 
 const CLASSES = {
   ...Object.fromEntries(Array.from({ length: 9 }, (_, n) => [n + 1, `class-${n}`])), u: "unsure", z: "undo", " ": "next",
-  t: "ticks", h: "help", "?": "help", home: "key-slice",
+  t: "ticks", v: "viewer", h: "help", "?": "help", home: "key-slice",
   arrowup: "up", arrowleft: "up", arrowdown: "down", arrowright: "down", pageup: "card-back", pagedown: "card-on",
 };
 

@@ -16,6 +16,7 @@ import { Shelf } from "./shelf.js";
 import { SlicerFiles } from "./slicer.js";
 import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
+import { openViewer, showViewer } from "./viewer.js";
 
 const DEAD_MS = 250; // after a card has come up, what was meant for the one before it is let go
 const AFTER_MS = 40;
@@ -99,6 +100,7 @@ class Page {
   show() {
     const { reading } = this;
     panel.showReading(reading, (place) => this._go(place));
+    showViewer(reading.viewer);
     panel.showSitting(this.sitting);
     panel.showNote(reading.card ? null : panel.endOf(reading));
     this.stage.show(reading);
@@ -119,6 +121,7 @@ class Page {
   /** @param {string} what @param {{device: string, at: number, far: boolean}} how */
   act(what, how) {
     if (what === "help") byId("help").showModal();
+    else if (what === "viewer") openViewer();
     else if (what === "again") this.again?.();
     else if (what === "studies") this._studies();
     else if (this.boxing.isOpen) this._actBoxing(what, how);
@@ -295,6 +298,7 @@ class Page {
 
   _nothingLeft() {
     panel.showReading(null, () => {});
+    showViewer(null);
     panel.showNote(panel.NOTHING_LEFT);
     this.lesions.reading = this.images.reading = null;
     this.again = () => this.open();

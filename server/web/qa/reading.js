@@ -11,6 +11,7 @@ export class Reading {
     this.study = leased.study.study_uid;
     this.lease = leased.lease;
     this.layout = layout;
+    this.viewer = leased.viewer || null;
     this.warnings = leased.study.warnings || [];
     this.label = [leased.study.patient_id || leased.study.study_uid, leased.study.date].filter(Boolean).join(" · ");
     /** In whose frame the boxes lie. */
