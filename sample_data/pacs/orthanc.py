@@ -141,7 +141,7 @@ class Orthanc:
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx.HTTPError), self._client() as client:
-            return client.get("/system", timeout=5.0).is_success
+            return client.get("/system", timeout=5.0).status_code in (200, 401)  # it may want a password
         return False
 
     def _end(self, last_words: bytes) -> None:
