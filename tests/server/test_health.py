@@ -17,6 +17,8 @@ from .conftest import FOREIGN_APP
 class Switched:
     """A slot that opens only while a switch is on."""
 
+    alive = True
+
     def __init__(self, switch):
         self.switch = switch
 

@@ -142,6 +142,8 @@ def test_one_reload_at_a_time(server, app):
 class Idle:
     """A slot whose work nobody asks for."""
 
+    alive = True
+
     def open(self):
         pass
 
