@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
@@ -126,16 +126,20 @@ class Store(ABC):
     def remove_image(self, image_id: str, *, author: str = "") -> None:
         """Take an image and its labels out of use."""
 
-    def labelled_cases(self, tag: str, *, fetch: bool = True) -> list[LabelledCase]:
+    def labelled_cases(
+        self, tag: str, *, fetch: bool = True, only: Collection[str] | None = None
+    ) -> list[LabelledCase]:
         """Return the images that are there and have a label with this tag; a label without its file is left out.
 
         Args:
+            only: of these images, which have one (else NotFoundError).
             fetch: whether to fetch images that are elsewhere; otherwise those that are not here are left out.
 
         Raises:
             StorageError: a folder for a series cannot be made.
         """
-        labels = {label.image_id: label for label in self.labels.heads(tag=tag)}
+        heads = self.labels.heads(tag=tag) if only is None else [self.labels.latest(one, tag) for one in only]
+        labels = {label.image_id: label for label in heads}
         cases = []
         for image in self.images.all(labels):
             label = labels[image.id]

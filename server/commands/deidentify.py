@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from hepatic.errors import BadInputError, NotFoundError
+from hepatic.settings import is_url
 from server.commands.options import OUR_APP, Keep, Studies
 from server.host import AppSpec
 
@@ -71,8 +72,11 @@ def folder(
 @app.command("export")
 def export(
     target: Annotated[Path, typer.Argument(help="Folder to write into, as patient/study/series.")],
-    studies: StudiesFolder,
-    image: Annotated[list[str] | None, typer.Option(help="Id of an image; may be repeated. All by default.")] = None,
+    studies: Studies,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of an image; may be repeated. All by default; of a PACS those with a final label."),
+    ] = None,
     keep: Keep = None,
     report: ReportFile = None,
 ) -> None:
@@ -83,17 +87,25 @@ def export(
     [bold]Example[/]
 
     hepatic deidentify export out --studies studies --keep modified-dates --keep descriptors
+
+    hepatic deidentify export out --studies http://localhost:8042/dicom-web
     """
+    from hepatic.pacs.error import PacsDownError, PacsError
     from hepatic.release.leaving import Leaving
 
     target.mkdir(parents=True, exist_ok=True)
     with _store(studies) as store:
         leaving = Leaving(store, keep or ())
-        labels = {case.image_id: case for case in store.labelled_cases("final")}
-        for one in store.images.all() if image is None else [store.images.get(name) for name in image]:
+        labelled = store.labels.labelled("final")
+        wanted = labelled if is_url(studies) else store.images.ids()
+        has_label = set(labelled)
+        for one in map(store.images.get, wanted if image is None else image):
             try:
-                leaving.export(one, target, label=labels.get(one.id))
-            except BadInputError as reason:
+                cases = store.labelled_cases("final", only=[one.id]) if one.id in has_label else ()
+                leaving.export(one, target, label=next(iter(cases), None))
+            except PacsDownError:
+                raise
+            except (BadInputError, PacsError) as reason:
                 leaving.report.left_out[one.id] = str(reason)
     _told(leaving.report, target, report)
 
@@ -161,16 +173,22 @@ def _told(made: Report, target: Path, report: Path | None) -> None:
 
 
 @contextmanager
-def _store(studies: Path) -> Iterator[Store]:
+def _store(studies: str) -> Iterator[Store]:
     from hepatic.io.header import header
     from hepatic.io.refusal import NotAnImageError
     from hepatic.store.folder import FolderStore
 
-    if not studies.is_dir():
-        raise NotFoundError("--studies", expected="a folder", came=str(studies), fix="Correct the path.")
-    store = FolderStore(studies, header=header, not_images=(NotAnImageError,))
-    try:
+    store: Store
+    if is_url(studies):
+        from hepatic.adapters.datastore import HepaticDatastore
+
+        store = HepaticDatastore(studies, auto_rescan_seconds=None).store
+    elif Path(studies).is_dir():
+        store = FolderStore(Path(studies), header=header, not_images=(NotAnImageError,))
         store.rescan()
+    else:
+        raise NotFoundError("--studies", expected="a folder, or a URL", came=studies, fix="Correct the path.")
+    try:
         yield store
     finally:
         store.close()

@@ -30,6 +30,7 @@ from hepatic.io.refusal import NotAnImageError
 from hepatic.release.leaving import Leaving, write_dataset
 from hepatic.release.option import Option
 from hepatic.release.quarantine import HeldError, Quarantine
+from hepatic.settings import settings
 from hepatic.store.folder import FolderStore
 from sample_data import us
 from server.app import create_app
@@ -37,6 +38,7 @@ from server.cli import app
 from server.running import running
 from tests.dicom_validator import complaints
 from tests.importers.dicom_files import write_ct
+from tests.pacs.fake_pacs import FakePacs, serving
 from tests.release.identified import PATIENT_ID, SECRETS, left_in, name, uids, without_pixels
 
 TINY_APP = Path(__file__).parent.parent / "tiny_app"
@@ -296,3 +298,41 @@ def test_reviews_leave_without_patients_and_readers(store, tmp_path, format) -> 
         assert {row["seconds"] for row in rows} == {"4.0"}
         assert rows[0]["reader"] != rows[1]["reader"]
         assert rows[0]["reader"] == rows[0]["adjudicated_by"]
+
+
+@pytest.fixture
+def pacs(tmp_path, monkeypatch):
+    """A PACS with a series and a still of a patient, and where the data of its studies lie here."""
+    write_ct(tmp_path / "ct", patient=PATIENT_ID, study=STUDY, shape=(3, 12, 16))
+    us.write_us(tmp_path / "us", 1, seed=5, size="tiny", kind="cyst")
+    fake = FakePacs()
+    for path in (*(tmp_path / "ct").glob("*.dcm"), *(tmp_path / "us").rglob("*.dcm")):
+        name(pydicom.dcmread(path)).save_as(path)
+        fake.take(path)
+    monkeypatch.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(tmp_path / "data"))
+    settings.cache_clear()
+    with serving(fake) as url:
+        yield url, tmp_path / "ct"
+    settings.cache_clear()
+
+
+def test_the_command_line_exports_from_a_pacs_what_is_labelled(pacs, tmp_path) -> None:
+    url, files = pacs
+    datastore = HepaticDatastore(url, auto_rescan_seconds=None)
+    ct = next(image.id for image in datastore.store.images.all() if image.modality == "CT")
+    still = next(image.id for image in datastore.store.images.all() if image.modality == "US")
+    (tmp_path / "label.json").write_bytes(encode_rois([ROI((0, 0, 0, 5, 5, 5), "cyst of Aloisia")]))
+    datastore.save_label(ct, str(tmp_path / "label.json"), "final", {})
+    datastore.store.close()
+    words = ["deidentify", "export", str(tmp_path / "out"), "--studies", url]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    made = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert sorted(path.suffix for path in made) == [".dcm", ".dcm", ".dcm", ".json"]
+    secrets = (*SECRETS, *set().union(*(uids(pydicom.dcmread(path)) for path in files.glob("*.dcm"))))
+    for path in made:
+        assert left_in(str(path.relative_to(tmp_path)).encode(), secrets) == []
+        assert left_in(without_pixels(path) if path.suffix == ".dcm" else path.read_bytes(), secrets) == []
+    held = CliRunner().invoke(app, [*words, "--image", still, "--image", ct])
+    assert held.exit_code == 1
+    assert "left out: 1." in held.output
