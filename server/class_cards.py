@@ -72,17 +72,19 @@ class ClassCards:
 
 
 def _keys(opened: Opened) -> list[dict[str, Any]]:
-    """Return the key frames: ``name``, ``frame`` (None where the cine ends before), ``time_s`` from the onset."""
-    frames, times = opened.frames, opened.about["times_s"]
+    """Return the key frames: ``name``, ``frame`` (None where the cine ends before), ``time_s`` from the onset.
+
+    Where nobody knows when frames were taken, or the onset is not in the cine, they are called by their numbers.
+    """
+    frames = opened.frames
     if len(frames) == 1:
         return [{"name": "", "frame": 0, "time_s": None}]
-    if times is None:
-        chosen = np.linspace(0, len(frames) - 1, len(KEY_FRAMES_S)).round().astype(int)
+    onset = _onset(opened) if opened.about["timing"] == "frame times" else 0
+    if onset == 0:
+        chosen = np.unique(np.linspace(0, len(frames) - 1, len(KEY_FRAMES_S)).round().astype(int))
         return [{"name": f"frame {frame + 1}", "frame": int(frame), "time_s": None} for frame in chosen]
-    left, top, right, bottom = opened.about["contrast"] or _shown(opened)
-    few = frames[:, top:bottom:4, left:right:4]
-    seconds = np.asarray(times, np.float64)
-    seconds = seconds - seconds[onset_of(few.reshape(len(few), -1).mean(axis=1, dtype=np.float64))]
+    seconds = np.asarray(opened.about["times_s"], np.float64)
+    seconds = seconds - seconds[onset]
     found = nearest(seconds, np.array(list(KEY_FRAMES_S.values())))
     return [
         {
@@ -92,6 +94,13 @@ def _keys(opened: Opened) -> list[dict[str, Any]]:
         }
         for (name, wanted), frame in zip(KEY_FRAMES_S.items(), found, strict=True)
     ]
+
+
+def _onset(opened: Opened) -> int:
+    """Return the frame in which the echo of the contrast agent begins; 0 where none does."""
+    left, top, right, bottom = opened.about["contrast"] or _shown(opened)
+    few = opened.frames[:, top:bottom:4, left:right:4]
+    return onset_of(few.reshape(len(few), -1).mean(axis=1, dtype=np.float64))
 
 
 def _drawn(opened: Opened, frame: int | None) -> bytes:
