@@ -22,6 +22,7 @@ from hepatic.harvest.export.reviewed import ReviewedStudy
 from hepatic.harvest.reviewed_studies import reviewed_study
 from hepatic.harvest.store import ReviewStore
 from hepatic.release.leaving import Leaving
+from hepatic.release.quarantine import HeldError
 from hepatic.store.disk import make_folder
 from server.host import is_shared
 from server.leaving import Deidentify, Keep, asked_options
@@ -71,11 +72,12 @@ def export(
         if leaving is not None:
             try:
                 return leaving.image(originals[image_id], folder)
-            except BadInputError:  # what is left out is named in the file by its new UID only
+            except BadInputError as reason:  # what is left out is named in the file by its new UID only
+                is_held = isinstance(reason, HeldError)  # whose words are the server's own
                 raise BadInputError(
                     "the series",
-                    expected="one that may leave and can be read",
-                    came="another",
+                    expected=reason.expected if is_held else "one that may leave and can be read",
+                    came=reason.came if is_held else "another",
                     fix="Its own site can tell why.",
                 ) from None
         has_pictures = format == "nnunet"
