@@ -32,6 +32,16 @@ STORED = """(async () => {
 })()"""
 STATE = """services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray()
   .reduce((sum, label, at) => (31 * sum + label * (at + 1)) % 4294967291, 0)"""
+UPLOAD = """(async () => {
+  const content = Uint8Array.from(atob('%s'), one => one.charCodeAt(0)), files = new DataTransfer();
+  files.items.add(new File([content], 'sent.dcm', {type: 'application/dicom'}));
+  const input = document.querySelector('input[type=file]:not([webkitdirectory])');
+  input.files = files.files;
+  input.dispatchEvent(new Event('change', {bubbles: true}));
+})()"""
+RECTANGLES = """cornerstoneTools.annotation.state.getAllAnnotations()
+  .filter(({metadata}) => metadata.toolName === 'RectangleROI')
+  .map(({metadata, data}) => ({on: metadata.referencedImageId, points: data.handles.points}))"""
 SET = """(() => {
   const field = document.querySelector(`%s`);
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value').set.call(field, `%s`);
@@ -101,6 +111,25 @@ class Ohif:
         told = self.browser.run(STORED)
         voxels = np.frombuffer(base64.b64decode(told["text"]), np.uint8).reshape(len(told["heights"]), -1)
         return dict(zip(told["heights"], voxels, strict=True)), told["segments"]
+
+    def upload(self, file):
+        """Send a DICOM file to the PACS from the list of studies, and return the paths it was sent to."""
+        self.click("[...document.querySelectorAll('header *, div, span')].find(one => one.textContent === 'Upload')")
+        self.browser.until("!!document.querySelector('input[type=file]:not([webkitdirectory])')")
+        sent = "performance.getEntriesByType('resource').filter(one => one.initiatorType === 'xmlhttprequest')"
+        before = self.browser.run(f"{sent}.length")
+        self.browser.run(UPLOAD % base64.b64encode(file.read_bytes()).decode())
+        self.browser.until("document.body.innerText.includes('1 file completed')")
+        return self.browser.run(f"{sent}.slice({before}).map(one => new URL(one.name).pathname)")
+
+    def load_report(self, description):
+        """Open a report of the study, take its measurements over, and return the rectangles there are then."""
+        of = f"one => one.Modality === 'SR' && one.SeriesDescription === `{description}`"
+        uid = self.browser.until(f"services.displaySetService.getActiveDisplaySets().find({of})?.displaySetInstanceUID")
+        there = self.browser.until(f"document.getElementById('thumbnail-{uid}')?.getBoundingClientRect().toJSON()")
+        self.browser.click(there["x"] + there["width"] / 2, there["y"] + there["height"] / 2, times=2)
+        self.click("document.querySelector('[data-cy=yes-hydrate-btn]')")
+        return self.browser.until(RECTANGLES)
 
     def shown_series(self):
         """SeriesInstanceUID of what the active viewport shows."""

@@ -1,9 +1,11 @@
 """The reports hepatic exports, read by OHIF's own code as MONAI Label ships it, in a real browser.
 
-Only what OHIF asks of other parts of itself (its services, its data source) is stood in for.
+In most tests only what OHIF asks of other parts of itself (its services, its data source) is stood in for; in the last
+one nothing is.
 """
 
 import json
+import os
 import re
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ import pytest
 from hepatic.boxes import from_voxels
 from hepatic.harvest.export.structured_report import structured_reports
 from hepatic.io.grid import grid_of
+from hepatic.settings import settings
 from server.app import create_app
 from server.running import running
 from tests.harvest.export.conftest import study  # noqa: F401
@@ -23,6 +26,7 @@ from tests.importers.dicom_files import write_ct
 
 from .browser import browsing
 from .conftest import ROOT
+from .ohif import Ohif
 
 pytestmark = pytest.mark.viewer
 
@@ -142,3 +146,50 @@ def test_ohif_opens_the_report_in_space_without_making_annotations_of_it(ohif, r
     assert not found["hydratable"]
     assert [one["type"] for one in found["measurements"]] == ["SCOORD3D", "SCOORD3D"]
     assert found["annotations"] == []
+
+
+@pytest.fixture
+def square(series):
+    """The series with square pixels: of others OHIF takes the one spacing for the other."""
+    for file in series:
+        ds = pydicom.dcmread(file)
+        ds.PixelSpacing = [0.8, 0.8]
+        ds.save_as(file)
+    return series
+
+
+@pytest.fixture
+def viewer(orthanc, square, tool, tmp_path, monkeypatch):
+    """The viewer on a study in a PACS, to which studies may be sent."""
+    orthanc.empty()
+    orthanc.store(square)
+    monkeypatch.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HEPATIC_DICOMWEB_STOW", "1")
+    settings.cache_clear()
+    app = create_app(ROOT / "tests" / "ohif_app", orthanc.dicomweb_url, score_in_background=False)
+    chromium = tool("chromium", "chromium")
+    with running(app) as address, browsing(chromium, tmp_path, size="1400,900") as browser:
+        yield Ohif(browser, address)
+    monkeypatch.undo()
+    settings.cache_clear()
+    orthanc.empty()
+
+
+def test_a_report_is_sent_with_ohif_listed_and_its_rectangles_lie_on_their_slices(viewer, reviewed, series, tmp_path):
+    report = next(report for report in structured_reports(reviewed, series) if report.name == "slices")
+    report.dataset.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    viewer.list_studies("P7")
+    assert viewer.upload(tmp_path / "sr.dcm") == ["/proxy/dicom/wado/studies"], "the only place below wado for it"
+    viewer.open("1.2", mode="viewer", viewports=1)
+    rectangles = viewer.load_report("Reviewed lesions")
+    if folder := os.environ.get("HEPATIC_TEST_PICTURES"):
+        viewer.browser.picture(Path(folder) / "ohif-report.png")
+    boxes = {2: reviewed.candidates[0].box, 1: reviewed.candidates[1].box}
+    assert len(rectangles) == len(boxes)
+    for one in rectangles:
+        k = next(k for k, file in enumerate(series) if pydicom.dcmread(file).SOPInstanceUID in one["on"])
+        points = np.array(one["points"])
+        found = [*points.min(axis=0)[:2], *points.max(axis=0)[:2]]
+        left, *others = np.array(boxes.pop(k))[[0, 1, 3, 4]]
+        np.testing.assert_allclose(found, [max(left, -10.4), *others], atol=1e-3)  # one reaches beyond the image's edge
+        np.testing.assert_allclose(points[:, 2], pydicom.dcmread(series[k]).ImagePositionPatient[2], atol=1e-3)
