@@ -41,6 +41,7 @@ TASK = ClassificationTask(
     probabilities=partial(torch.softmax, dim=1),
     note="diagnosis",
     uses_boxes=True,
+    needs_boxes=True,
     pre=(UltrasoundFrame(), UltrasoundLesion(SMALL)),
     options=(ROI, FRAME),
     presets={

@@ -50,6 +50,7 @@ TASK = ClassificationTask(
     probabilities=partial(torch.softmax, dim=1),
     note="diagnosis",
     uses_boxes=True,
+    needs_boxes=True,
     pre=(ContrastClip(SMALL),),
     options=(ROI, FRAME_SECONDS),
     presets={

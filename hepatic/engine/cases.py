@@ -139,7 +139,7 @@ class ClassCase(_OneImage):
     boxes: tuple[tuple[float, float, float, float], ...] = ()
 
     def sample(self, task: Task) -> Sample:
-        """Read the image; BadInputError when the task does not know its class."""
+        """Read the image; BadInputError when the task does not know its class, or learns of boxes and there is none."""
         classes = task.classes if isinstance(task, ClassificationTask) else ()
         if self.truth not in classes:
             raise BadInputError(
@@ -154,6 +154,13 @@ class ClassCase(_OneImage):
         if self.label is not None and not is_absent:
             lesions = to_voxels(read_lesions(self.label, image.grid, self.names).boxes, image.grid)
             boxes += [(top, left, bottom, right) for _, top, left, _, bottom, right in lesions.tolist()]
+        if not boxes and isinstance(task, ClassificationTask) and task.needs_boxes and not is_absent:
+            raise BadInputError(
+                f"image {self.image_id}, which is named {self.truth}",
+                expected="a box around the lesion: without one the whole image would be learnt as the lesion",
+                came="none",
+                fix="Draw it at /cases or in 3D Slicer, and train again.",
+            )
         return {"source": image, "options": task.parse_options({}), "truth": self.truth, "boxes": boxes}
 
     def content(self) -> str:

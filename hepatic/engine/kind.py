@@ -51,8 +51,11 @@ def _(task: DetectionTask, prepared: Sample) -> Sample:
 
 @training_sample.register
 def _(task: ClassificationTask, prepared: Sample) -> Sample:
-    mask = {"mask": prepared["mask"]} if "mask" in prepared else {}
-    return {"image": prepared["image"], "target": task.target(prepared["truth"]), **mask}
+    kept = {"image": prepared["image"], "target": task.target(prepared["truth"])}
+    if "mask" not in prepared:
+        return kept
+    is_known = len(prepared["boxes"]) > 0 or prepared["truth"] == task.absent
+    return {**kept, "mask": prepared["mask"], "mask_known": torch.tensor(float(is_known))}
 
 
 def all_known(sample: Sample) -> bool:

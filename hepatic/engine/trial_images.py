@@ -22,6 +22,9 @@ from hepatic.tasks.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
+KEEPS = ("image", "target", "mask", "mask_known")
+"""What is kept of an image from run to run: one that was kept with less is prepared again."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -55,7 +58,7 @@ def prepare_images(
         BadInputError: none can be used.
     """
     counts = Counter(source.truth for source in sources)
-    how = hashlib.sha256(pickle.dumps((recipe.task.pre, recipe.expand))).hexdigest()[:12]
+    how = hashlib.sha256(pickle.dumps((KEEPS, recipe.task.pre, recipe.expand))).hexdigest()[:12]
     seen = []
     for source in sources:
         views = 1 if counts[source.truth] == max(counts.values()) else None

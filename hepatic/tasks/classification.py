@@ -39,7 +39,8 @@ class ClassificationTask(Task):
     In training a sample also has ``truth`` (the name of its class) before ``pre``. After it the engine adds ``target``:
     a long tensor without axes, the class's place in ``labels``; or, where ``findings`` are given, (2, labels) float32:
     how much each label is true and how much it is false, both 0 where it does not apply. ``mask`` is kept if ``pre``
-    makes one.
+    makes one, and ``mask_known``, float32 without axes, is then 1 where a box is drawn or the class is ``absent``, else
+    0: nobody has said where the lesion is.
 
     Attributes:
         labels: two or more classes, one of which applies, or two or more findings.
@@ -52,6 +53,8 @@ class ClassificationTask(Task):
         attention: network output for a batch -> (B, 1, h, w) logits of where it looks; None where it does not say.
         uses_boxes: whether ``pre`` wants ``boxes`` of lesions, (N, 4) in pixels of an ultrasound picture (top, left,
             bottom, right), where a reader has drawn some.
+        needs_boxes: whether the class is that of a box, so that an image without one teaches nothing. Others learn the
+            class without.
         members: of an ensemble, the presets that answer together, each with the size (H, W) to which it brings the
             image that ``pre`` makes; ``network`` is then that of none.
     """
@@ -64,6 +67,7 @@ class ClassificationTask(Task):
     conclude: Callable[[Mapping[str, float]], str] = most_probable
     attention: Callable[[Any], torch.Tensor] | None = None
     uses_boxes: bool = False
+    needs_boxes: bool = False
     members: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -88,6 +88,7 @@ def cases_of(recipe, studies):
             patient_id=study.patient,
             source=image,
             truth=phase if phase in labels else labels[number % len(labels)],
+            boxes=((70.0, 50.0, 90.0, 70.0),) if recipe.task.uses_boxes else (),
         )
         for study in found
         for number, (phase, image) in enumerate(study.phases.items())

@@ -16,6 +16,7 @@ from hepatic.io.read import read
 from hepatic.tasks.discover import discover_recipes, discover_tasks
 from sample_data.us import write_us
 
+BOX = (120.0, 200.0, 170.0, 260.0)
 TASK = discover_tasks(infer_tasks)["us_bmode"]
 
 
@@ -31,21 +32,37 @@ def test_the_box_of_a_drawn_lesion_is_the_region_of_interest(still, tmp_path):
     drawn[0, 120:150, 200:260] = 1
     label = tmp_path / "lesion.nrrd"
     label.write_bytes(encode_labelmap(".nrrd", Labelmap(drawn, image.grid, {"lesion": 1}), compress=True))
-    plain = ClassCase(image_id="a", patient_id="a", source=still, truth="hcc")
+    plain = ClassCase(image_id="a", patient_id="a", source=still, truth="hcc", boxes=((0.0, 0.0, 9.0, 9.0),))
     case = ClassCase(image_id="a", patient_id="a", source=still, truth="hcc", label=label)
     assert np.asarray(case.sample(TASK)["boxes"]) == pytest.approx(np.array([[120, 200, 150, 260]]), abs=1e-6)
     facts = TASK.prepare(case.sample(TASK))["facts"]
     assert (facts["roi"], facts["roi_from"]) == (pytest.approx([200, 120, 260, 150]), "label")
-    assert TASK.prepare(plain.sample(TASK))["facts"]["roi_from"] == "whole image"
     assert case.content() != plain.content()
+
+
+def test_a_class_without_a_box_is_not_learnt_as_that_of_the_whole_image(still):
+    recipe = discover_recipes(train_tasks)["us_bmode"]
+    named = ClassCase(image_id="named", patient_id="a", source=still, truth="hcc")
+    drawn = ClassCase(image_id="drawn", patient_id="b", source=still, truth="hcc", boxes=(BOX,))
+    prepared = prepare_cases(recipe, [named, drawn])
+    assert prepared.cases == [drawn]
+    assert "Draw it at /cases" in prepared.left_out["named"]
+
+
+@pytest.mark.parametrize(("truth", "boxes", "is_known"), [("cyst", (BOX,), 1), ("cyst", (), 0), ("homogeneous", (), 1)])
+def test_where_a_lesion_is_that_nobody_has_drawn_is_not_known(still, truth, boxes, is_known):
+    recipe = discover_recipes(train_tasks)["us_fll"]
+    case = ClassCase(image_id="a", patient_id="a", source=still, truth=truth, boxes=boxes)
+    [sample] = prepare_cases(recipe, [case]).samples
+    assert sample["mask_known"] == is_known
+    assert sample["mask"].any() == bool(boxes)
 
 
 def test_the_rarer_class_is_expanded_until_both_are_equal_and_only_in_training(still):
     recipe = discover_recipes(train_tasks)["us_bmode"]
     truths = ["hcc", "hcc", "hcc", "non_hcc"]
-    box = (120.0, 200.0, 170.0, 260.0)
     cases = [
-        ClassCase(image_id=str(n), patient_id=str(n), source=still, truth=truth, boxes=(box,))
+        ClassCase(image_id=str(n), patient_id=str(n), source=still, truth=truth, boxes=(BOX,))
         for n, truth in enumerate(truths)
     ]
     counts = {

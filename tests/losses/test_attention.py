@@ -16,7 +16,12 @@ def batch_of(truths, size=32):
     mask = torch.zeros(len(truths), 1, size, size)
     mask[..., :9, :9] = 1
     image = torch.arange(len(truths), dtype=torch.float32)[:, None, None, None].expand(-1, 1, 4, 4)
-    return {"image": image, "target": torch.stack([true, false], dim=1), "mask": mask}
+    return {
+        "image": image,
+        "target": torch.stack([true, false], dim=1),
+        "mask": mask,
+        "mask_known": torch.ones(len(truths)),
+    }
 
 
 def test_only_what_applies_counts():
@@ -35,6 +40,32 @@ def test_the_attention_is_taught_in_every_cell_that_a_lesion_touches_whatever_th
         attended_loss(Attended(torch.zeros(1, 3), z), batch_of([(1, 1, 1)])).backward()
         assert (z.grad < 0).sum() == touched**2
         assert (z.grad[..., :touched, :touched] < 0).all()
+
+
+def test_a_lesion_that_nobody_has_drawn_teaches_the_findings_and_not_the_attention():
+    batch = batch_of([(1, 1, 1), (1, 1, 1)])
+    batch["mask"][1] = 0
+    batch["mask_known"][1] = 0
+    logits, z = torch.zeros(2, 3, requires_grad=True), torch.randn(2, 1, 4, 4, requires_grad=True)
+    attended_loss(Attended(logits, z), batch).backward()
+    assert (logits.grad < 0).all()
+    assert (z.grad[0] != 0).all()
+    assert not z.grad[1].any()
+
+
+def test_a_mixture_teaches_the_attention_as_much_as_is_known_of_it():
+    batch = batch_of([(1, 1, 1)])
+    z = torch.randn(1, 1, 32, 32)  # a cell for each pixel
+
+    def looked(mask, known):
+        told = {**batch, "mask": mask, "mask_known": torch.full((1,), known)}
+        return float(
+            attended_loss(Attended(torch.zeros(1, 3), z), told)
+            - attended_loss(Attended(torch.zeros(1, 3), z), batch, attention=0)
+        )
+
+    half = looked(batch["mask"] * 0.3, 0.3)
+    assert half == pytest.approx(0.3 * looked(batch["mask"], 1.0), rel=1e-5)
 
 
 def test_mixup_of_the_loss_is_the_mixture_of_the_losses():

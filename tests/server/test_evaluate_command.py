@@ -39,7 +39,7 @@ def drawn(monkeypatch):
             image = torch.randn(SIZES[recipe.name], generator=draw) + (source.truth == "hcc")
             sample = {"image": image, "target": recipe.task.target(source.truth)}
             if recipe.task.findings:
-                sample["mask"] = torch.zeros(1, *image.shape[1:])
+                sample |= {"mask": torch.zeros(1, *image.shape[1:]), "mask_known": torch.tensor(1.0)}
             rare = source.truth == "non_hcc"
             seen.append(Seen(source.patient_id, source.truth, [sample] * (6 if rare else 1)))
             progress()

@@ -105,11 +105,11 @@ def test_undo_goes_back_step_by_step_and_further_than_what_was_undone(anna, stil
 
 
 def test_what_was_noted_before_the_first_reading_comes_back(anna, still, cases_app):
-    cases_app.state.services.cases.store.images.update_info(still, {"diagnosis": "hcc"})
-    version = anna.say(still, seen(anna, still), classes={"diagnosis": "non_hcc"}).json()["version"]
-    assert trained_on(cases_app, still, "us_bmode") == ("non_hcc", [])
+    cases_app.state.services.cases.store.images.update_info(still, {"lesion_type": "hcc"})
+    version = anna.say(still, seen(anna, still), classes={"lesion_type": "cyst"}).json()["version"]
+    assert trained_on(cases_app, still, "us_fll") == ("cyst", [])
     anna.take_back(still, version)
-    assert trained_on(cases_app, still, "us_bmode") == ("hcc", [])
+    assert trained_on(cases_app, still, "us_fll") == ("hcc", [])
 
 
 def test_of_two_readers_at_once_one_is_told_to_look_again(people, still):
