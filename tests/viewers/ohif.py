@@ -122,14 +122,15 @@ class Ohif:
         self.browser.until("document.body.innerText.includes('1 file completed')")
         return self.browser.run(f"{sent}.slice({before}).map(one => new URL(one.name).pathname)")
 
-    def load_report(self, description):
-        """Open a report of the study, take its measurements over, and return the rectangles there are then."""
+    def load_report(self, description, count):
+        """Open a report of the study, take its measurements over, and return so many rectangles that there are then."""
         of = f"one => one.Modality === 'SR' && one.SeriesDescription === `{description}`"
         uid = self.browser.until(f"services.displaySetService.getActiveDisplaySets().find({of})?.displaySetInstanceUID")
         there = self.browser.until(f"document.getElementById('thumbnail-{uid}')?.getBoundingClientRect().toJSON()")
         self.browser.click(there["x"] + there["width"] / 2, there["y"] + there["height"] / 2, times=2)
         self.click("document.querySelector('[data-cy=yes-hydrate-btn]')")
-        return self.browser.until(RECTANGLES)
+        self.browser.until(f"{RECTANGLES}.length >= {count}")
+        return self.browser.run(RECTANGLES)
 
     def shown_series(self):
         """SeriesInstanceUID of what the active viewport shows."""

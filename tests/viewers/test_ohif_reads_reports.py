@@ -181,7 +181,7 @@ def test_a_report_is_sent_with_ohif_listed_and_its_rectangles_lie_on_their_slice
     viewer.list_studies("P7")
     assert viewer.upload(tmp_path / "sr.dcm") == ["/proxy/dicom/wado/studies"], "the only place below wado for it"
     viewer.open("1.2", mode="viewer", viewports=1)
-    rectangles = viewer.load_report("Reviewed lesions")
+    rectangles = viewer.load_report("Reviewed lesions", 2)
     if folder := os.environ.get("HEPATIC_TEST_PICTURES"):
         viewer.browser.picture(Path(folder) / "ohif-report.png")
     boxes = {2: reviewed.candidates[0].box, 1: reviewed.candidates[1].box}
