@@ -100,7 +100,7 @@ def test_uploads_keep_no_patient(export, tmp_path, deidentifying) -> None:
     image.SetMetaData("ITK_FileNotes", "Aloisia Kratochvil")
     SimpleITK.WriteImage(image, tmp_path / "n.nii.gz")
     server = create_app(TINY_APP, studies, score_in_background=False, auth=False)
-    with running(server) as address, httpx.Client(base_url=address, timeout=60) as client:
+    with running(server) as address, httpx.Client(base_url=address, timeout=300) as client:
 
         def put(path: Path, **query: str) -> str:
             files = {"file": (path.name, io.BytesIO(path.read_bytes()))}

@@ -159,7 +159,7 @@ class Client:
 @contextmanager
 def served(folder: Path, files: Path, *, studies: str = "") -> Iterator[tuple[Client, object]]:
     server = create_app(TINY_APP, studies or folder, score_in_background=False, auth=False)
-    with running(server) as address, httpx.Client(base_url=address, timeout=60) as http:
+    with running(server) as address, httpx.Client(base_url=address, timeout=300) as http:
         yield Client(http, folder, files), server.state.services
 
 

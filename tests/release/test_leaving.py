@@ -88,7 +88,7 @@ def originals(store):
 def test_the_dataset_leaves_without_patients(store, tmp_path) -> None:
     secrets = (*SECRETS, *originals(store))
     server = create_app(TINY_APP, store.root, score_in_background=False, auth=False)
-    with running(server) as address, httpx.Client(base_url=address, timeout=60) as client:
+    with running(server) as address, httpx.Client(base_url=address, timeout=300) as client:
         assert client.get("/datastore/dataset", params={"keep": "descriptors"}).status_code == 422
         asked = {"deidentify": True, "keep": ["modified-dates", "descriptors"]}
         held = client.get("/datastore/dataset", params=asked)
