@@ -6,12 +6,13 @@ import hashlib
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hepatic.boxes import to_voxels
@@ -23,7 +24,7 @@ from hepatic.io.content import content_hash
 from hepatic.io.image import Labelmap, Volume
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.read import read
-from hepatic.tasks.recipe import Recipe
+from hepatic.tasks.recipe import Recipe, one_sample
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Sample, SegmentationTask, Task
 
 logger = logging.getLogger(__name__)
@@ -227,29 +228,30 @@ def prepare_cases(
         cases: all there are.
         livers: finds livers for a detector whose case brings none.
         needed: whether there must be some.
-        balanced: expand classified images until the classes are about equal, as far as they can be; otherwise each
-            stands for itself. The paper that does so (002) expands before it splits; here only the training side is.
+        balanced: expand classified images that can be used until the classes are about equal, as far as they have
+            views that differ; the rarer ones are read again for it. Otherwise each stands for itself. The paper that
+            does so (002) expands before it splits; here only the training side is.
 
     Raises:
         BadInputError: none can be used, and some are needed.
     """
     prepared = PreparedCases([], [], {})
-    cases = list(cases)
-    classes = Counter(case.truth for case in cases if isinstance(case, ClassCase))
-    most = max(classes.values(), default=0)
+    samples: list[list[Sample]] = []
     for case in cases:
-        views = None
-        if isinstance(case, ClassCase):
-            views = round(most / classes[case.truth]) if balanced else 1
         try:
             whole = whole_sample(case, recipe.task, livers)
-            expanded = [recipe.task.prepare(one) for one in itertools.islice(recipe.expand(whole), views)]
+            samples.append(_views(recipe, whole, 1) if isinstance(case, ClassCase) else list(_prepared(recipe, whole)))
         except BadInputError as error:
             prepared.left_out[case.image_id] = str(error)
             logger.warning("Image %s is left out of training: %s", case.image_id, error)
             continue
         prepared.cases.append(case)
-        prepared.samples.extend(training_sample(recipe.task, one) for one in expanded)
+    if balanced and recipe.expand is not one_sample:
+        classes = Counter(case.truth for case in prepared.cases if isinstance(case, ClassCase))
+        for number, case in enumerate(prepared.cases):
+            if isinstance(case, ClassCase) and (views := round(max(classes.values()) / classes[case.truth])) > 1:
+                samples[number] = _views(recipe, whole_sample(case, recipe.task, livers), views)
+    prepared.samples.extend(itertools.chain.from_iterable(samples))
     if needed and not prepared.samples:
         raise BadInputError(
             f"training of '{recipe.name}'",
@@ -258,6 +260,23 @@ def prepare_cases(
             fix="Submit labels of more patients, or submit the ones named above again.",
         )
     return prepared
+
+
+def _prepared(recipe: Recipe, whole: Sample) -> Iterator[Sample]:
+    """Yield the training samples that a case stands for."""
+    for one in recipe.expand(whole):
+        yield training_sample(recipe.task, recipe.task.prepare(one))
+
+
+def _views(recipe: Recipe, whole: Sample, most: int) -> list[Sample]:
+    """Return up to so many views of a case that differ: a second later, a cine of few frames may show the same."""
+    kept: list[Sample] = []
+    for one in _prepared(recipe, whole):
+        if not any(torch.equal(one["image"], other["image"]) for other in kept):
+            kept.append(one)
+        if len(kept) == most:
+            break
+    return kept
 
 
 def whole_sample(case: TrainingCase, task: Task, livers: Livers | None) -> Sample:

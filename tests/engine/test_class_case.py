@@ -14,6 +14,8 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import encode_labelmap
 from hepatic.io.read import read
 from hepatic.tasks.discover import discover_recipes, discover_tasks
+from sample_data.ceus import write_ceus
+from sample_data.ceus.show import Style
 from sample_data.us import write_us
 
 BOX = (120.0, 200.0, 170.0, 260.0)
@@ -71,4 +73,31 @@ def test_the_rarer_class_is_expanded_until_both_are_equal_and_only_in_training(s
     }
     assert counts == {True: {0: 3, 1: 3}, False: {0: 3, 1: 1}}
     views = [one["image"] for one in prepare_cases(recipe, cases, balanced=True).samples[3:]]
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(views, 2))
+
+
+def test_an_image_that_cannot_be_used_does_not_count_for_the_balance(still):
+    recipe = discover_recipes(train_tasks)["us_bmode"]
+    cases = [
+        ClassCase(image_id=f"{number}", patient_id="a", source=still, truth=truth, boxes=boxes)
+        for number, (truth, boxes) in enumerate([("hcc", (BOX,)), ("non_hcc", (BOX,)), *[("hcc", ())] * 3])
+    ]
+    prepared = prepare_cases(recipe, cases, balanced=True)
+    assert len(prepared.left_out) == 3
+    assert [int(one["target"]) for one in prepared.samples] == [0, 1]
+
+
+def test_views_that_show_the_same_count_once(tmp_path):
+    """Of a frame every two seconds, the one a second later is the same."""
+    recipe = discover_recipes(train_tasks)["us_ceus"]
+    [(_, cine)] = write_ceus(tmp_path, 1, size="tiny", style=Style(colour=False, side_by_side=False, even=True))
+    boxes = ((70.0, 50.0, 90.0, 70.0),)
+    truths = ["non_hcc", *["hcc"] * 6]
+    cases = [
+        ClassCase(image_id=f"{number}", patient_id="a", source=cine, truth=truth, boxes=boxes)
+        for number, truth in enumerate(truths)
+    ]
+    samples = prepare_cases(recipe, cases, balanced=True).samples
+    views = [one["image"] for one in samples if int(one["target"]) == 1]
+    assert 2 < len(views) < 6
     assert not any(torch.equal(a, b) for a, b in itertools.combinations(views, 2))
