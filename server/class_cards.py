@@ -56,7 +56,7 @@ class ClassCards:
     async def _card(self, candidate: Candidate) -> dict[str, Any]:
         opened = await self._cases.opened(candidate.image_id)
         label = await run_in_threadpool(readings.latest, self._cases.store, candidate.image_id)
-        boxes = [] if label is None else [box for _, box in await self._cases.boxes(label, opened)]
+        boxes = [box for _, box in (await self._cases.drawn(label, opened)).boxes]
         left, top, right, bottom = _shown(opened)
         return {
             "candidate": candidate.uid,

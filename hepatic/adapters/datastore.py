@@ -22,6 +22,7 @@ from hepatic.io.content import content_hash
 from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
+from hepatic.io.markups import read_rois
 from hepatic.io.refusal import NotAnImageError
 from hepatic.pacs.error import PacsError
 from hepatic.pacs.spec import pacs_spec
@@ -347,15 +348,16 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         its ``params``.
 
         Raises:
-            BadInputError: a labelmap that cannot be read or does not lie on its image: said now, to the reader who can
-                mend it, rather than at the next training.
+            BadInputError: a labelmap or boxes that cannot be read, or a labelmap that does not lie on its image: said
+                now, to the reader who can mend it, rather than at the next training. Nothing is saved then.
         """
         info = dict(label_info or {})
-        if not label_filename.endswith(".json"):
-            with found_or(UnknownImageError):
-                self.store.images.get(image_id)
-            if not self._lies_on_image(Path(label_filename), image_id):
-                info[UNCHECKED] = "whether it lies on its image, which was not to be had when it was saved"
+        with found_or(UnknownImageError):
+            self.store.images.get(image_id)
+        if label_filename.lower().endswith(".json"):
+            read_rois(Path(label_filename))
+        elif not self._lies_on_image(Path(label_filename), image_id):
+            info[UNCHECKED] = "whether it lies on its image, which was not to be had when it was saved"
         params = info.get("params")
         hashes = [info.get("model_hash"), params.get("model_hash") if isinstance(params, Mapping) else None]
         with found_or(UnknownImageError):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hepatic.boxes import to_voxels
 from hepatic.engine.cases import label_names
-from hepatic.errors import ConflictError, NotFoundError
+from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.geometry import Grid
 from hepatic.io.us_region import carried
 from hepatic.store.images import Image
@@ -70,6 +70,19 @@ class Opened:
         moved = [carried(drawn, to, here).round(2).tolist() for to, here in ((other, one), (one, other))]
         found = [new for before, *news in zip(drawn, *moved, strict=True) for new in news if new != before]
         return [[left, top, right, bottom] for top, left, bottom, right in found if bottom > top and right > left]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a label shows.
+
+    Attributes:
+        boxes: each with its first frame, the largest first.
+        unreadable: why it cannot be shown, in words; empty where it can.
+    """
+
+    boxes: Sequence[tuple[int, Box]]
+    unreadable: str = ""
 
 
 class Cases:
@@ -184,11 +197,16 @@ class Cases:
         version, signature = models[model]["version"], self.store.images.signature(image_id)
         return await self._answers.get((image_id, signature, model, version, json.dumps(chosen, sort_keys=True)), run)
 
-    async def boxes(self, label: Label, opened: Opened) -> list[tuple[int, Box]]:
-        """Return the boxes that a label shows, each with its first frame, the largest first."""
-        if label.removed:
-            return []
+    async def drawn(self, label: Label | None, opened: Opened) -> Drawn:
+        """Return what a label shows; one that cannot be read, as older versions of hepatic kept it, hides no image."""
+        if label is None:
+            return Drawn(())
+        try:
+            return Drawn(await self._boxes_of(label, opened))
+        except BadInputError as refused:
+            return Drawn((), str(refused))
 
+    async def _boxes_of(self, label: Label, opened: Opened) -> Sequence[tuple[int, Box]]:
         async def read() -> list[tuple[int, Box]]:
             file, names = self.store.labels.path(label), label_names(label.info)
             found: Sequence[Sequence[float]] = await self._work(

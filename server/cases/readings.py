@@ -18,7 +18,7 @@ from hepatic.adapters.read_classes import checked_classes
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
-from hepatic.io.markups import ROI, encode_rois
+from hepatic.io.markups import ROI, encode_rois, read_rois
 from hepatic.store.label import RESTORED, Label, segment_names
 from hepatic.store.store import Store
 from server.cases.cases import FINAL, Box
@@ -102,7 +102,7 @@ def save(
         noted = classes_of(store, image_id, known)
         info = {"classes": {**noted, **said}, _BEFORE: noted, _EVENT: event}
         temporary = folder / f"{uuid.uuid4().hex}.mrk.json"
-        if drawn is None and head is not None:
+        if drawn is None and head is not None and _is_sound(store, head):
             kept = {key: value for key, value in head.info.items() if key not in (RESTORED, "user", "author")}
             source, info = store.labels.path(head), {**kept, **info}
         else:
@@ -114,6 +114,18 @@ def save(
             temporary.unlink(missing_ok=True)
         store.images.update_info(image_id, said)
     return label
+
+
+def _is_sound(store: Store, label: Label) -> bool:
+    """Whether boxes can be read; what is said of an image does not carry broken ones on."""
+    file = store.labels.path(label)
+    if file.suffix != ".json":
+        return True
+    try:
+        read_rois(file)
+    except BadInputError:
+        return False
+    return True
 
 
 def _said_before(store: Store, image_id: str, event: str) -> Label | None:

@@ -98,16 +98,22 @@ async def case(request: Request, services: ServicesDep, reader: ReaderDep, image
     """Its size and times, the models that fit it, the reading that counts, and who said what before.
 
     ``reading.boxes`` are as they were drawn; ``reading.beside`` are the same on the other image, where contrast and
-    B-mode lie side by side. ``viewer`` is where OHIF opens the study, below this server's root, if it can.
+    B-mode lie side by side; ``reading.unreadable`` says why what was drawn cannot be shown, if so. ``viewer`` is where
+    OHIF opens the study, below this server's root, if it can.
     """
     cases = services.cases
     found = await run_in_threadpool(cases.image, image)
     opened = await cases.opened(found.id)
     told = await run_in_threadpool(_case, services, found, opened.about["frames"])
     head = await run_in_threadpool(readings.latest, cases.store, found.id)
-    drawn = [] if head is None else await cases.boxes(head, opened)
-    boxes = [box for _, box in drawn]
-    told["reading"] |= {"boxes": boxes, "beside": opened.beside(boxes), "frame": drawn[0][0] if drawn else None}
+    drawn = await cases.drawn(head, opened)
+    boxes = [box for _, box in drawn.boxes]
+    told["reading"] |= {
+        "boxes": boxes,
+        "beside": opened.beside(boxes),
+        "frame": drawn.boxes[0][0] if boxes else None,
+        "unreadable": drawn.unreadable,
+    }
     about = {name: value for name, value in opened.about.items() if name not in ("affine", "pair")}
     viewer = study_page(request, found.study_uid)
     return JSONResponse({**told, "reader": reader, "picture": about, "viewer": viewer}, headers=NO_STORE)

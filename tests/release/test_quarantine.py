@@ -13,6 +13,7 @@ from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.io.burnt_in import propose_mask
 from hepatic.io.header import header
+from hepatic.io.markups import encode_rois
 from hepatic.io.read import read
 from hepatic.io.refusal import NotAnImageError
 from hepatic.release.quarantine import HeldError, Quarantine
@@ -179,7 +180,7 @@ def test_the_dataset_archive_takes_only_what_may_leave(studies: Path, store: Fol
     datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
     named = ids(store)
     label = tmp_path / "label.json"
-    label.write_text("{}")
+    label.write_bytes(encode_rois([]))
     for name in ("yes", "silent", "no"):
         datastore.save_label(named[name], str(label), "final", {})
     Quarantine(store).approve(named["yes"], by="Dr. K")
@@ -195,7 +196,7 @@ def test_the_dataset_archive_takes_only_what_may_leave(studies: Path, store: Fol
 def test_an_archive_of_held_pictures_alone_says_why(studies: Path, store: FolderStore, tmp_path: Path) -> None:
     datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
     label = tmp_path / "label.json"
-    label.write_text("{}")
+    label.write_bytes(encode_rois([]))
     datastore.save_label(ids(store)["yes"], str(label), "final", {})
     with pytest.raises(ConflictError, match="hepatic quarantine"):
         datastore.get_dataset_archive(None)

@@ -130,6 +130,18 @@ def test_who_has_not_seen_what_another_said_is_shown_it_and_loses_nothing(page):
     assert page.told("still")["reading"]["classes"] == {"lesion_type": "angioma"}
 
 
+def test_boxes_that_cannot_be_read_are_told_and_drawn_again(page, tmp_path):
+    (tmp_path / "boxes.mrk.json").write_text('{"x": 1}')
+    store, image = page.app.state.services.cases.store, page.ids["still"]
+    store.labels.save(image, "final", tmp_path / "boxes.mrk.json", author="Otto")
+    page.case("still")
+    assert "cannot be read: draw it again" in page.text("#boxes")
+    page.drag("still", (40, 50, 70, 90))
+    assert page.text("#boxes") == "1 box"
+    page.case("still")
+    assert page.text("#boxes") == "1 box"
+
+
 def test_without_a_pacs_there_is_no_link_to_ohif(page):
     page.case("still")
     assert page.told("still")["viewer"] is None

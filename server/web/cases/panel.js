@@ -47,7 +47,8 @@ export function showReading(told, model, choose) {
   const count = told.reading.boxes.length;
   const frame = told.picture.frames > 1 && count ? `, drawn on frame ${told.reading.frame + 1}` : "";
   const beside = told.reading.beside.length ? "; dashed on the image beside" : "";
-  byId("boxes").textContent = count ? `${count} box${count > 1 ? "es" : ""}${frame}${beside}` : "No box is drawn.";
+  byId("boxes").textContent = count ? `${count} box${count > 1 ? "es" : ""}${frame}${beside}`
+    : told.reading.unreadable ? `What was drawn cannot be read: draw it again. (${told.reading.unreadable})` : "No box is drawn.";
 }
 
 /** @param {import("./api.js").Model} model @param {?import("./api.js").Answer} answer @param {string} [refused] */

@@ -50,7 +50,7 @@ export function followedBy(reading, events) {
   const states = [reading];
   for (const { type, classes = {}, boxes, frame } of events) {
     const last = states.at(-1);
-    if (type === "say") states.push({ ...last, classes: { ...last.classes, ...classes }, ...(boxes && { boxes, beside: [], frame }) });
+    if (type === "say") states.push({ ...last, classes: { ...last.classes, ...classes }, ...(boxes && { boxes, beside: [], frame, unreadable: "" }) });
     else if (states.length > 1) states.pop();
   }
   return states.at(-1);

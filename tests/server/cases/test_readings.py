@@ -18,6 +18,7 @@ from hepatic.tasks.discover import discover_tasks
 from train_tasks.us_bmode import RECIPE
 
 TASKS = discover_tasks(infer_tasks)
+NO_CENTRE = b'{"markups": [{"type": "ROI", "center": [NaN, 0, 0], "size": [10, 10, 1]}]}'
 
 
 @pytest.fixture
@@ -180,6 +181,33 @@ def test_a_label_says_a_class_by_rest_and_one_that_there_is_not_is_told(anna, st
     refused = put({"lesion_type": "abscess"})
     assert (refused.status_code, "one of homogeneous" in refused.json()["detail"]) == (422, True)
     assert trained_on(cases_app, still, "us_fll") == ("cyst", [])
+
+
+@pytest.mark.parametrize("content", [b'{"x": 1}', NO_CENTRE])
+def test_boxes_that_cannot_be_read_are_refused_and_what_was_said_stays(anna, still, content):
+    version = anna.say(still, seen(anna, still), classes={"lesion_type": "fnh"}, boxes=[[40, 50, 70, 90]]).json()
+    params = json.dumps({"classes": {"lesion_type": "cyst"}})
+    files = {"label": ("boxes.mrk.json", content), "params": (None, params)}
+    assert anna.ask("PUT", "/datastore/label", params={"image": still}, files=files).status_code == 422
+    reading = anna.case(still)["reading"]
+    assert (reading["version"], reading["boxes"]) == (version["version"], [[40, 50, 70, 90]])
+    assert reading["classes"] == {"lesion_type": "fnh"}
+
+
+@pytest.mark.parametrize(
+    ("said", "boxes"), [({"classes": {"lesion_type": "fnh"}}, []), ({"boxes": [[40, 50, 70, 90]]}, [[40, 50, 70, 90]])]
+)
+def test_an_image_whose_boxes_were_broken_before_opens_and_saying_something_heals_it(
+    anna, still, cases_app, tmp_path, said, boxes
+):
+    (tmp_path / "boxes.mrk.json").write_bytes(NO_CENTRE)
+    store = cases_app.state.services.cases.store
+    broken = store.labels.save(still, "final", tmp_path / "boxes.mrk.json", author="Otto")
+    reading = anna.case(still)["reading"]
+    assert (reading["boxes"], "3 numbers" in reading["unreadable"]) == ([], True)
+    assert anna.say(still, broken.version, **said).status_code == 200
+    reading = anna.case(still)["reading"]
+    assert (reading["boxes"], reading["unreadable"]) == (boxes, "")
 
 
 def test_a_picture_without_a_lesion_trains_without_what_is_drawn(anna, still, cases_app):
