@@ -23,7 +23,7 @@ FRAME = Option(name="frame", default=0, minimum=0, description="Frame of a cine 
 ROI = Option(
     name="roi",
     default="",
-    description="Lesion on the image, 'left,top,right,bottom' in pixels; the whole image where it is not given.",
+    description="Lesion on the image, 'left,top,right,bottom' in pixels; else the largest box of its label.",
 )
 
 _WHOLE = {"pre": (UltrasoundFrame(), UltrasoundLesion(PAPER))}

@@ -15,13 +15,14 @@ from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
 
 from hepatic import __version__  # noqa: E402
 from hepatic.adapters.datastore import HepaticDatastore  # noqa: E402
+from hepatic.adapters.drawn_boxes import drawn_boxes  # noqa: E402
 from hepatic.adapters.infer import HepaticInferTask  # noqa: E402
 from hepatic.adapters.propose import Proposer, series_of  # noqa: E402
 from hepatic.adapters.read_classes import take_classes  # noqa: E402
 from hepatic.adapters.scoring import ForegroundEntropy  # noqa: E402
 from hepatic.adapters.strategies import First, RandomSample, Uncertainty  # noqa: E402
 from hepatic.adapters.train import HepaticTrainTask  # noqa: E402
-from hepatic.engine.predict import Predictor  # noqa: E402
+from hepatic.engine.predict import PictureBoxes, Predictor  # noqa: E402
 from hepatic.engine.weights import Registry  # noqa: E402
 from hepatic.harvest.study import PreparedStudy  # noqa: E402
 from hepatic.settings import settings  # noqa: E402
@@ -49,14 +50,14 @@ class HepaticApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, HepaticInferTask]:
         return {
-            **{name: HepaticInferTask(task, self.predictor) for name, task in self.tasks.items()},
+            **{name: HepaticInferTask(task, self.predictor, drawn=self._drawn) for name, task in self.tasks.items()},
             **{
                 f"{name}_boxes": HepaticInferTask(task, self.predictor, as_segmentation=True)
                 for name, task in self.tasks.items()
                 if isinstance(task, DetectionTask)
             },
             **{
-                f"{name}_region": HepaticInferTask(task, self.predictor, as_segmentation=True)
+                f"{name}_region": HepaticInferTask(task, self.predictor, as_segmentation=True, drawn=self._drawn)
                 for name, task in self.tasks.items()
                 if isinstance(task, ClassificationTask) and task.modality == "US"
             },
@@ -82,6 +83,9 @@ class HepaticApp(MONAILabelApp):
             "random": RandomSample(),
             "uncertainty": Uncertainty(self._served),
         }
+
+    def _drawn(self, image_id: str, source: Path) -> PictureBoxes:
+        return drawn_boxes(self.datastore(), image_id, source)
 
     def _prepare(self, study_uid: str) -> PreparedStudy:
         return self._propose.prepare(series_of(self.datastore().store, study_uid))

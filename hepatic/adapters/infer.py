@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hepatic.adapters.region_mask import class_names
 from hepatic.adapters.results import as_file, result_params
 from hepatic.engine.answer import Answer, Classification
 from hepatic.engine.packed import pack, take_in
-from hepatic.engine.predict import Predictor
+from hepatic.engine.predict import PictureBoxes, Predictor
 from hepatic.errors import BadInputError
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, Task
 
@@ -38,10 +38,18 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
         as_segmentation: show a detector as a segmentation of its boxes, for viewers that know no boxes, such as OHIF; a
             classifier as one of where it looked, named by class and probability, for viewers that know no classes, such
             as 3D Slicer.
+        drawn: an image and its file -> the lesions that a reader has drawn on it, at the largest of which a classifier
+            that takes a box looks where a request names none.
     """
 
     def __init__(
-        self, task: Task, predictor: Predictor, *, results: Path | None = None, as_segmentation: bool = False
+        self,
+        task: Task,
+        predictor: Predictor,
+        *,
+        results: Path | None = None,
+        as_segmentation: bool = False,
+        drawn: Callable[[str, Path], PictureBoxes] | None = None,
     ) -> None:
         super().__init__(
             type=(InferType.SEGMENTATION if as_segmentation else InferType(task.type)).value,
@@ -51,6 +59,7 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
             config={option.name: option.shown for option in task.options},
         )
         self.task, self._predictor, self._results, self._as_segmentation = task, predictor, results, as_segmentation
+        self._drawn = drawn
 
     def info(self) -> dict[str, Any]:
         """Describe the task; adds the version that is served and the options with their ranges."""
@@ -111,9 +120,12 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
             Path of the result file, and the facts about it.
         """
         suffix = self._suffix(str(request.get("result_extension") or ".nrrd"))
-        answer = self._predictor.predict(self.task, Path(request["image"]), params=request)
+        source, image_id = Path(request["image"]), str(request.get("image_id") or "")
+        answer = self._predictor.predict(
+            self.task, source, params=request, boxes=self._boxes(request, image_id, source)
+        )
         names = self._classes_as_names(answer)
-        params = result_params(answer, image_id=str(request.get("image_id") or ""), names=names)
+        params = result_params(answer, image_id=image_id, names=names)
         has_file = names is not None or not isinstance(answer, Classification)
         if request.get("result_write_to_file") is False or not has_file:
             return None, params
@@ -126,6 +138,13 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
             file = Path(handle.name)
         params["latencies"]["write"] = round(1000 * (time.perf_counter() - started), 2)
         return str(file), params
+
+    def _boxes(self, request: dict[str, Any], image_id: str, source: Path) -> PictureBoxes:
+        """Return what is drawn on the image, where the task takes a box and the request names none."""
+        takes_box = isinstance(self.task, ClassificationTask) and self.task.needs_boxes
+        if not takes_box or self._drawn is None or not image_id or request.get("roi"):
+            return ()
+        return self._drawn(image_id, source)
 
     def _classes_as_names(self, answer: Answer) -> dict[str, int] | None:
         """Return the segments' names of a classification that is shown as a segmentation."""

@@ -17,7 +17,7 @@ from hepatic.io.markups import read_rois
 from hepatic.tasks.spec import ClassificationTask, Task
 
 _FINAL = "final"
-_PROBABILITY = re.compile(r"\s*p\s*=\s*[01]?[.,]?\d*\s*$")
+_PROBABILITY = re.compile(r"\s*p\s*=\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
 
 
 def take_classes(datastore: HepaticDatastore, image_id: str, tasks: Iterable[Task]) -> dict[str, str]:

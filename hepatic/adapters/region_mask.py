@@ -10,6 +10,7 @@ from skimage.transform import resize
 
 from hepatic.engine.answer import Classification
 from hepatic.tasks.spec import ClassificationTask
+from hepatic.transforms.us_lesion import WHOLE_IMAGE
 
 LOOKED_AT = 0.5
 """Share of the highest attention from which on a part of the picture counts as looked at."""
@@ -38,10 +39,12 @@ def class_names(answer: Classification, task: ClassificationTask) -> dict[str, i
     """Return label values by names such as ``hcc p=0.93``: all that 3D Slicer shows of a classification.
 
     1, the only value in ``region_mask``, is the class that was concluded; the others follow, the most probable first.
+    Behind its probability stands what speaks against it: that no box was drawn.
     """
     told = task.by_class(answer.probabilities)
     order = [answer.label, *(name for name in told if name != answer.label)]
-    return {f"{name} p={told[name]:.2f}": value for value, name in enumerate(order, start=1)}
+    but = " (whole image)" if answer.facts.get("roi_from") == WHOLE_IMAGE else ""
+    return {f"{name} p={told[name]:.2f}" + but * (value == 1): value for value, name in enumerate(order, start=1)}
 
 
 def attention_on(attention: NDArray[np.floating[Any]], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepatic.boxes import to_voxels
 from hepatic.engine.kind import training_sample
-from hepatic.engine.label_boxes import read_lesions
+from hepatic.engine.label_boxes import boxes_on_picture, read_lesions
 from hepatic.engine.split import Side
 from hepatic.errors import BadInputError
 from hepatic.io.content import content_hash
@@ -153,8 +152,7 @@ class ClassCase(_OneImage):
         boxes = [*self.boxes]
         is_absent = isinstance(task, ClassificationTask) and self.truth == task.absent
         if self.label is not None and not is_absent:
-            lesions = to_voxels(read_lesions(self.label, image.grid, self.names).boxes, image.grid)
-            boxes += [(top, left, bottom, right) for _, top, left, _, bottom, right in lesions.tolist()]
+            boxes += boxes_on_picture(self.label, image.grid, self.names)
         if not boxes and isinstance(task, ClassificationTask) and task.needs_boxes and not is_absent:
             raise BadInputError(
                 f"image {self.image_id}, which is named {self.truth}",

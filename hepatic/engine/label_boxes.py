@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepatic.boxes import Boxes, from_voxels
+from hepatic.boxes import Boxes, from_voxels, to_voxels
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.labelmap import read_labelmap
@@ -65,6 +65,15 @@ def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
         from_voxels(np.array(corners, np.float64).reshape(-1, 6), grid),
         np.isin(labelmap.array, sorted(livers | lesions)) if shown else None,
     )
+
+
+def boxes_on_picture(label: Path, grid: Grid, names: Mapping[str, int]) -> list[tuple[float, float, float, float]]:
+    """Return where the lesions of a label lie on a picture or cine: (top, left, bottom, right) in pixels.
+
+    Arguments and errors are those of ``read_lesions``.
+    """
+    lesions = to_voxels(read_lesions(label, grid, names).boxes, grid).tolist()
+    return [(top, left, bottom, right) for _, top, left, _, bottom, right in lesions]
 
 
 def is_anatomy(name: str) -> bool:

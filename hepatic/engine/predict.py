@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, overload
@@ -35,6 +35,8 @@ EXPORTS = ".openvino"
 
 Options = dict[str, int | float | str | bool]
 Timings = dict[str, float]
+PictureBoxes = Sequence[tuple[float, float, float, float]]
+"""(top, left, bottom, right) in pixels of an ultrasound picture."""
 
 
 class Predictor:
@@ -116,17 +118,28 @@ class Predictor:
     ) -> Detections: ...
     @overload
     def predict(
-        self, task: ClassificationTask, source: Path, *, params: Mapping[str, object] | None = None
+        self,
+        task: ClassificationTask,
+        source: Path,
+        *,
+        params: Mapping[str, object] | None = None,
+        boxes: PictureBoxes = (),
     ) -> Classification: ...
     @overload
-    def predict(self, task: Task, source: Path, *, params: Mapping[str, object] | None = None) -> Answer: ...
-    def predict(self, task: Task, source: Path, *, params: Mapping[str, object] | None = None) -> Answer:
+    def predict(
+        self, task: Task, source: Path, *, params: Mapping[str, object] | None = None, boxes: PictureBoxes = ()
+    ) -> Answer: ...
+    def predict(
+        self, task: Task, source: Path, *, params: Mapping[str, object] | None = None, boxes: PictureBoxes = ()
+    ) -> Answer:
         """Run the served model of a task on an image file or series folder.
 
         Args:
             task: in any preset; the served version decides which one runs.
             source: a file or a folder with one series.
             params: what the client sent; the task's options are read out of it.
+            boxes: of lesions that a reader has drawn on an ultrasound picture: a classifier that looks at one lesion
+                looks at the largest, unless an option says another.
 
         Raises:
             BadInputError: the image or an option does not suit.
@@ -138,7 +151,7 @@ class Predictor:
         digest = content_hash(source)
         with _Timer(timings, "read"):
             image = model.task.accept(self._sources.get(digest, lambda: read(source)))
-        return self._answer(model, image, options, timings, digest=digest)
+        return self._answer(model, image, options, timings, boxes, digest=digest)
 
     def segment(
         self, task: SegmentationTask, image: Volume | Cine, *, params: Mapping[str, object] | None = None
@@ -174,7 +187,14 @@ class Predictor:
         return self._detected(model, model.task.accept(image), model.task.parse_options(params or {}), {}, liver=liver)
 
     def _answer(
-        self, model: LoadedModel[Task], image: Volume | Cine, options: Options, timings: Timings, *, digest: str
+        self,
+        model: LoadedModel[Task],
+        image: Volume | Cine,
+        options: Options,
+        timings: Timings,
+        boxes: PictureBoxes,
+        *,
+        digest: str,
     ) -> Answer:
         match model.task:
             case SegmentationTask():
@@ -182,7 +202,8 @@ class Predictor:
             case DetectionTask():
                 return self._detected(cast(LoadedModel[DetectionTask], model), image, options, timings, digest)
             case ClassificationTask():
-                return self._classified(cast(LoadedModel[ClassificationTask], model), image, options, timings, digest)
+                classifier = cast(LoadedModel[ClassificationTask], model)
+                return self._classified(classifier, image, options, timings, digest, boxes=boxes)
         raise TypeError(type(model.task))
 
     def _segmented(
@@ -250,8 +271,10 @@ class Predictor:
         options: Options,
         timings: Timings,
         digest: str | None = None,
+        *,
+        boxes: PictureBoxes = (),
     ) -> Classification:
-        sample = self._prepare(model.task, {"source": image, "options": options}, timings, digest)
+        sample = self._prepare(model.task, {"source": image, "options": options, "boxes": boxes}, timings, digest)
         with _Timer(timings, "network"):
             probabilities, attention = run_classifier(model, sample["image"], self.device)
         told = dict(zip(model.task.labels, probabilities.tolist(), strict=True))
@@ -275,7 +298,8 @@ class Predictor:
             if isinstance(task, DetectionTask) and task.liver is not None:
                 served = self.registry.served(task.liver.name)
                 liver = None if served is None else served.card.sha256
-            key = (digest, task.pre_fingerprint, tuple(sorted(sample["options"].items())), liver)
+            drawn = tuple(sample.get("boxes", ()))
+            key = (digest, task.pre_fingerprint, tuple(sorted(sample["options"].items())), drawn, liver)
             return self._prepared.get(key, lambda: _slim(task.prepare(sample)))
 
     def liver(self, task: SegmentationTask, image: Volume | Cine, digest: str | None = None) -> NDArray[np.bool_]:

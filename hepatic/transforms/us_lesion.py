@@ -15,6 +15,9 @@ from hepatic.transforms.us_picture import DEVIATION, MEAN, resized
 
 Box = tuple[float, float, float, float]
 
+WHOLE_IMAGE = "whole image"
+"""``roi_from`` where nobody has drawn a box."""
+
 _LEAST_PX = 2
 
 
@@ -65,7 +68,7 @@ def chosen_box(sample: dict[str, Any], size: tuple[int, ...], corner: tuple[int,
         return box, "roi"
     boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4)
     if not len(boxes):
-        return (0.0, 0.0, float(height), float(width)), "whole image"
+        return (0.0, 0.0, float(height), float(width)), WHOLE_IMAGE
     edges = boxes[:, 2:] - boxes[:, :2]
     top, left, bottom, right = boxes[edges.prod(axis=1).argmax()]
     return (float(top), float(left), float(bottom), float(right)), "label"

@@ -195,7 +195,10 @@ class Cases:
             return told
 
         version, signature = models[model]["version"], self.store.images.signature(image_id)
-        return await self._answers.get((image_id, signature, model, version, json.dumps(chosen, sort_keys=True)), run)
+        looks_at_label = "roi" in models[model].get("options", {}) and "roi" not in chosen
+        history = self.store.labels.history(image_id, FINAL) if looks_at_label else []
+        asked = json.dumps([chosen, [one.version for one in history[-1:]]], sort_keys=True)
+        return await self._answers.get((image_id, signature, model, version, asked), run)
 
     async def drawn(self, label: Label | None, opened: Opened) -> Drawn:
         """Return what a label shows; one that cannot be read, as older versions of hepatic kept it, hides no image."""

@@ -24,6 +24,7 @@ TYPES, DIAGNOSES = TASKS["us_fll"].classes, TASKS["us_bmode"].classes
     [
         ("hcc", DIAGNOSES, "hcc"),
         ("HCC p=0.93", DIAGNOSES, "hcc"),
+        ("non_hcc p=0.61 (whole image)", DIAGNOSES, "non_hcc"),
         ("non-HCC", DIAGNOSES, "non_hcc"),
         ("Non HCC p = 0,07", DIAGNOSES, "non_hcc"),
         ("homogeneous p=1.00", TYPES, "homogeneous"),

@@ -29,8 +29,8 @@ def ask(tmp_path_factory, still):
     folder = tmp_path_factory.mktemp("results")
     predictor = Predictor(Registry(folder / "models", shipped=SHIPPED), device="cpu")
 
-    def ask_(name, *, as_segmentation=True, **options):
-        model = HepaticInferTask(TASKS[name], predictor, results=folder, as_segmentation=as_segmentation)
+    def ask_(name, *, as_segmentation=True, drawn=None, **options):
+        model = HepaticInferTask(TASKS[name], predictor, results=folder, as_segmentation=as_segmentation, drawn=drawn)
         return model, *model({"image": str(still), "result_extension": ".nrrd", **options})
 
     return ask_
@@ -48,6 +48,16 @@ def test_the_box_that_was_looked_at_comes_back_named_by_class_and_probability(as
     assert first == f"{told['result']} p={share[told['result']]:.2f}"
     assert second.split()[0] in {"hcc", "non_hcc"} - {told["result"]}
     assert list(told["label_names"].values()) == [1, 2]
+
+
+def test_the_name_says_where_nobody_drew_a_box(ask):
+    _, _, told = ask("us_bmode", image_id="a")
+    first, second = told["label_names"]
+    assert first.endswith(" (whole image)")
+    assert "(" not in second
+    _, file, told = ask("us_bmode", image_id="a", drawn=lambda image_id, source: [(0, 0, 9, 9), (50, 40, 90, 70)])
+    assert "(" not in "".join(told["label_names"])
+    assert read_labelmap(Path(file)).array[0].nonzero()[0].min() == 50
 
 
 def test_attention_comes_back_where_it_is_at_least_half_of_its_highest(ask, still):

@@ -113,6 +113,21 @@ def test_what_was_noted_before_the_first_reading_comes_back(anna, still, cases_a
     assert trained_on(cases_app, still, "us_fll") == ("hcc", [])
 
 
+def test_a_model_that_is_told_no_box_looks_at_the_one_that_is_drawn_now(anna, still):
+    def looked():
+        told = anna.get(f"/{still}/models/us_bmode").json()
+        return told["roi_from"], told["roi"], [one for one in told["warnings"] if "No box" in one]
+
+    version = anna.say(still, seen(anna, still), boxes=[]).json()["version"]
+    assert (looked()[0], len(looked()[2])) == ("whole image", 1)
+    for box in ([40, 50, 70, 90], [45, 55, 80, 95]):
+        version = anna.say(still, version, boxes=[box, [0, 0, 9, 9]]).json()["version"]
+        assert looked() == ("label", pytest.approx(box, abs=0.01), [])
+    front = anna.ask("POST", "/infer/us_bmode_region", params={"image": still, "output": "json"}).json()
+    assert front["roi_from"] == "label"
+    assert anna.say(still, version, boxes=[]).status_code == 200
+
+
 def test_of_two_readers_at_once_one_is_told_to_look_again(people, still):
     version = seen(people["Anna"], still)
     answers = []
