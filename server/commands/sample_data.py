@@ -12,6 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hepatic.errors import BadInputError
 
+CEUS_SEEDS = 50_000
+"""What the seeds of patients with contrast cines begin at: of one seed, the liver is that of a patient without."""
+
 
 def sample_data(
     out: Annotated[Path, typer.Argument(help="Folder to write to: studies/ and truth/ below it.")],
@@ -84,6 +87,7 @@ def sample_data(
             written.append(f"{len(pictures)} B-mode stills")
         if ceus:
             cines = progress.add_task("CEUS patients", total=ceus)
-            pairs = write_ceus(out, ceus, seed=seed, size=size, progress=partial(progress.advance, cines))
+            ran = partial(progress.advance, cines)
+            pairs = write_ceus(out, ceus, seed=seed + CEUS_SEEDS, size=size, progress=ran)
             written.append(f"{len(pairs)} contrast cines, each with a still")
     console.print(f"{' and '.join(written)} in {out / 'studies'}, their truth in {out / 'truth'}", highlight=False)

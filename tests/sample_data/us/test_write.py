@@ -4,11 +4,14 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.labelmap import read_labelmap
+from hepatic.io.read import read
+from hepatic.io.ultrasound import Ultrasound
 from sample_data import us
 from sample_data.truth import read_truth
 from sample_data.us.still import screen_of
@@ -116,10 +119,21 @@ def test_impossible_wishes_are_refused(tmp_path: Path, count: int, seed: int) ->
         us.write_us(tmp_path / "file", 1)
 
 
-def test_the_command_writes_both(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["sample-data", str(tmp_path), "--us", "1", "--ceus", "1", "--seed", "3"])
+def test_the_command_writes_both_and_no_liver_as_two_patients(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["sample-data", str(tmp_path), "--us", "1", "--ceus", "1", "--seed", "4"])
     assert done.exit_code == 0, done.output
     assert "1 B-mode stills and 1 contrast cines" in done.output
     shows = sorted(one["shows"] for one in read_truth(tmp_path)["images"].values())
     assert shows == ["B-mode", "B-mode", "CEUS"]
     assert not list(tmp_path.glob("studies/DSA*"))
+    files = tmp_path.glob("studies/*/*/*/*.dcm")
+    stills = [file for file in files if "NumberOfFrames" not in pydicom.dcmread(file, stop_before_pixels=True)]
+    one, other = (_upper_middle(file) for file in stills)
+    assert np.corrcoef(one, other)[0, 1] < 0.5, "it is .86 where both are drawn from one seed"
+
+
+def _upper_middle(still: Path) -> NDArray[np.float64]:
+    ultrasound = Ultrasound.of(read(still))
+    fan = ultrasound.picture(ultrasound.regions[0])[0]
+    middle = fan.shape[1] // 2
+    return fan[30:250, middle - 80 : middle + 80].astype(float).ravel()
