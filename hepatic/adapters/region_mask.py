@@ -39,12 +39,16 @@ def class_names(answer: Classification, task: ClassificationTask) -> dict[str, i
     """Return label values by names such as ``hcc p=0.93``: all that 3D Slicer shows of a classification.
 
     1, the only value in ``region_mask``, is the class that was concluded; the others follow, the most probable first.
-    Behind its probability stands what speaks against it: that no box was drawn.
+    Behind its probability stands what speaks against it: that no box was drawn, or that no echo begins.
     """
     told = task.by_class(answer.probabilities)
     order = [answer.label, *(name for name in told if name != answer.label)]
-    but = " (whole image)" if answer.facts.get("roi_from") == WHOLE_IMAGE else ""
-    return {f"{name} p={told[name]:.2f}" + but * (value == 1): value for value, name in enumerate(order, start=1)}
+    against = [WHOLE_IMAGE] * (answer.facts.get("roi_from") == WHOLE_IMAGE)
+    against += ["no onset"] * (answer.facts.get("onset") == "none")
+    first, *others = (f"{name} p={told[name]:.2f}" for name in order)
+    if against:
+        first += f" ({', '.join(against)})"
+    return {name: value for value, name in enumerate([first, *others], start=1)}
 
 
 def attention_on(attention: NDArray[np.floating[Any]], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -24,6 +24,8 @@ RISE = 0.15
 """Share of the rise from its lowest to its highest value at which an intensity counts as begun."""
 LEAST_RISE = 6.0
 """Grey values that an intensity must rise by to be an echo."""
+BLACK = 10
+"""Grey value up to which a pixel is black (paper 004, "Preprocessing")."""
 STILL_THERE = 0.25
 """Correlation with the frame before, below which the lesion is taken to be out of the picture."""
 
@@ -38,9 +40,10 @@ class ContrastClip:
     B-mode image beside it is carried over. It follows the lesion: each frame is registered by its shift to the one
     before (phase correlation of the B-mode image, where there is one, else of the contrast image). A frame that
     resembles the one before too little to be followed (the probe was lifted) is replaced by its nearest neighbour that
-    does, as the paper does by eye. ``facts`` say
-    ``onset_s``, the ``frame`` of that moment, ``replaced_frames`` and ``missing_frames``, those after the end of the
-    cine, for which its last frame stands; and as ``time_intensity`` the mean grey values of the region and of the image
+    does, as the paper does by eye. ``facts`` say ``onset_s``, the ``frame`` of that moment, ``replaced_frames`` and
+    ``missing_frames``, those after the end of the cine, for which its last frame stands. ``onset`` is ``none`` where
+    nothing in the region rises, as in a cine without contrast or one that begins after the onset, so that its first
+    frame stands for it; else ``seen``. ``time_intensity`` has the mean grey values of the region and of the image
     ``outside`` of it, over the ``seconds`` from the onset. A sample's ``shift_s`` takes all frames that much later, and
     ``mirrored`` mirrors them: other views of the same lesion (paper 002, section 1.1.7).
 
@@ -58,13 +61,17 @@ class ContrastClip:
         """Add ``image`` and ``facts``.
 
         Raises:
-            BadInputError: it is a still, says nothing of its times, or no box lies on the image.
+            BadInputError: it is a still, says nothing of its times, is black, or no box lies on the image.
         """
         ultrasound = Ultrasound.of(sample["source"])
         options = sample.get("options", {})
         times_s = _times(ultrasound, float(options.get("frame_seconds", 0.0)))
         region = ultrasound.contrast or ultrasound.regions[0]
         pictures = ultrasound.picture(region)
+        if pictures.max() <= BLACK:
+            raise BadInputError(
+                "image", expected="a contrast cine", came="black frames", fix="Choose the contrast cine."
+            )
         corner = region.box[:2]
         beside = ultrasound.tissue
         boxes = on_image(carried(sample.get("boxes", ()), region, beside) - (*corner, *corner), pictures.shape)
@@ -90,6 +97,7 @@ class ContrastClip:
         facts = {
             **sample.get("facts", {}),
             "frame": onset,
+            "onset": "seen" if onset else "none",
             "onset_s": round(float(times_s[onset]), 2),
             "replaced_frames": int(replaced.sum()),
             "missing_frames": int((wanted > times_s[-1] + 1).sum()),
@@ -114,7 +122,7 @@ def onset_of(curve: NDArray[np.float64]) -> int:
         curve: (F,), mean grey value of the region.
 
     Returns:
-        0 where nothing rises, or the cine begins after the onset.
+        0 where nothing rises, or the cine begins after the onset; else 1 or more.
     """
     smooth = ndimage.median_filter(curve, size=min(5, len(curve)), mode="nearest")
     peak = int(smooth.argmax())

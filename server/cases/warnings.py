@@ -18,8 +18,11 @@ def warnings_of(params: Mapping[str, Any], *, absent: str | None) -> list[str]:
         told.append(
             "No box is drawn: the model looked at the whole image, which is mostly liver. Draw the lesion's box."
         )
-    if params.get("time_intensity") and params.get("frame") == 0:
-        told.append("No rise of echo was found, or the cine begins after it: the first frame stands for the onset.")
+    if params.get("onset") == "none":
+        told.append(
+            "No rise of echo was found: the cine shows no contrast, or begins after the onset, for which its first "
+            "frame stands. Choose the contrast cine that begins before."
+        )
     if params.get("timing") == "playback rate":
         told.append("The cine does not say when its frames were taken: the rate at which it plays was taken for that.")
     if count := params.get("missing_frames"):

@@ -7,9 +7,11 @@ import pytest
 
 import infer_tasks
 from hepatic.adapters.infer import HepaticInferTask
-from hepatic.adapters.region_mask import attention_on
+from hepatic.adapters.region_mask import attention_on, class_names
+from hepatic.engine.answer import Classification
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
+from hepatic.geometry import Grid
 from hepatic.io.grid import grid_of
 from hepatic.io.labelmap import read_labelmap
 from hepatic.tasks.discover import discover_tasks
@@ -58,6 +60,15 @@ def test_the_name_says_where_nobody_drew_a_box(ask):
     _, file, told = ask("us_bmode", image_id="a", drawn=lambda image_id, source: [(0, 0, 9, 9), (50, 40, 90, 70)])
     assert "(" not in "".join(told["label_names"])
     assert read_labelmap(Path(file)).array[0].nonzero()[0].min() == 50
+
+
+def test_the_name_says_where_no_echo_begins():
+    told = {"hcc": 0.88, "non_hcc": 0.12}
+    facts = {"onset": "none", "roi_from": "whole image"}
+    grid = Grid((4, 4, 2), np.eye(4))
+    about = {"grid": grid, "version": "v1", "model_sha256": "0" * 64, "timings_ms": {}}
+    answer = Classification(probabilities=told, label="hcc", facts=facts, **about)
+    assert class_names(answer, TASKS["us_ceus"]) == {"hcc p=0.88 (whole image, no onset)": 1, "non_hcc p=0.12": 2}
 
 
 def test_attention_comes_back_where_it_is_at_least_half_of_its_highest(ask, still):

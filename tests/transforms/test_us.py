@@ -190,7 +190,7 @@ def test_a_long_cine_and_one_of_two_frames_are_taken(cine):
     times = np.linspace(0, 200, 400)
     long = screen(cine.contrast[nearest(cine.times_s, times)], times)
     assert ContrastClip()({"source": long, "boxes": lesion(cine)})["image"].shape == (1, 30, 64, 64)
-    assert ContrastClip()({"source": screen(cine.contrast[:2], [0, 1])})["facts"]["missing_frames"] > 20
+    assert ContrastClip()({"source": screen(cine.contrast[30:32], [0, 1])})["facts"]["missing_frames"] > 20
 
 
 def test_what_is_no_cine_or_tells_no_times_is_refused(cine):
@@ -203,6 +203,19 @@ def test_what_is_no_cine_or_tells_no_times_is_refused(cine):
     assert told["facts"]["timing"] == "option"
     with pytest.raises(BadInputError, match="ultrasound"):
         ContrastClip()({"source": replace(untimed, modality="XA")})
+
+
+def test_a_cine_in_which_no_echo_begins_says_so_and_a_black_one_is_refused(cine):
+    """The onset may lie before the cine, whose washout is then worth looking at."""
+    clip, times, box = ContrastClip(32), np.arange(30.0), {"boxes": lesion(cine)}
+    still = np.repeat(cine.bmode[:1], 30, axis=0)
+    late = cine.contrast[60:90], cine.times_s[60:90]
+    seen = [
+        clip({"source": screen(*one), **box})["facts"] for one in ((still, times), late, (cine.contrast, cine.times_s))
+    ]
+    assert [(one["onset"], one["frame"] == 0) for one in seen] == [("none", True), ("none", True), ("seen", False)]
+    with pytest.raises(BadInputError, match="black frames"):
+        clip({"source": screen(np.zeros_like(still), times), **box})
 
 
 def test_the_onset_is_that_of_the_last_rise_before_the_peak():

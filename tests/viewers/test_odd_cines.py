@@ -66,11 +66,13 @@ def test_uneven_frame_times_are_what_onset_and_samples_go_by(rest):
     assert said["curve"]["to_s"] == pytest.approx(194 - said["onset_s"], abs=0.01)
 
 
-def test_a_cine_without_times_is_refused_until_somebody_says_them(rest):
+def test_a_cine_without_times_is_refused_until_somebody_says_them(rest, cines):
     assert rest("untimed")[1]["picture"]["times_s"] is None
     code, told = rest("untimed", "/models/us_ceus")
     assert (code, "frame_seconds" in told["detail"]) == (422, True)
-    said, known = rest("untimed", "/models/us_ceus", params={"frame_seconds": 2})[1], rest("pair", "/models/us_ceus")[1]
+    asked = {"roi": ",".join(map(str, in_pixels(cines[3])))}
+    said = rest("untimed", "/models/us_ceus", params={"frame_seconds": 2, **asked})[1]
+    known = rest("pair", "/models/us_ceus", params=asked)[1]
     assert said["timing"] == "option"
     assert (said["probabilities"], said["onset_s"]) == (known["probabilities"], known["onset_s"])
 
