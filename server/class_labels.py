@@ -18,6 +18,7 @@ from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import Candidate
 from hepatic.harvest.verdicts import classes_held
 from hepatic.store.label import Label
+from hepatic.store.said import counting, said_by
 from server.cases import readings
 from server.cases.cases import FINAL, Cases
 
@@ -64,18 +65,18 @@ class ClassLabels:
         image, note = candidate.image_id, review.study.note
         history = self._cases.store.labels.history(image, FINAL)
         mine = next((one for one in reversed(history) if told(one).get("study") == review.uid), None)
-        since = [] if mine is None else history[mine.version :]
-        is_back = mine is not None and (not told(mine)["event"] or (bool(since) and bool(told(mine).get("undone"))))
-        if mine is not None and told(mine).get("undone"):
-            since = since[1:]  # the first is that undo
-        is_contradicted = any(note in (one.info.get("classes") or {}) and not told(one) for one in since)
+        speaker = next((one for one in counting(history) if note in said_by(one)), None)
+        is_back = mine is not None and (
+            not told(mine)["event"] or (mine is not speaker and bool(told(mine).get("undone")))
+        )
+        is_contradicted = mine is not None and speaker is not None and speaker.version > mine.version
         event = _settled_by(review, candidate.uid, name)
         if name and event is not None:
             is_kept = mine is not None and told(mine)["event"] == event.id and not is_back
             is_known = event.id in {told(one).get("event") for one in history}
             if not is_kept and not (is_known and is_contradicted):
                 self._say(review, image, name, by=event.reader, event=event.id, seen=len(history))
-        elif mine is not None and not is_back and not is_contradicted and not history[-1].removed:
+        elif mine is not None and mine is speaker and not is_back:
             self._take_back(review, mine, history)
 
     def _say(self, review: Review, image: str, name: str, *, by: str, event: str, seen: int) -> None:

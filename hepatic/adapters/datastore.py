@@ -38,6 +38,7 @@ from hepatic.store.folder import FolderStore
 from hepatic.store.header import HeaderReader
 from hepatic.store.label import Label
 from hepatic.store.rescan import Rescan
+from hepatic.store.said import counting, taken_back
 from hepatic.store.store import Store
 from hepatic.store.waiting import Waiting
 
@@ -383,9 +384,13 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         return False
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
-        """Take a label out of use; its history stays."""
+        """Take a label out of use, and with a final one the classes it said of its image; its history stays."""
+        history = self.label_versions(label_id, label_tag)
         with found_or(UnknownLabelError):
             self.store.labels.remove(label_id, _tag(label_tag))
+        if _tag(label_tag) == _FINAL:
+            noted = self.store.images.get(label_id).info
+            self.store.images.update_info(label_id, taken_back(counting(history), noted))
 
     def label_versions(self, image_id: str, tag: str) -> list[Label]:
         """Return all versions of a label, oldest first, tombstones included."""

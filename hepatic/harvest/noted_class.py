@@ -11,7 +11,8 @@ from hepatic.engine.cases import ClassCase, label_names
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.store.disk import sha256_of
-from hepatic.store.label import RESTORED, Label
+from hepatic.store.label import Label
+from hepatic.store.said import counting, said_by
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask
 
@@ -157,18 +158,8 @@ def snapshot_class_cases(file: Path, task: ClassificationTask, store: Store) -> 
 
 def _is_taken_back(history: Sequence[Label], note: str) -> bool:
     """Whether the last word about a note, but for what a review wrote itself, is that there is no class."""
-    at = len(history)
-    while at and not history[at - 1].removed:
-        one = history[at - 1]
-        restored = one.info.get(RESTORED)
-        classes = one.info.get("classes")
-        if isinstance(restored, int) and 0 < restored < at:
-            at = restored
-        elif isinstance(classes, dict) and note in classes and not told(one):
-            return not classes[note]
-        else:
-            at -= 1
-    return False
+    words = (said_by(one)[note] for one in counting(history) if note in said_by(one) and not told(one))
+    return next(words, None) == ""
 
 
 def _read(told: Mapping[str, Any]) -> NotedClass:

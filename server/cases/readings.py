@@ -20,12 +20,13 @@ from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
 from hepatic.io.markups import ROI, encode_rois, read_rois
 from hepatic.store.label import RESTORED, Label, segment_names
+from hepatic.store.said import counting, said_by, taken_back, told_with
 from hepatic.store.store import Store
 from server.cases.cases import FINAL, Box
 
 _MOST_BOXES = 50
 _LEAST_PX = 2.0
-_BEFORE, _EVENT = "classes_before", "event"
+_EVENT = "event"
 
 _saving = threading.Lock()
 
@@ -50,7 +51,7 @@ def history_of(store: Store, image_id: str) -> list[dict[str, Any]]:
             "by": one.author,
             "at": one.created,
             "model": one.model,
-            "classes": one.info.get("classes") or {},
+            "classes": said_by(one),
             "segments": segment_names(one.info),
             "removed": one.removed,
             "restored_from": one.info.get(RESTORED),
@@ -100,7 +101,7 @@ def save(
         head = latest(store, image_id)
         _check_seen(store, image_id, seen)
         noted = classes_of(store, image_id, known)
-        info = {"classes": {**noted, **said}, _BEFORE: noted, _EVENT: event}
+        info = {**told_with(said, noted), _EVENT: event}
         temporary = folder / f"{uuid.uuid4().hex}.mrk.json"
         if drawn is None and head is not None and _is_sound(store, head):
             kept = {key: value for key, value in head.info.items() if key not in (RESTORED, "user", "author")}
@@ -151,11 +152,10 @@ def undo(
         if done := _said_before(store, image_id, event):
             return int(done.info.get(RESTORED) or 0), done.version
         _check_seen(store, image_id, seen)
-        versions = {one.version: one for one in store.labels.history(image_id, FINAL)}
-        head = latest(store, image_id)
-        if head is None:
+        versions = list(counting(store.labels.history(image_id, FINAL)))
+        if not versions:
             raise ConflictError("undo", expected="something that was said", came="nothing", fix="Nothing to take back.")
-        said = versions[_counting(head)]
+        said, before = versions[0], versions[1] if len(versions) > 1 else None
         if said.author != by:
             raise ConflictError(
                 "undo",
@@ -163,19 +163,13 @@ def undo(
                 came=f"what {said.author or 'somebody without a name'} said",
                 fix="Say what you see; theirs stays in the history.",
             )
-        before = versions.get(_counting(versions[said.version - 1])) if said.version > 1 else None
-        if before is None or before.removed:
+        if before is None:
             made = store.labels.remove(image_id, FINAL, author=by, info={_EVENT: event})
         else:
             made = store.labels.restore(image_id, FINAL, before.version, author=by, info={_EVENT: event})
-        was = said.info.get(_BEFORE, {})
-        store.images.update_info(image_id, {note: str(was.get(note, "")) for note in known if _BEFORE in said.info})
-        return 0 if before is None or before.removed else before.version, made.version
-
-
-def _counting(label: Label) -> int:
-    """Return the version that counts by a version: itself, or the one it put back."""
-    return int(label.info.get(RESTORED) or label.version)
+        left = taken_back([said], store.images.get(image_id).info)
+        store.images.update_info(image_id, {note: name for note, name in left.items() if note in known})
+        return 0 if before is None else before.version, made.version
 
 
 def _check_seen(store: Store, image_id: str, seen: int) -> None:

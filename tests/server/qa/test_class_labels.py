@@ -59,11 +59,11 @@ class Kept:
         info = self.store.images.get(self.image).info
         return {note: info[note] for note in ("diagnosis", "lesion_type") if info.get(note)}
 
-    def page(self, **classes):
+    def page(self, *, boxes=None, **classes):
         known = dict.fromkeys(("diagnosis", "lesion_type"), CLASSES)
         readings.save(
             self.store, self.image, known=known, by="Viktor", seen=len(self.history()), folder=self.folder,
-            classes=classes, grid=Grid((1, 1, 1), np.eye(4)),
+            classes=classes, boxes=boxes, grid=Grid((40, 30, 1), np.eye(4)),
         )  # fmt: skip
 
     def history(self):
@@ -93,6 +93,24 @@ def test_what_a_page_says_in_between_stands(kept, settled):
     kept.page(lesion_type="cyst")
     assert kept.say("Otto", event("finish", settled), may_label=False) == {"lesion_type": "cyst"}
     assert kept.say("Otto", event("reopen", settled), may_label=False) == {"lesion_type": "cyst"}
+
+
+@pytest.mark.parametrize("said", [{"boxes": [[5, 5, 20, 20]]}, {"diagnosis": "fnh"}])
+def test_a_class_that_was_only_carried_over_is_taken_back_with_what_the_readers_said(kept, settled, said):
+    kept.page(**said)
+    left = {note: name for note, name in said.items() if note == "diagnosis"}
+    assert kept.noted() == {"lesion_type": "hcc", **left}
+    assert kept.say("Otto", event("reopen", settled), may_label=False) == left
+    kept.labels.keep_all()
+    assert kept.noted() == left
+    assert kept.say("Otto", event("finish", settled), may_label=False) == {"lesion_type": "hcc", **left}
+
+
+def test_a_class_that_was_undone_on_its_page_contradicts_nobody(kept, settled):
+    kept.page(lesion_type="cyst")
+    readings.undo(kept.store, kept.image, known=["lesion_type"], by="Viktor", seen=2)
+    assert kept.noted() == {"lesion_type": "hcc"}
+    assert kept.say("Otto", event("reopen", settled), may_label=False) == {}
 
 
 def test_of_two_questions_each_is_taken_back_by_itself(kept, settled):
