@@ -62,5 +62,26 @@ _OTHER_WORDS = {"tumor": "tumour", "neoplasm": "tumour", "hemangioma": "haemangi
 
 def structure(name: str) -> Structure | None:
     """Return the structure a segment's name means, however it is spelt; None where it is not known."""
-    plain = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+    plain = _plain(name)
     return STRUCTURES.get(_OTHER_WORDS.get(plain, plain))
+
+
+_CLASS_WORDS = {
+    "haemangioma": "angioma",
+    "hemangioma": "angioma",
+    "hepatocellular carcinoma": "hcc",
+    "focal nodular hyperplasia": "fnh",
+    "metastases": "metastasis",
+    "no hcc": "non hcc",
+    "not hcc": "non hcc",
+}
+
+
+def class_words(name: str) -> tuple[str, str]:
+    """Return the name of a class in plain spelling (``non hcc``), and so the word that classifiers have for it."""
+    plain = _plain(name)
+    return plain, _CLASS_WORDS.get(plain, plain)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())

@@ -30,6 +30,7 @@ from hepatic.tasks.discover import discover_recipes, discover_tasks  # noqa: E40
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask  # noqa: E402
 
 logging.getLogger("hepatic").setLevel(logging.INFO)
+logger = logging.getLogger("hepatic.app")
 
 
 class HepaticApp(MONAILabelApp):
@@ -94,8 +95,11 @@ class HepaticApp(MONAILabelApp):
         return self._propose(request)
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
-        classes = take_classes(self.datastore(), image_id, self.tasks.values())
-        return {"classes": classes} if classes else {}
+        taken = take_classes(self.datastore().store, image_id, self.tasks.values())
+        if taken.unread:
+            logger.info("a label was saved: %s", taken.unread)
+        told = {"classes": dict(taken.classes), "told": taken.unread}
+        return {name: value for name, value in told.items() if value}
 
     def caches(self) -> dict[str, dict[str, int]]:
         return self.predictor.caches()

@@ -4,59 +4,91 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.engine.cases import label_names, names_in
 from hepatic.errors import BadInputError
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
+from hepatic.labels import class_words
+from hepatic.store.label import Label
+from hepatic.store.said import BEFORE, CLASSES, SAID
+from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask, Task
 
 _FINAL = "final"
 _PROBABILITY = re.compile(r"\s*p\s*=\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
 
 
-def take_classes(datastore: HepaticDatastore, image_id: str, tasks: Iterable[Task]) -> dict[str, str]:
+@dataclass(frozen=True)
+class Taken:
+    """What a label said of the classes of its image.
+
+    Attributes:
+        classes: by note; an empty text for a class that was taken back. None where it said nothing.
+        unread: in words, where something is drawn and its names say no class, or contradict one another; else empty.
+    """
+
+    classes: Mapping[str, str] = field(default_factory=dict)
+    unread: str = ""
+
+
+def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: Collection[str] = ()) -> Taken:
     """Note the classes that the final label of an image says, and keep them with that version of the label.
 
     They are in ``classes`` of the label's info, by note (``{"diagnosis": "hcc"}``; an empty text takes a class back),
-    or in the names of its segments or regions of interest: ``hcc``, ``HCC p=0.93`` or ``non-HCC``. A name counts where
-    something is drawn under it; names that contradict one another, and those that are no classes, say nothing.
+    or in the names of its segments or regions of interest: ``hcc``, ``HCC p=0.93``, ``non-HCC`` or ``hepatocellular
+    carcinoma``. A name counts where something is drawn under it; names that contradict one another, and those that are
+    no classes, say nothing. What another note says is taken back where a name contradicts it: ``metastasis`` does
+    ``{"diagnosis": "hcc"}``, since an image that is called one is not called the other.
 
     Args:
-        datastore: which has a final label of the image.
+        store: which has a final label of the image.
         image_id: which image.
         tasks: classifiers that learn from what readers draw give the classes; others are passed over.
-
-    Returns:
-        Class by note; nothing where the label says none.
+        words: what is said of the whole image, which counts as the names do.
 
     Raises:
         BadInputError: ``classes`` holds a note or a class that there is not.
     """
-    modality = datastore.get_image_info(image_id)["modality"]
+    image = store.images.get(image_id)
     known = {
         task.note: task.classes
         for task in tasks
-        if isinstance(task, ClassificationTask) and task.uses_boxes and task.modality == modality
+        if isinstance(task, ClassificationTask) and task.uses_boxes and task.modality == image.modality
     }
-    info = datastore.get_label_info(image_id, _FINAL) if known else {}
-    said = info.get("classes")
-    if said is not None:
-        classes = checked_classes(said, known)
-    else:
-        names = _drawn(datastore, image_id, info) if known else []
-        told = {note: {class_named(name, of) for name in names} - {None} for note, of in known.items()}
-        classes = {note: str(*found) for note, found in told.items() if len(found) == 1}
-    if classes:
-        if said is None:
-            datastore.update_label_info(image_id, _FINAL, {"classes": classes})
-        datastore.update_image_info(image_id, classes)
-    return classes
+    if not known:
+        return Taken()
+    label = store.labels.latest(image_id, _FINAL)
+    noted = {note: str(image.info[note]) for note in known if image.info.get(note)}
+    outright = label.info.get(CLASSES)
+    names = [] if outright is not None else [*_drawn(store, label), *words]
+    classes = checked_classes(outright, known) if outright is not None else _named(names, known, noted)
+    store.labels.update_info(
+        image_id, _FINAL, {SAID: classes, BEFORE: noted, **({CLASSES: classes} if classes else {})}
+    )
+    store.images.update_info(image_id, classes)
+    return Taken(classes, "" if classes or not names else _unread(known))
+
+
+def _named(names: Collection[str], known: Mapping[str, Collection[str]], noted: Mapping[str, str]) -> dict[str, str]:
+    """Return the classes that names say by note, and an empty text for what is noted that they contradict."""
+    told = {note: {class_named(name, of) for name in names} - {None} for note, of in known.items()}
+    classes = {note: str(*found) for note, found in told.items() if len(found) == 1}
+    gone = {
+        note: ""
+        for note, name in noted.items()
+        if not told[note] and any(name in known[other] and name != said for other, said in classes.items())
+    }
+    return {**classes, **gone}
+
+
+def _unread(known: Mapping[str, Collection[str]]) -> str:
+    listed = ", ".join(dict.fromkeys(name for of in known.values() for name in of))
+    return f"The names of what is drawn say no class, or several, so what is noted stays. Classes are {listed}."
 
 
 def checked_classes(said: Any, known: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -83,16 +115,16 @@ def checked_classes(said: Any, known: Mapping[str, Collection[str]]) -> dict[str
 
 def class_named(name: str, classes: Collection[str]) -> str | None:
     """Return the class that the name of a segment means, however it is spelt; None where it is none."""
-    plain = re.sub(r"[\s_-]+", "_", _PROBABILITY.sub("", name.strip().lower()))
-    return plain if plain in classes else None
+    words = [word.replace(" ", "_") for word in class_words(_PROBABILITY.sub("", name))]
+    return next((word for word in words if word in classes), None)
 
 
-def _drawn(datastore: HepaticDatastore, image_id: str, info: Mapping[str, Any]) -> list[str]:
+def _drawn(store: Store, label: Label) -> list[str]:
     """Return the names under which something is drawn."""
-    label = Path(datastore.get_label_uri(image_id, _FINAL))
-    if label.suffix.lower() == ".json":
-        return [str(roi.about.get("class") or roi.label) for roi in read_rois(label)]
-    labelmap = read_labelmap(label)
-    named = labelmap.names or names_in(labelmap, label_names(info))
+    file = store.labels.path(label)
+    if file.suffix.lower() == ".json":
+        return [str(roi.about.get("class") or roi.label) for roi in read_rois(file)]
+    labelmap = read_labelmap(file)
+    named = labelmap.names or names_in(labelmap, label_names(label.info))
     values = {int(value) for value in np.unique(labelmap.array)}
     return [name for name, value in named.items() if value in values]

@@ -16,6 +16,7 @@ from hepatic.tasks.discover import discover_tasks
 from sample_data.us import write_us
 
 TASKS = discover_tasks(infer_tasks)
+TASKNOTES = ("diagnosis", "lesion_type")
 TYPES, DIAGNOSES = TASKS["us_fll"].classes, TASKS["us_bmode"].classes
 
 
@@ -28,6 +29,11 @@ TYPES, DIAGNOSES = TASKS["us_fll"].classes, TASKS["us_bmode"].classes
         ("non-HCC", DIAGNOSES, "non_hcc"),
         ("Non HCC p = 0,07", DIAGNOSES, "non_hcc"),
         ("homogeneous p=1.00", TYPES, "homogeneous"),
+        ("Haemangioma", TYPES, "angioma"),
+        ("hemangioma p=0.61", TYPES, "angioma"),
+        ("Hepatocellular carcinoma", TYPES, "hcc"),
+        ("Hepatocellular_Carcinoma", DIAGNOSES, "hcc"),
+        ("focal nodular hyperplasia", TYPES, "fnh"),
         ("Segment_1", TYPES, None),
         ("hcc cyst", TYPES, None),
         ("p=0.93", TYPES, None),
@@ -61,7 +67,7 @@ def save(datastore, tmp_path):
         write_labelmap(file, Labelmap(array, grid, names))
         told = {"label_info": [{"name": name, "idx": value} for name, value in names.items()]} if like_slicer else {}
         datastore.save_label(image, str(file), "final", {**told, **(info or {})})
-        return take_classes(datastore, image, TASKS.values())
+        return take_classes(datastore.store, image, TASKS.values()).classes
 
     return save_
 
@@ -92,6 +98,37 @@ def test_a_segment_of_another_name_leaves_the_class_as_it_was(datastore, save):
     assert notes(datastore)["lesion_type"] == "cyst"
 
 
+def test_what_the_new_name_contradicts_is_taken_back(datastore, save):
+    assert save({"hcc": True}) == {"diagnosis": "hcc", "lesion_type": "hcc"}
+    assert save({"metastasis": True}) == {"lesion_type": "metastasis", "diagnosis": ""}
+    assert cases_for(TASKS["us_bmode"], datastore) == []
+    assert save({"non-HCC": True}) == {"diagnosis": "non_hcc"}
+    assert notes(datastore)["lesion_type"] == "metastasis", "a metastasis is no HCC"
+    assert save({"hepatocellular carcinoma": True}) == {"diagnosis": "hcc", "lesion_type": "hcc"}
+    assert save({"non-HCC": True}) == {"diagnosis": "non_hcc", "lesion_type": ""}
+
+
+def test_names_of_which_no_class_is_read_are_told(datastore, save):
+    save({"hcc": True})
+    for drawn in ({"haemangiom": True}, {"cyst": True, "fnh": True}):
+        save(drawn)
+        told = take_classes(datastore.store, datastore.list_images()[0], TASKS.values())
+        assert "what is noted stays. Classes are " in told.unread
+        assert "angioma" in told.unread
+    assert notes(datastore)["lesion_type"] == "hcc"
+    save({"haemangioma": True})
+    assert take_classes(datastore.store, datastore.list_images()[0], TASKS.values()).unread == ""
+
+
+def test_a_label_that_is_removed_takes_its_classes_along_and_no_others(datastore, save):
+    image = datastore.list_images()[0]
+    datastore.update_image_info(image, {"diagnosis": "non_hcc"})
+    save({"cyst": True})
+    save({"hcc": True})
+    datastore.remove_label(image, "final")
+    assert {note: notes(datastore)[note] for note in TASKNOTES} == {"diagnosis": "non_hcc", "lesion_type": ""}
+
+
 def test_what_is_said_outright_counts_more_than_names_and_can_be_taken_back(datastore, save):
     assert save({"cyst": True}, {"classes": {"lesion_type": "fnh"}}) == {"lesion_type": "fnh"}
     save({"cyst": True}, {"classes": {"lesion_type": ""}})
@@ -110,4 +147,4 @@ def test_regions_of_interest_are_named_too(datastore, save, tmp_path):
     file = tmp_path / "boxes.json"
     file.write_bytes(encode_rois([ROI((0, 0, -1, 5, 5, 1), "metastasis")]))
     datastore.save_label(image, str(file), "final", {})
-    assert take_classes(datastore, image, TASKS.values()) == {"lesion_type": "metastasis"}
+    assert take_classes(datastore.store, image, TASKS.values()).classes == {"lesion_type": "metastasis"}

@@ -14,6 +14,7 @@ from hepatic.engine.weights import Registry
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
+from hepatic.io.markups import ROI, encode_rois
 from hepatic.tasks.discover import discover_tasks
 from train_tasks.us_bmode import RECIPE
 
@@ -196,6 +197,26 @@ def test_a_label_says_a_class_by_rest_and_one_that_there_is_not_is_told(anna, st
     refused = put({"lesion_type": "abscess"})
     assert (refused.status_code, "one of homogeneous" in refused.json()["detail"]) == (422, True)
     assert trained_on(cases_app, still, "us_fll") == ("cyst", [])
+
+
+def test_undo_and_removal_take_back_the_class_of_a_correction_in_slicer_too(anna, people, still, cases_app):
+    """In 3D Slicer and by REST a class is the name of what is drawn."""
+
+    def correct(name):
+        boxes = encode_rois([ROI((0, 0, -1, 5, 5, 1), name)])
+        files = {"label": ("boxes.mrk.json", boxes), "params": (None, "{}")}
+        return anna.ask("PUT", "/datastore/label", params={"image": still}, files=files).json()["classes"]
+
+    anna.say(still, seen(anna, still), classes={"lesion_type": "cyst"})
+    assert correct("angioma") == {"lesion_type": "angioma"}
+    anna.take_back(still, seen(anna, still))
+    assert anna.case(still)["reading"]["classes"] == {"lesion_type": "cyst"}
+    assert trained_on(cases_app, still, "us_fll") == ("cyst", [])
+    correct("fnh")
+    label = {"id": still, "tag": "final"}
+    assert people["Viktor"].ask("DELETE", "/datastore/label", params=label).status_code == 200
+    assert anna.case(still)["reading"]["classes"] == {}
+    assert trained_on(cases_app, still, "us_fll") is None
 
 
 @pytest.mark.parametrize("content", [b'{"x": 1}', NO_CENTRE])
