@@ -157,6 +157,13 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         snapshot = self._snapshot(request.get("snapshot"), datastore)
         frozen = bool(snapshot) and isinstance(self.recipe.task, ClassificationTask)
         cases = [] if frozen else cases_for(self.recipe.task, datastore)
+        if not frozen and not cases and isinstance(self.recipe.task, ClassificationTask):
+            raise BadInputError(
+                "training",
+                expected=f"images whose class is noted, under '{self.recipe.task.note}'",
+                came="none",
+                fix="Name classes on the pages of the cases, at /qa or in 3D Slicer, or import labels that name them.",
+            )
         logger.info(
             "Training %s on %s%s",
             self.recipe.name,

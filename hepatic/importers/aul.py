@@ -62,6 +62,7 @@ def _case(path: Path, kind: str, depth: GreyDepth) -> Case:
         modality="US",
         image=as_still(lambda: path, path.name, Origin(name, study, uid, f"AUL {path.stem}", JPEG), depth),
         label=_label(name, given["liver"], given["mass"]) if complete else None,
+        said=("homogeneous",) if kind == "normal" else (),
         facts={"class": kind},
     )
 

@@ -55,6 +55,7 @@ class Case:
         label: gives the labelmap on the image's grid; None where nothing is segmented.
         boxes: gives boxes around lesions, (N, 6) LPS millimetres; None where they are those of the labelmap.
         known: whether all lesions are marked.
+        said: words for classes of the whole image, beside those under which something is drawn.
         facts: what else the data set says of it, JSON.
     """
 
@@ -68,6 +69,7 @@ class Case:
     label: Callable[[Grid], Labelmap] | None = None
     boxes: Callable[[Grid], Boxes] | None = None
     known: Known = "complete"
+    said: Sequence[str] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
 
 

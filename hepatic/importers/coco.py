@@ -49,7 +49,8 @@ def cases(root: Path) -> Sequence[Case]:
 
 def _cases(path: Path, content: Mapping[str, Any]) -> list[Case]:
     licences = {one.get("id"): str(one.get("name") or "") for one in _list(content, "licenses")}
-    lesions = {one["id"] for one in _list(content, "categories") if not is_anatomy(str(one.get("name") or ""))}
+    named = {one["id"]: str(one.get("name") or "") for one in _list(content, "categories")}
+    lesions = {key for key, name in named.items() if not is_anatomy(name)}
     complete = {str(one.get("reference_image")): one.get("complete") is True for one in _list(content, "studies")}
     slices: dict[str, dict[Any, _Entry]] = defaultdict(dict)
     for image in _list(content, "images"):
@@ -76,6 +77,7 @@ def _cases(path: Path, content: Mapping[str, Any]) -> list[Case]:
                 image=_image(path.parent, name),
                 boxes=_boxes(name, found),
                 known="complete" if is_complete else "positives_only",
+                said=sorted({named[note["category_id"]] for _, note in found}),
                 facts={"licence": licence} if licence else {},
             )
         )

@@ -36,12 +36,14 @@ class Outcome:
         image: whether it was added or was there; ``none`` where it could not be read and so was not looked for.
         label: likewise; ``none`` where nothing is marked.
         boxes: how many lesions the label marks.
+        image_id: of an image whose label was added.
         why: the reason of a refusal.
     """
 
     image: Done
     label: Done = "none"
     boxes: int = 0
+    image_id: str = ""
     why: str = ""
 
 
@@ -65,7 +67,8 @@ def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
         if store.labels.history(image_id, TAG):
             return Outcome(done, "there")
         try:
-            return Outcome(done, "added", _keep_label(store, data_set, case, image_id, Path(scratch)))
+            marked = _keep_label(store, data_set, case, image_id, Path(scratch))
+            return Outcome(done, "added", marked, image_id)
         except BadInputError as refused:
             return Outcome(done, "refused", why=str(refused))
 

@@ -76,6 +76,7 @@ def _case(root: Path, path: Path, content: Mapping[str, Any], depth: GreyDepth) 
         modality="US",
         image=as_still(partial(_picture, path, named, content), path.name, origin, depth),
         label=_label(where, shapes),
+        said=said,
         facts={"classes": sorted(classes), "file": where},
     )
 

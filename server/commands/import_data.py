@@ -60,7 +60,7 @@ def import_data(
 
     Nothing is downloaded: get the data set from its publisher, under its licence. What is there already is left as it
     is, so an import that was cut off goes on when it is called again. Masks and boxes become final labels, which
-    models are trained on.
+    models are trained on; names of classes in them are noted, which classifiers are trained on.
 
     [bold]Examples[/]
 
@@ -80,6 +80,7 @@ def import_data(
     from hepatic.io.image import Modality
     from hepatic.io.refusal import NotAnImageError
     from hepatic.store.folder import FolderStore
+    from server.commands.noted import note_classes
 
     if kind not in IMPORTERS:
         raise BadInputError("KIND", expected=f"one of {', '.join(IMPORTERS)}", came=ascii(kind), fix="See --help.")
@@ -116,6 +117,8 @@ def import_data(
             task = progress.add_task("images", total=len(found))
             for case in found:
                 outcome = keep(store, data_set, case)
+                if outcome.label == "added":
+                    note_classes(store, outcome.image_id, words=case.said)
                 images += outcome.image == "added"
                 there += outcome.image == "there"
                 labels += outcome.label == "added"

@@ -36,6 +36,7 @@ def import_dir(
 ) -> None:
     """Copy images and labels from elsewhere into the studies.
 
+    Names of classes in the labels of ultrasound images are noted, which classifiers are trained on.
     A label belongs to the image whose id, or whose file name without suffix, is its own file name without suffix.
     What is there already is left as it is: an image that has or had a label with this tag gets none, unless you ask
     for it with --replace.
@@ -111,6 +112,7 @@ def _add_image(datastore: HepaticDatastore, file: Path, console: Console) -> str
 def _add_label(datastore: HepaticDatastore, mask: Path, image_id: str, tag: str, author: str) -> int:
     """Save a label unless the same file is there already; return how many were saved."""
     from hepatic.io.labelmap import read_labelmap
+    from server.commands.noted import note_classes
 
     if datastore.get_labels_by_image_id(image_id).get(tag):
         present = Path(datastore.get_label_uri(image_id, tag))
@@ -125,4 +127,6 @@ def _add_label(datastore: HepaticDatastore, mask: Path, image_id: str, tag: str,
         {"name": name, "idx": value} for name, value in sorted(names.items(), key=lambda entry: entry[1])
     ]
     datastore.save_label(image_id, str(mask), tag, info)
+    if tag == "final":
+        note_classes(datastore.store, image_id)
     return 1

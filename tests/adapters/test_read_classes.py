@@ -6,7 +6,9 @@ import pytest
 import infer_tasks
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.read_classes import class_named, take_classes
+from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for
+from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
@@ -14,6 +16,7 @@ from hepatic.io.labelmap import write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.tasks.discover import discover_tasks
 from sample_data.us import write_us
+from train_tasks.us_fll import RECIPE
 
 TASKS = discover_tasks(infer_tasks)
 TASKNOTES = ("diagnosis", "lesion_type")
@@ -148,3 +151,10 @@ def test_regions_of_interest_are_named_too(datastore, save, tmp_path):
     file.write_bytes(encode_rois([ROI((0, 0, -1, 5, 5, 1), "metastasis")]))
     datastore.save_label(image, str(file), "final", {})
     assert take_classes(datastore.store, image, TASKS.values()).classes == {"lesion_type": "metastasis"}
+
+
+def test_a_training_without_classes_says_which_note_is_missing(datastore, save, tmp_path):
+    save({"lesion": True})
+    trainer = HepaticTrainTask(RECIPE, Registry(tmp_path / "models"), tmp_path / "runs")
+    with pytest.raises(BadInputError, match="class is noted, under 'lesion_type', but found none"):
+        trainer({"start": "scratch"}, datastore)

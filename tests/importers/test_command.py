@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from hepatic.errors import BadInputError
 from hepatic.importers.kinds import IMPORTERS
 from hepatic.io.header import header
 from hepatic.store.folder import FolderStore
+from sample_data.us import write_us
 from server.cli import app
 from server.commands.import_data import KINDS
 from tests.importers.conftest import mask, scan, write_nifti
@@ -83,3 +86,35 @@ def test_help_names_every_kind_and_shows_examples():
         assert kind in said
         assert f"`{kind}`" in DOCS
     assert "hepatic import lits" in said
+
+
+def noted(studies):
+    """Class by note of the only image."""
+    store = FolderStore(studies, header=header)
+    (image,) = store.images.all()
+    store.close()
+    return {note: image.info[note] for note in ("diagnosis", "lesion_type") if image.info.get(note)}
+
+
+@pytest.mark.parametrize(
+    ("label", "flags", "classes"),
+    [
+        ("Haemangioma", {}, {"lesion_type": "angioma"}),
+        ("lesion", {"hcc": True, "blurred": True}, {"lesion_type": "hcc", "diagnosis": "hcc"}),
+        ("lesion", {"blurred": True}, {}),
+    ],
+)
+def test_classes_of_imported_outlines_are_noted(tmp_path, label, flags, classes):
+    Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 3, (48, 1))).save(tmp_path / "still.png")
+    shape = {"label": label, "shape_type": "rectangle", "points": [[10, 6], [30, 20]]}
+    about = {"imagePath": "still.png", "imageData": None, "shapes": [shape], "flags": flags}
+    (tmp_path / "still.json").write_text(json.dumps(about))
+    hepatic("labelme", tmp_path, "--studies", tmp_path / "studies")
+    assert noted(tmp_path / "studies") == classes
+
+
+def test_classes_of_labels_from_a_folder_are_noted(tmp_path):
+    write_us(tmp_path, 1, seed=3, size="tiny", kind="hcc")
+    command = ["import-dir", str(tmp_path / "truth"), "--studies", str(tmp_path / "studies")]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    assert noted(tmp_path / "studies")["lesion_type"] == "hcc"
