@@ -48,7 +48,7 @@ def result_params(answer: Answer, *, image_id: str = "", names: Mapping[str, int
                 "probabilities": {name: round(value, 5) for name, value in answer.probabilities.items()},
             }
             if answer.attention is not None:
-                about["attention"] = answer.attention.round(3).tolist()
+                about["attention"] = answer.attention.astype(np.float64).round(3).tolist()
         case _:
             raise TypeError(type(answer))
     if names is not None:

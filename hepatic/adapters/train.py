@@ -65,7 +65,9 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         data_dir: Path | None = None,
         prepare: Prepare | None = None,
     ) -> None:
-        super().__init__(f"Train {recipe.task.description[0].lower()}{recipe.task.description[1:]}")
+        first, *others = recipe.task.description.split(" ")
+        word = first if first.isupper() else first[0].lower() + first[1:]  # HCC stays
+        super().__init__(" ".join(["Train", word, *others]))
         self.recipe, self._registry, self._runs = recipe, registry, runs
         self._data_dir, self._prepare = data_dir, prepare
         self._options = (

@@ -75,6 +75,7 @@ def test_attention_comes_back_where_it_is_at_least_half_of_its_highest(ask, stil
     _, file, told = ask("us_fll")
     top, left, bottom, right = told["region"]
     found = read_labelmap(Path(file), like=grid_of(still)).array[0]
+    assert max(len(str(share)) for row in told["attention"] for share in row) <= len("0.001")
     cells = np.array(told["attention"])
     assert found.sum() == found[top:bottom, left:right].sum() > 0
     row, column = np.unravel_index(cells.argmax(), cells.shape)

@@ -26,6 +26,7 @@ from tests.engine import test_start
 from tests.engine.test_fit import BOX, QUICK, TASK, serve
 from tests.engine.toys import CLASSIFICATION, CLASSIFIER, DETECTION, DETECTOR, LIVER, box_of, write_ct
 from tests.runs import write_run
+from train_tasks.us_ceus import RECIPE as US_CEUS
 
 
 @pytest.fixture
@@ -289,3 +290,8 @@ def test_a_detector_is_trained_on_boxes_that_slicer_saved_and_a_segmentation_is_
     assert cases_for(LIVER, datastore) == []
     trainer = HepaticTrainTask(DETECTION, Registry(tmp_path / "models"), tmp_path / "runs")
     assert trainer({"max_epochs": 20}, datastore)["metrics"]["p1td_10"] == 1
+
+
+def test_an_abbreviation_keeps_its_capitals(tmp_path):
+    task = HepaticTrainTask(US_CEUS, Registry(tmp_path), tmp_path)
+    assert task.description == "Train HCC or another tumour, from a contrast cine"

@@ -1,9 +1,6 @@
 // How classes and numbers are written for people.
 
-const SHORT = { hcc: "HCC", fnh: "FNH", icc: "ICC", non_hcc: "not HCC", homogeneous: "no lesion" };
-
-/** @param {string} name */
-export const classWord = (name) => SHORT[name] || name.replaceAll("_", " ");
+export { plain as classWord } from "../../qa/web/dom.js";
 
 /** @param {string} note */
 export const noteWord = (note) => note.replaceAll("_", " ");

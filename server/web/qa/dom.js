@@ -1,7 +1,9 @@
 // Elements of the page: found, and made.
 
-/** The name of a class as people write it: HCC, focal lesion. @param {string} name */
-export const plain = (name) => name.replaceAll("_", " ").replace(/\b(hcc|fnh|icc)\b/g, (short) => short.toUpperCase());
+const WORDS = { non_hcc: "not HCC", homogeneous: "no lesion" };
+
+/** The name of a class as people write it: HCC, not HCC, focal lesion. @param {string} name */
+export const plain = (name) => WORDS[name] || name.replaceAll("_", " ").replace(/\b(hcc|fnh|icc)\b/g, (short) => short.toUpperCase());
 
 /** @param {string} id */
 export const byId = (id) => document.getElementById(id);
