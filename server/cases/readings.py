@@ -18,15 +18,18 @@ from hepatic.adapters.read_classes import checked_classes
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
+from hepatic.harvest.noted_class import REVIEW
 from hepatic.io.markups import ROI, encode_rois, read_rois
 from hepatic.store.label import RESTORED, Label, segment_names
-from hepatic.store.said import counting, said_by, taken_back, told_with
+from hepatic.store.said import BEFORE, SAID, counting, said_by, taken_back, told_with
 from hepatic.store.store import Store
 from server.cases.cases import FINAL, Box
 
 _MOST_BOXES = 50
 _LEAST_PX = 2.0
 _EVENT = "event"
+OURS = frozenset({RESTORED, SAID, BEFORE, REVIEW, _EVENT})
+"""Keys of a version's info that decide what counts: only hepatic writes them, whatever a client sends back."""
 
 _saving = threading.Lock()
 

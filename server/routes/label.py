@@ -14,6 +14,7 @@ from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundE
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
+from server.cases.readings import OURS
 from server.harvest import DEFAULT_READER
 from server.harvest_slicer import take_saved_boxes
 from server.host import is_shared
@@ -59,7 +60,7 @@ def save(
     host = services.host
     tag = check_tag(tag or FINAL)
     image_id = host.image_id(image)
-    given = signed(user, parsed(params))
+    given = _theirs(signed(user, parsed(params)))
     received = services.uploads.label(label, inspected=not is_shared(host.datastore))
     try:
         with host.storing() as datastore:
@@ -127,7 +128,7 @@ def read_info(services: ServicesDep, label: str, tag: str) -> dict[str, Any]:
 def write_info(services: ServicesDep, user: UserDep, label: str, tag: str, info: Annotated[str, Form()] = "{}") -> Any:
     """Merge a JSON object into it."""
     label_id = _label_id(services, label, tag)
-    given = without_author(user, parsed(info, "info"))
+    given = _theirs(without_author(user, parsed(info, "info")))
     with services.host.storing() as datastore:
         return plain(datastore.update_label_info(label_id, tag, given))
 
@@ -144,3 +145,8 @@ def _label_id(services: Services, asked: str, tag: str) -> str:
     """Return the id under which a label is there; NotFoundError if it is not."""
     label_id, _ = services.host.label(asked, check_tag(tag))
     return label_id
+
+
+def _theirs(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what a client may say of a label: one that sends back what it was told says nothing of its history."""
+    return {key: value for key, value in info.items() if key not in OURS}

@@ -270,3 +270,21 @@ def test_a_training_takes_what_readers_corrected(anna, still, ultrasound, cases_
     assert sample["truth"] == "non_hcc"
     assert sample["facts"]["roi"] == pytest.approx([44, 52, 74, 94])
     assert sample["facts"]["roi_from"] == "label"
+
+
+@pytest.mark.parametrize("forged", [{"restored_from": 1}, {"restored_from": 999}, {"restored_from": "x", "event": "e"}])
+def test_a_client_that_sends_back_the_history_it_was_told_changes_none(anna, people, still, tmp_path, forged):
+    anna.say(still, seen(anna, still), boxes=[[20, 30, 60, 70]], classes={"lesion_type": "hcc"})
+    file = tmp_path / "theirs.mrk.json"
+    file.write_bytes(encode_rois([ROI((10, 10, -0.5, 40, 40, 0.5), "lesion")]))
+    forged |= {"classes_before": {"lesion_type": "fnh"}, "review": {"study": "1", "event": "", "version": 2}}
+    with file.open("rb") as sent:
+        saved = people["Otto"].ask(
+            "PUT", "/datastore/label", params={"image": still, "tag": "final"},
+            data={"params": json.dumps(forged)}, files={"label": ("theirs.mrk.json", sent)},
+        )  # fmt: skip
+    assert saved.status_code == 200, saved.text
+    theirs = anna.case(still)["reading"]["boxes"]
+    version = anna.say(still, seen(anna, still), classes={"lesion_type": "cyst"}).json()["version"]
+    assert anna.take_back(still, version).json() == {"restored": version - 1, "version": version + 1}
+    assert anna.case(still)["reading"]["boxes"] == theirs
