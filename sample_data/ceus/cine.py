@@ -15,7 +15,7 @@ from sample_data.us.echo import Knobs, bmode, focal_db, loss_db, speckle
 from sample_data.us.probe import Image, Panel, Size, probe_for
 from sample_data.us.screen import Box
 from sample_data.us.still import box_of, outline, tissue_of, to_byte
-from sample_data.us.tissue import Tissue, edge, ridge
+from sample_data.us.tissue import Tissue, draw_tissue, edge, ridge
 
 HEIGHTS: Final[dict[Size, int]] = {"tiny": 104, "small": 208, "full": 400}
 RANGE_DB: Final = 38.0
@@ -36,6 +36,7 @@ class Cine:
         motion: how breathing moves what is below the abdominal wall.
         mask: (h, w) bool, the lesion at rest.
         tissue: (S, B), B-mode echoes at rest, from 0 to 1, as the low power of a contrast recording gives them.
+        aside: (S, B) likewise of the plane beside, without the lesion; None where the cine never shows it.
     """
 
     patient: Patient
@@ -46,15 +47,18 @@ class Cine:
     motion: Motion
     mask: NDArray[np.bool_]
     tissue: Image
+    aside: Image | None = None
 
     @cached_property
     def bmode(self) -> NDArray[np.uint8]:
         """(F, h, w), the B-mode fan of the same frames."""
         shown = []
-        for time_s, (x, z) in zip(self.times_s, self.motion.shifts_mm, strict=True):
+        moments = zip(self.times_s, self.motion.shifts_mm, self.motion.in_plane, strict=True)
+        for time_s, (x, z), is_in_plane in moments:
+            tissue = self.tissue if is_in_plane or self.aside is None else self.aside
             rng = np.random.default_rng([self.patient.seed, 8640, round(1000 * time_s)])
-            flicker = 0.02 * rng.standard_normal(self.tissue.shape, dtype=np.float32)
-            shown.append(to_byte(self.panel.show(np.clip(self.tissue + flicker, 0, 1), right_mm=x, down_mm=z)))
+            flicker = 0.02 * rng.standard_normal(tissue.shape, dtype=np.float32)
+            shown.append(to_byte(self.panel.show(np.clip(tissue + flicker, 0, 1), right_mm=x, down_mm=z)))
         return np.stack(shown)
 
     @cached_property
@@ -93,6 +97,10 @@ def record(patient: Patient, times_s: Sequence[float] | NDArray[np.float64], siz
         for frame, (x, z) in zip(_frames(patient, tissue, panel, times, motion), motion.shifts_mm, strict=True)
     ]
     low_power = Knobs(patient.examined.knobs.gain_db - 4, 50.0)
+    aside = None
+    if not motion.in_plane.all():
+        elsewhere = int(np.random.default_rng([patient.seed, 8650]).integers(1 << 31))  # other scatterers
+        aside = bmode(draw_tissue(probe, patient.seed, around=patient.examined.around), probe, elsewhere, low_power)
     return Cine(
         patient=patient,
         size=size,
@@ -102,6 +110,7 @@ def record(patient: Patient, times_s: Sequence[float] | NDArray[np.float64], siz
         motion=motion,
         mask=outline(panel, patient.examined.lesions[0]),
         tissue=bmode(tissue, probe, patient.seed, low_power),
+        aside=aside,
     )
 
 

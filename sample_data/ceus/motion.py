@@ -12,7 +12,7 @@ class Motion:
 
     Attributes:
         shifts_mm: (F, 2), to the right and down.
-        in_plane: (F,), whether the lesion is in the picture.
+        in_plane: (F,), whether the lesion is in the picture; where not, the plane beside is, with other speckle.
     """
 
     shifts_mm: NDArray[np.float64]

@@ -64,6 +64,10 @@ def test_out_of_the_plane_there_is_no_lesion() -> None:
     gone, there = (np.abs(one.contrast[index].astype(int) - other.contrast[index])[one.mask].mean() for index in (0, 1))
     assert gone < 2
     assert there > 10
+    gone, there = (np.abs(one.bmode[index].astype(int) - other.bmode[index])[one.mask].mean() for index in (0, 1))
+    assert gone < 2 < 5 < there, "nor is it in the B-mode image beside"
+    speckle = np.corrcoef(*(frame[one.panel.fan].astype(float) for frame in one.bmode))[0, 1]
+    assert 0.3 < speckle < 0.95, "another plane of the same liver"
 
 
 def test_a_pixel_shows_the_tissue_that_moved_there() -> None:
