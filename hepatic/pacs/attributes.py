@@ -10,21 +10,27 @@ from pydicom.datadict import tag_for_keyword
 Attributes = Mapping[str, Any]
 """One result of a search: values by tag in hex."""
 
+_MOST = 2**31
+
 
 def text(found: Attributes, keyword: str) -> str:
-    """Return the first value of an attribute as text; empty if there is none. A name is its alphabetic form."""
+    """Return the first value of an attribute as text that UTF-8 can write; empty if there is none.
+
+    A name is its alphabetic form.
+    """
     value = _first(found, keyword)
     if isinstance(value, Mapping):
         value = value.get("Alphabetic")
-    return str(value).strip(" \0") if isinstance(value, str | int | float) else ""
+    return str(value).encode(errors="ignore").decode().strip(" \0") if isinstance(value, str | int | float) else ""
 
 
 def number(found: Attributes, keyword: str) -> int:
-    """Return the first value of an attribute as a whole number; 0 if there is none, or none that is positive."""
+    """Return the first value of an attribute as a whole number below 2^31; 0 if it is none, or negative."""
     try:
-        return max(0, int(text(found, keyword)))
+        value = int(text(found, keyword))
     except ValueError:
         return 0
+    return value if 0 <= value < _MOST else 0
 
 
 def _first(found: Attributes, keyword: str) -> Any:

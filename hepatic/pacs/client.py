@@ -35,6 +35,15 @@ _MOST = 500_000
 _LARGEST_INSTANCE_MIB = 4096
 _IN_MEMORY_BYTES = 32 << 20
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_NO_DICOM_JSON = (
+    requests.RequestException,
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _LONGEST_UID = 128  # twice what DICOM allows
 _REASONS = {
     0x0110: "processing failure",
@@ -152,6 +161,12 @@ class PacsClient:
 
     def metadata(self, study_uid: str, series_uid: str, sop_uid: str | None = None) -> list[Dataset]:
         """Return the attributes of the instances of a series, or of one, without their pixels."""
+        found = self.attributes(study_uid, series_uid, sop_uid)
+        with _answered():
+            return [Dataset.from_json(dict(one), bulk_data_uri_handler=lambda tag, vr, uri: None) for one in found]
+
+    def attributes(self, study_uid: str, series_uid: str, sop_uid: str | None = None) -> list[Attributes]:
+        """Return the same as the server tells them; any of them may be odd."""
         _check_uids(study_uid, series_uid, sop_uid)
         with _answered():
             told = (
@@ -159,8 +174,7 @@ class PacsClient:
                 if sop_uid is None
                 else self._web.retrieve_instance_metadata(study_uid, series_uid, sop_uid)
             )
-            found = told if isinstance(told, list) else [told]
-            return [Dataset.from_json(one, bulk_data_uri_handler=lambda tag, vr, uri: None) for one in found]
+            return _objects(told if isinstance(told, list) else [told])
 
     def instance(self, study_uid: str, series_uid: str, sop_uid: str) -> bytes:
         """Return an instance as the DICOM file the server has."""
@@ -253,13 +267,11 @@ class PacsClient:
         while True:
             with _answered():
                 try:
-                    page = ask(offset)
+                    page = _objects(ask(offset))
                 except NotFoundError:
                     if offset:  # past the end, as some servers see it
                         return list(found.values())
                     raise
-                if not all(isinstance(one, Mapping) for one in page):
-                    raise nonsense("it lists something else than DICOM objects")
             new = {uid: one for one in page if _is_uid(uid := text(one, key)) and uid not in found}
             if page and not new and not found:
                 raise nonsense(f"it lists objects without {key}")
@@ -283,6 +295,13 @@ class PacsClient:
         return "/".join(filter(None, (self.spec.url, self.spec.prefixes.get(operation), path)))
 
 
+def _objects(told: Sequence[object]) -> list[Attributes]:
+    objects = [one for one in told if isinstance(one, Mapping)]
+    if len(objects) != len(told):
+        raise nonsense("it lists something else than DICOM objects")
+    return objects
+
+
 @contextmanager
 def _answered() -> Iterator[None]:
     """Turn what a parser says of an answer into what a person can read."""
@@ -290,7 +309,7 @@ def _answered() -> Iterator[None]:
         yield
     except HepaticError:
         raise
-    except (requests.RequestException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as failure:
+    except _NO_DICOM_JSON as failure:
         raise nonsense("it is no DICOM JSON") from failure
 
 

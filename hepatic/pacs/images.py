@@ -72,10 +72,10 @@ class SeriesImages:
         if text(instance, "SOPClassUID") not in _MULTIFRAME:
             return 1
         try:
-            found = self._client.metadata(study, series, text(instance, "SOPInstanceUID"))
-            return int(found[0].get("NumberOfFrames") or 1) if found else 1
-        except (NotFoundError, ValueError):
+            found = self._client.attributes(study, series, text(instance, "SOPInstanceUID"))
+        except NotFoundError:
             return 1
+        return number(found[0], "NumberOfFrames") or 1 if found else 1
 
 
 def _listed(series: Attributes, id: str, *, count: int, size: tuple[int, int, int], instance: str = "") -> Listed:

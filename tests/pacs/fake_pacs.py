@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pydicom
 import uvicorn
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -41,6 +41,7 @@ class FakePacs:
     Attributes:
         instances: the DICOM files by SOPInstanceUID.
         listed: further results of searches for series, in DICOM JSON: series of which there are no files.
+        odd: values that are told instead of what is there, by UID of a series or an instance, then by keyword.
         trouble: what goes wrong, by what is asked: ``{"search" | "instances" | "metadata" | "file" | "store": kind}``;
             under a SeriesInstanceUID, by the search for the instances of that series alone; under a SOPInstanceUID,
             by storing that instance.
@@ -54,6 +55,7 @@ class FakePacs:
     def __init__(self):
         self.instances = {}
         self.listed = []
+        self.odd = {}
         self.trouble = {}
         self.asked = []
         self.received = []
@@ -116,7 +118,7 @@ class FakePacs:
         found = self.datasets(**request.path_params)
         if not found:
             return await self._say(request, "metadata", Response(status_code=404))
-        body = json.dumps([without_pixels(dataset) for dataset in found])
+        body = json.dumps([self._told(without_pixels(dataset), str(dataset.SOPInstanceUID)) for dataset in found])
         return await self._say(request, "metadata", Response(body, media_type="application/dicom+json"))
 
     async def file(self, request):
@@ -183,7 +185,7 @@ class FakePacs:
             if level == "series" and self.counts:
                 n = len(self.datasets(SeriesInstanceUID=uid))
                 told["00201209"] = {"vr": "IS", "Value": [n + 7 if self.trouble.get("search") == "wrong count" else n]}
-            results.append(told)
+            results.append(self._told(told, uid))
         if level == "series":
             wanted = {**request.path_params, **query}
             results += [one for one in self.listed if _is_asked_for(pydicom.Dataset.from_json(one), wanted)]
@@ -197,6 +199,13 @@ class FakePacs:
         if not results:
             return await self._say(request, what, Response(status_code=204))
         return await self._say(request, what, Response(json.dumps(results), media_type="application/dicom+json"))
+
+    def _told(self, attributes, uid):
+        odd = {
+            f"{tag_for_keyword(keyword):08X}": {"vr": dictionary_VR(keyword), "Value": values}
+            for keyword, values in self.odd.get(uid, {}).items()
+        }
+        return {**attributes, **odd}
 
     def _trouble(self, request, what):
         return self.trouble.get(what) or self.trouble.get(request.url.path.rpartition("/")[2])

@@ -1,6 +1,7 @@
 """What a PACS lists, and which images that makes."""
 
 import pytest
+from pydicom.datadict import tag_for_keyword
 
 from benchmarks import large_pacs
 from hepatic.errors import BadInputError
@@ -37,6 +38,14 @@ class Listed:
 @pytest.fixture
 def listed(client, tmp_path):
     return Listed(client, tmp_path)
+
+
+@pytest.fixture
+def patient(pacs_url):
+    """A client that waits for a server that has much to tell on a busy machine."""
+    client = PacsClient(PacsSpec(pacs_url))
+    yield client
+    client.close()
 
 
 def second_run(pacs):
@@ -229,6 +238,31 @@ def test_a_count_that_is_wrong_or_missing_is_no_trouble(pacs, client, tmp_path):
     assert listed.images.get(Uids.ct).size == (0, 0, 0)
 
 
+NONSENSE = ("\ud800x", "../..", "x" * 5000, 10**30, -5, float("inf"), float("nan"), "1e30", None, [[]], {})
+
+
+@pytest.mark.parametrize("modality", ["CT", "XA"])
+def test_values_that_are_nonsense_keep_nothing_else_back(pacs, patient, tmp_path, modality):
+    listed = Listed(patient, tmp_path)
+    odd = {
+        "CT": ("StudyDate", "PatientID", "SeriesDescription", "NumberOfSeriesRelatedInstances"),
+        "XA": ("SOPClassUID", "InstanceNumber", "NumberOfFrames", "Rows", "Columns"),
+    }[modality]
+    uids = ("StudyInstanceUID", "SeriesInstanceUID") if modality == "CT" else ("SOPInstanceUID",)
+    write = write_ct_slice if modality == "CT" else write_xa_run
+    for n, value in enumerate(NONSENSE):
+        for keyword in (*odd, *uids):
+            series = f"1.2.{tag_for_keyword(keyword)}.{n}"
+            sop = write(tmp_path / "odd.dcm", series=series, study=f"1.9.{n}")
+            pacs.take(tmp_path / "odd.dcm")
+            pacs.odd[series if modality == "CT" else sop] = {keyword: [value, 6]}
+    listed.refresh()
+    shown = {image.series_uid for image in listed.images.all()}
+    assert shown >= {Uids.ct, Uids.us, Uids.xa}
+    assert shown >= {f"1.2.{tag_for_keyword(keyword)}.{n}" for keyword in odd for n in range(len(NONSENSE))}
+    assert all(max(image.size) < 2**31 > image.file_count for image in listed.images.all())
+
+
 @pytest.mark.parametrize("trouble", ["html", "truncated", "locked", "failing", "numbers"])
 def test_a_list_that_cannot_be_had_changes_nothing(pacs, listed, trouble):
     listed.refresh()
@@ -298,7 +332,8 @@ def test_a_series_whose_search_hangs_is_asked_for_last(client, listed, monkeypat
     assert listed.ids == {Uids.ct, Uids.us}
 
 
-def test_a_long_list_is_counted_right(pacs, listed):
+def test_a_long_list_is_counted_right(pacs, patient, tmp_path):
+    listed = Listed(patient, tmp_path)
     pacs.listed = [series_in_json(f"1.2.{n}", study=f"1.9.{n // 4}", patient=f"P{n // 8}") for n in range(1000)]
     assert len(listed.refresh().added) == 1004
     assert listed.refresh().read == 0
