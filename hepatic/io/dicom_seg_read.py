@@ -14,7 +14,7 @@ from pydicom.uid import SegmentationStorage
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
-from hepatic.io.dicom_element import items, text
+from hepatic.io.dicom_element import items, text, whole
 from hepatic.io.dicom_segment import Algorithm
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.image import Labelmap
@@ -135,10 +135,10 @@ def read_cine_seg(
         only: likewise.
 
     Raises:
-        BadInputError: it cannot be read, has no segments, or its frames are of another size.
+        BadInputError: it cannot be read, has no segments, or its frames are of another size or of none of the file's.
     """
     chosen = _chosen(path, meaning or {}, only)
-    columns, rows, frames = source.grid.size
+    columns, rows, _ = source.grid.size
     array = np.zeros(source.grid.shape, chosen.dtype)
     with refusing(path, expected=EXPECTED):
         segmentation = hd.seg.segread(path)
@@ -149,19 +149,59 @@ def read_cine_seg(
                 came=f"{segmentation.Columns} x {segmentation.Rows}",
                 fix="Make it on the image again.",
             )
+        frames = _frames(segmentation, str(source.datasets[0].SOPInstanceUID), source.grid.size[2])
+        if not frames:
+            raise _no_frame(path)
+        top = int(segmentation.get("MaximumFractionalValue") or 1)
         for number, value in chosen.numbers:
-            masks = segmentation.get_pixels_by_source_frame(
-                str(source.datasets[0].SOPInstanceUID),
-                list(range(1, frames + 1)),
-                segment_numbers=[number],
-                combine_segments=True,
-                relabel=True,
-                skip_overlap_checks=True,
-                ignore_spatial_locations=True,
-                assert_missing_frames_are_empty=True,
-            )
-            array[np.asarray(masks) > 0] = value
+            for index, of, k in frames:
+                if of != number:
+                    continue
+                if k is None:
+                    raise _no_frame(path)
+                stored = segmentation.get_stored_frame(index, as_index=True)
+                if not np.isin(stored, (0, top)).all():
+                    raise BadInputError(path.name, expected="each pixel in or out", came="fractions", fix="Round them.")
+                array[k][stored > 0] = value
     return Labelmap(array, source.grid, chosen.values)
+
+
+def _frames(segmentation: Dataset, uid: str, count: int) -> list[tuple[int, int, int | None]]:
+    """Return which frames of a segmentation are about a file; those that are about others are passed over.
+
+    Args:
+        segmentation: the object.
+        uid: SOPInstanceUID of the file.
+        count: how many frames the file has.
+
+    Returns:
+        Index of each, its segment, and the index of the frame it was made on: None where it says none that there is.
+    """
+    found: list[tuple[int, int, int | None]] = []
+    shared = next(iter(items(segmentation, "SharedFunctionalGroupsSequence")), Dataset())
+    for index, group in enumerate(items(segmentation, "PerFrameFunctionalGroupsSequence")):
+        named = _of_frame(group, shared, "SegmentIdentificationSequence")
+        number = next((whole(one, "ReferencedSegmentNumber") for one in named), None) or 0
+        derived = _of_frame(group, shared, "DerivationImageSequence")
+        sources = [one for several in derived for one in items(several, "SourceImageSequence")]
+        mine = [one for one in sources if text(one, "ReferencedSOPInstanceUID") == uid]
+        frame = (whole(mine[0], "ReferencedFrameNumber") or (1 if count == 1 else 0)) if len(mine) == 1 else 0
+        if mine or not sources:
+            found.append((index, number, frame - 1 if 1 <= frame <= count else None))
+    return found
+
+
+def _of_frame(group: Dataset, shared: Dataset, keyword: str) -> tuple[Dataset, ...]:
+    return items(group, keyword) or items(shared, keyword)
+
+
+def _no_frame(path: Path) -> BadInputError:
+    return BadInputError(
+        path.name,
+        expected="frames that each name one frame of the image",
+        came="one that names none that the image has, or none of this image",
+        fix="Make it on the image again.",
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ import pytest
 import requests
 import SimpleITK
 
+from hepatic.io.dicom_seg_read import read_cine_seg
+from hepatic.io.dicom_source import DicomSource
+from hepatic.io.labelmap import read_labelmap
+
 pytestmark = pytest.mark.viewer
 
 
@@ -47,6 +51,28 @@ def test_a_run_is_answered_with_a_segmentation_of_it(server, demo, tool, tmp_pat
     version = requests.get(f"{server}/info/", timeout=30).json()["models"]["dsa_ltdnet"]["version"]
     assert seg.get_segment_description(1).algorithm_identification.version == version
     assert not [left for left in app.state.services.scratch.results_dir.iterdir() if left.suffix == ".dcm"]
+
+
+def test_a_run_of_one_frame_comes_back_to_the_pixel(server, demo, tmp_path):
+    run = pydicom.dcmread(demo[1][0].image)
+    middle = run.pixel_array[run.NumberOfFrames // 2]
+    run.NumberOfFrames, run.PixelData = 1, middle.tobytes()
+    still = tmp_path / "still.dcm"
+    run.save_as(still)
+    answers = {}
+    for output in ("image", "dicom_seg"):
+        with still.open("rb") as file:
+            answer = requests.post(
+                f"{server}/infer/dsa_unet", params={"output": output}, files={"file": ("still.dcm", file)}, timeout=60
+            )
+        assert answer.status_code == 200, answer.text
+        answers[output] = tmp_path / f"answer.{'nrrd' if output == 'image' else 'dcm'}"
+        answers[output].write_bytes(answer.content)
+    source = DicomSource.read(still)
+    expected = read_labelmap(answers["image"], like=source.grid).array
+    found = read_cine_seg(answers["dicom_seg"], source=source)
+    assert expected.any()
+    assert np.array_equal(found.array > 0, expected > 0)
 
 
 def test_the_client_may_name_the_segments_as_with_the_stock_server(server, demo):
