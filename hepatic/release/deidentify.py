@@ -22,12 +22,25 @@ from hepatic.io.dicom_element import text
 from hepatic.release.codes import clean_code
 from hepatic.release.option import Option
 from hepatic.release.pixels import PIXEL_DATA, clean_pixels
-from hepatic.release.profile import CODED, CODES, CONTENT, EDITION, MODELS, PIXELS, PROFILE, Action, action_for, name_of
+from hepatic.release.profile import (
+    CODED,
+    CODES,
+    CONTENT,
+    EDITION,
+    MODELS,
+    PIXELS,
+    PROFILE,
+    Action,
+    action_for,
+    name_of,
+    names_standard,
+)
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.subject import capped, concept_of, stays
 from hepatic.release.words import cleaned, cleaned_model, vocabulary
 
-_CODED_STRING = re.compile(r"(?!(?:\D*\d){6})[A-Z0-9_ ]{0,16}")
+_CODED_STRING = re.compile(r"(?!(?:\D*\d){6})[A-Z0-9_ ]{0,16}|ISO_\d{5}_\d{1,2}")
+"""At most five digits, but in LossyImageCompressionMethod (PS3.3, C.7.6.1.1.5.1)."""
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 _TEXTS = ("LO", "LT", "SH", "ST", "UC", "UT", "AE", "UR")
 _IDENTIFIERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID", "PatientTelephoneNumbers")
@@ -65,13 +78,16 @@ class Deidentifier:
             pixels: what is known of text in them.
 
         Raises:
-            BadInputError: it is of another kind, has no SOPInstanceUID, or pixels that cannot be looked through.
+            BadInputError: it is of another kind or of a class that is no standard's, has no SOPInstanceUID, or pixels
+                that cannot be looked through.
         """
-        is_report = str(dataset.get("SOPClassUID", "")).startswith(_REPORTS)
-        if not text(dataset, "SOPInstanceUID") or not (is_report or any(keyword in dataset for keyword in PIXEL_DATA)):
+        sop_class = text(dataset, "SOPClassUID") or ""
+        is_report = sop_class.startswith(_REPORTS)
+        has_kind = names_standard(sop_class) and (is_report or any(keyword in dataset for keyword in PIXEL_DATA))
+        if not text(dataset, "SOPInstanceUID") or not has_kind:
             raise BadInputError(
                 "a DICOM object",
-                expected="an image, a segmentation or a structured report",
+                expected="an image, a segmentation or a structured report of a standard SOP class",
                 came="another kind of object, which may hold a patient's name anywhere",
                 fix="Leave it out.",
             )
@@ -88,11 +104,13 @@ class Deidentifier:
         if study_uid:
             self.pseudonyms.study(study_uid)
         self._say(dataset, pixels, is_report=is_report)
+        dataset.SpecificCharacterSet = "ISO_IR 192"
         dataset.preamble = b"\0" * 128
         meta = dataset.file_meta
         for element in list(meta):
             if element.tag.element > 0x0010:  # what wrote and sent it, private information
                 del meta[element.tag]
+        meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         return one.done
 
@@ -214,8 +232,12 @@ class _One:
         elif element.VR in _TEXTS and any(self.is_named(value) for value in _texts(element.value)):
             element.value = _each(element.value, self._cleaned)
         elif element.VR == "CS":
-            is_odd = self._is_odd if element.keyword != "SpecificCharacterSet" else lambda _: False
-            element.value = _each(element.value, lambda value: REMOVED if is_odd(str(value)) else value)
+            element.value = _each(element.value, lambda value: REMOVED if self._is_odd(str(value)) else value)
+        elif element.VR == "UI":
+            element.value = _each(element.value, self._class_uid)
+
+    def _class_uid(self, uid: str) -> str:
+        return uid if names_standard(uid) else self.by.pseudonyms.uid(uid)
 
     def _cleaned(self, value: Any) -> str:
         return cleaned(str(value), without=self.named, uid=self.by.pseudonyms.uid) or REMOVED

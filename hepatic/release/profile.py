@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from enum import StrEnum
 
@@ -91,6 +92,8 @@ _TEXTS = ("AE", "LO", "LT", "SH", "ST", "UC", "UT")
 _BULK = ("OB", "OW", "OF", "OD", "OL", "OV")
 _PIXELS = ("PixelData", "LUTData", "ExtendedOffsetTable", "ColorLookupTableData")
 """Parts of keywords of the bytes without which no picture can be shown."""
+_STANDARD = re.compile(r"1\.2\.840\.10008(?:\.\d{1,5}){2,9}|2\.16\.840\.1\.113883\.6\.\d{1,3}")
+"""UIDs of DICOM (PS3.6), and of the coding systems that HL7 lists."""
 _OF_CLASSES = ("SOPClass", "TransferSyntax")
 _OF_STANDARDS = (
     "CodingSchemeUID", "ContextUID", "MappingResourceUID", "ContextGroupExtensionCreatorUID", "ImplementationClassUID",
@@ -121,7 +124,7 @@ def action_for(element: DataElement, options: Collection[Option]) -> Action:
     if tag in _BASIC:
         may_be_empty = vr == "SQ" and tag in _EMPTY_SEQUENCES
         return Action.EMPTY if may_be_empty else _BASIC[tag]
-    if keyword == "OtherStudyNumbers":
+    if keyword in ("OtherStudyNumbers", "SpecificCharacterSet"):  # what is left is written as UTF-8
         return Action.REMOVE
     if vr in ("DA", "DT", "TM", "PN"):
         return Action.EMPTY
@@ -135,6 +138,11 @@ def action_for(element: DataElement, options: Collection[Option]) -> Action:
     if vr in _BULK:
         return Action.KEEP if any(part in keyword for part in _PIXELS) else Action.REMOVE
     return Action.KEEP
+
+
+def names_standard(uid: str) -> bool:
+    """Whether a UID is DICOM's or HL7's own, and not one that anybody may make."""
+    return _STANDARD.fullmatch(uid) is not None
 
 
 def name_of(tag: BaseTag) -> str:

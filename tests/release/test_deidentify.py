@@ -2,6 +2,7 @@
 
 import random
 import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -531,3 +532,51 @@ def test_compressed_pixels_with_an_overlay_in_them_stay(tmp_path, key) -> None:
     dataset.save_as(tmp_path / "in.dcm")
     with pytest.raises(BadInputError, match="overlay"):
         deidentify_file(tmp_path / "in.dcm", tmp_path / "out.dcm", Deidentifier(key))
+
+
+def test_how_a_picture_was_compressed_stays(tmp_path, key, tool) -> None:
+    methods = ["ISO_10918_1", "ISO_14495_1", "ISO_15444_1", "ISO_13818_2"]
+
+    def change(dataset):
+        dataset.LossyImageCompression, dataset.LossyImageCompressionMethod = "01", methods
+        dataset.LossyImageCompressionRatio = [8, 2, 3, 4]
+
+    assert list(released(key, tmp_path, change).LossyImageCompressionMethod) == methods
+    assert not [line for line in complaints(tool, tmp_path / "out.dcm") if "Lossy" in line]
+
+
+@pytest.mark.parametrize("written", [STRANGER.upper(), ["ISO_IR 192", f"ISO {STRANGER.upper()}"], "ISO_IR 100"])
+def test_texts_leave_in_one_character_set(tmp_path, key, written) -> None:
+    def change(dataset):
+        dataset.Manufacturer = "Geräte"
+        dataset.SpecificCharacterSet = written
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an unknown character set
+        made = released(key, tmp_path, change)
+    assert made.SpecificCharacterSet == "ISO_IR 192"
+    assert STRANGER.upper().encode() not in (tmp_path / "out.dcm").read_bytes()
+    if written == "ISO_IR 100":
+        assert made.Manufacturer == "Geräte"
+
+
+def test_a_class_or_scheme_that_is_no_standards_is_another(tmp_path, key) -> None:
+    theirs = "1.2.276.0.4711.8150.1"
+
+    def change(dataset):
+        reference, scheme = Dataset(), Dataset()
+        reference.ReferencedSOPClassUID = reference.ReferencedTransferSyntaxUIDInFile = theirs
+        scheme.CodingSchemeUID = theirs
+        snomed = Dataset()
+        snomed.CodingSchemeDesignator, snomed.CodingSchemeUID = "SCT", "2.16.840.1.113883.6.96"
+        dataset.ReferencedImageSequence = [reference]
+        dataset.CodingSchemeIdentificationSequence = [scheme, snomed]
+        dataset.file_meta.MediaStorageSOPClassUID = theirs
+
+    made = released(key, tmp_path, change)
+    assert theirs.encode() not in (tmp_path / "out.dcm").read_bytes()
+    assert made.file_meta.MediaStorageSOPClassUID == made.SOPClassUID == "1.2.840.10008.5.1.4.1.1.2"
+    assert made.ReferencedImageSequence[0].ReferencedSOPClassUID == key.uid(theirs)
+    assert made.CodingSchemeIdentificationSequence[1].CodingSchemeUID == "2.16.840.1.113883.6.96"
+    with pytest.raises(BadInputError, match="standard SOP class"):
+        released(key, tmp_path, lambda dataset: setattr(dataset, "SOPClassUID", theirs))
