@@ -96,8 +96,12 @@ class Outbox:
         """Close the file."""
         self._database.close()
 
-    def take(self, due: Iterable[Due]) -> None:
-        """Let those wait that were not sent in this version, and no others: what has gone meanwhile is not sent."""
+    def take(self, due: Iterable[Due]) -> bool:
+        """Let those wait that were not sent in this version, and no others: what has gone meanwhile is not sent.
+
+        Returns:
+            Whether any of them is new.
+        """
         now = {one.result: one for one in due}
         with self._database.read() as connection:
             query = "SELECT result, number, version, state FROM entry ORDER BY number"
@@ -109,7 +113,7 @@ class Outbox:
         if done:
             self.unask(done)
         if not new and not gone:
-            return
+            return False
         at = time.time()
         with self._database.write() as connection:
             connection.executemany("DELETE FROM entry WHERE result = ? AND number = ? AND state = 'waiting'", gone)
@@ -119,10 +123,11 @@ class Outbox:
                 "'waiting', ?)",
                 [(one.result, one.number, one.result, one.version, one.about, at) for one in new],
             )
+        return bool(new)
 
     def ready(self, *, now: float) -> list[Entry]:
-        """Return what waits and may be tried, the oldest first."""
-        return self._entries("state = 'waiting' AND next_at <= ? ORDER BY at, result", now)
+        """Return what waits and may be tried: what has not failed yet, then what has; the oldest first."""
+        return self._entries("state = 'waiting' AND next_at <= ? ORDER BY told != '', at, result", now)
 
     def entries(self, state: State | None = None, *, limit: int = 100, offset: int = 0) -> list[Entry]:
         """Return entries (in a state), the last changed first."""
@@ -152,9 +157,9 @@ class Outbox:
         """Note why the PACS did not take an entry, and when it is asked again."""
         self._set(entry, "waiting", told, entry.attempts + 1, until)
 
-    def put_last(self, entry: Entry) -> None:
-        """Let the others that wait be tried before an entry."""
-        self._set(entry, "waiting", entry.told, entry.attempts, 0.0)
+    def put_last(self, entry: Entry, told: str) -> None:
+        """Note why an entry was not sent, and let the others that wait be tried before it."""
+        self._set(entry, "waiting", told, entry.attempts, 0.0)
 
     def replaced(self, entry: Entry) -> dict[str, Reference]:
         """Return, by name, the instances of the version before that the PACS has."""

@@ -54,9 +54,10 @@ class Pacs(Protocol):
 class Sender:
     """Sends; one at a time. Not for several threads.
 
-    A PACS that is down or cannot search is tried again after 5 s, 10 s and so on up to ten minutes, each time with
-    another object first: it may be one that keeps it from answering. An object that it refuses is tried four times in
-    the same rhythm, one that it fails to store twelve times, in fifty minutes, and then no more; the others go on.
+    A PACS that is down or cannot search is tried again after 5 s, 10 s and so on up to ten minutes, and at once with
+    what is new; each time with another object first, those that have not failed yet before the others: it may be the
+    object that keeps it from answering. An object that it refuses is tried four times in the same rhythm, and then no
+    more; one that it fails to store, or at which it cannot be asked although it has just taken another, twelve times.
 
     Args:
         outbox: the record.
@@ -83,20 +84,24 @@ class Sender:
     def look(self) -> None:
         """Send what is new, and what it is time to try again; returns where the PACS cannot be asked."""
         due = self._due()
-        if due is not None:
-            self._outbox.take(due)
+        if due is not None and self._outbox.take(due):
+            self.hurry()
         if self._clock() < self._pause_until:
             return
+        has_taken = False
         for entry in self._outbox.ready(now=self._clock()):
             try:
-                self._send(entry)
+                has_taken |= self._send(entry)
             except NotNowError:
                 return
             except PacsError as failure:
                 told = str(failure)
                 if isinstance(failure, PacsDownError) or failure.answered in _GATEWAY_ANSWERS:
-                    self._outbox.put_last(entry)
-                    self._pause(told)
+                    if has_taken:  # it was not down a moment ago
+                        self._refused(entry, told, most=MOST_FAILURES)
+                    else:
+                        self._outbox.put_last(entry, told)
+                        self._pause(told)
                     return
                 self._refused(entry, told, most=MOST_REFUSALS if 400 <= failure.answered < 500 else MOST_FAILURES)
             except HepaticError as failure:  # its files are gone, the disk is full: it may work later
@@ -107,7 +112,8 @@ class Sender:
         """Wait no longer for a PACS that was down."""
         self._failures, self._pause_until = 0, 0.0
 
-    def _send(self, entry: Entry) -> None:
+    def _send(self, entry: Entry) -> bool:
+        """Send an entry; return whether the PACS has it now."""
         try:
             made = self._make(entry)
         except NotFoundError:
@@ -115,7 +121,7 @@ class Sender:
         except BadInputError as reason:
             logger.info("a result is not sent to the PACS: %s", reason)
             self._outbox.settle(entry, "left_out", str(reason))
-            return
+            return False
         try:
             self._outbox.write_down(entry, {one.name: one.reference for one in made})
             missing = [one for one in made if not self._has(one.reference)]
@@ -127,6 +133,7 @@ class Sender:
             self._refused(entry, f"The PACS did not take it: {', '.join(sorted(set(stored.failed.values())))}.")
         else:
             self._outbox.settle(entry, "sent")
+        return not stored.failed
 
     def _has(self, one: Reference) -> bool:
         try:

@@ -5,7 +5,8 @@ import pytest
 
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_instance import Reference, uid_of
-from hepatic.pacs.client import PacsClient
+from hepatic.pacs.client import PacsClient, Stored
+from hepatic.pacs.error import failed, silent, unreachable
 from hepatic.pacs.outbox import Due, Outbox
 from hepatic.pacs.sender import MOST_FAILURES, MOST_REFUSALS, Made, NotNowError, Sender
 from hepatic.pacs.spec import PacsSpec
@@ -190,6 +191,73 @@ def test_an_object_at_which_the_pacs_falls_silent_is_tried_after_the_others(desk
     assert desk.states()[("label/a", 1)] == "waiting", "a PACS that is down for a weekend loses nothing"
     pacs.trouble.clear()
     assert desk.look(700)[("label/a", 1)] == "sent"
+
+
+class Breaking:
+    """A PACS that breaks at one object, or at all."""
+
+    def __init__(self, uid, failure, *, at_search=False):
+        self.uid, self.failure, self.at_search = uid, failure, at_search
+        self.tries = 0
+        self.is_down = False
+
+    def has_instance(self, _study, _series, uid):
+        if self.at_search:
+            self._try(uid)
+        return False
+
+    def store(self, files):
+        uids = tuple(file.stem for file in files)
+        for uid in uids:
+            self._try(uid)
+        return Stored(uids, {})
+
+    def _try(self, uid):
+        if self.is_down or uid == self.uid:
+            self.tries += 1
+            raise self.failure
+
+
+@pytest.mark.parametrize("failure", [unreachable(), silent(30), failed(504)])
+@pytest.mark.parametrize("at_search", [False, True])
+def test_an_object_that_brings_the_pacs_down_delays_no_other_and_is_given_up(tmp_path, failure, at_search):
+    breaking = Breaking(uid_of("label/a", "1"), failure, at_search=at_search)
+    desk = Desk(tmp_path, breaking)
+    desk.results["label/a"] = "1"
+    for _ in range(12):
+        desk.look(700)
+    assert breaking.tries == 12
+    (entry,) = desk.outbox.entries("waiting")
+    assert (entry.told, entry.attempts) == (str(failure), 0), "alone, it tells nothing of the object"
+    for n in range(MOST_FAILURES):
+        assert desk.states()[("label/a", 1)] == "waiting"
+        desk.results[f"label/{n}"] = "1"
+        assert desk.look(2)[(f"label/{n}", 1)] == "sent", "at once"
+        desk.restart()
+        desk.look(700)
+    (entry,) = desk.outbox.entries("refused")
+    assert (entry.result, entry.told) == ("label/a", str(failure))
+    tries = breaking.tries
+    desk.results["label/z"] = "1"
+    assert desk.look(700)[("label/z", 1)] == "sent"
+    assert breaking.tries == tries
+
+
+def test_a_pacs_that_is_down_for_a_weekend_while_results_are_made_refuses_none(tmp_path):
+    breaking = Breaking("", unreachable())
+    desk = Desk(tmp_path, breaking)
+    desk.results["label/first"] = "1"
+    desk.look()
+    breaking.is_down = True
+    for n in range(2 * MOST_FAILURES):
+        desk.results[f"label/{n}"] = "1"
+        tries = breaking.tries
+        desk.look(2)
+        assert breaking.tries == tries + 1
+        desk.look(700)
+    assert all(entry.attempts == 0 for entry in desk.outbox.entries("waiting"))
+    breaking.is_down = False
+    assert set(desk.look(700).values()) == {"sent"}
 
 
 def test_an_answer_cut_short_after_it_was_stored_leads_to_no_second_instance(desk, pacs):
