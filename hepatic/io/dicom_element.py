@@ -7,14 +7,15 @@ from math import isfinite
 
 from pydicom.dataset import Dataset
 
-_TROUBLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, NotImplementedError, IndexError)
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, NotImplementedError, IndexError)
+"""What pydicom raises where an element is asked for that holds nonsense."""
 
 
 def text(dataset: Dataset, keyword: str) -> str | None:
     """Return an element as stripped text; None where it is absent, empty or unreadable."""
     try:
         value = dataset.get(keyword)
-    except _TROUBLE:
+    except UNREADABLE:
         return None
     if value is None:
         return None
@@ -32,7 +33,7 @@ def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[f
             return None
         several = isinstance(value, Sequence) and not isinstance(value, str)
         found = tuple(float(v) for v in (value if several else [value]))
-    except _TROUBLE:
+    except UNREADABLE:
         return None
     if not found or not all(isfinite(v) for v in found) or (count is not None and len(found) != count):
         return None
@@ -50,5 +51,5 @@ def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
     try:
         value = dataset.get(keyword)
         return tuple(item for item in value or () if isinstance(item, Dataset))
-    except _TROUBLE:
+    except UNREADABLE:
         return ()

@@ -190,7 +190,6 @@ def report(
         is_final=is_final,
         series_description=description[:LONG_STRING],
         previous_versions=[one.as_dataset() for one in instance.replaces] or None,
-        specific_character_set="ISO_IR 192",
     )
     scheme = Dataset()
     scheme.CodingSchemeDesignator, scheme.CodingSchemeName = SCHEME, _MAKER

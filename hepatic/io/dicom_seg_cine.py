@@ -34,6 +34,7 @@ def cine_segmentation(
         sop_class_uid=SegmentationStorage,
         modality="SEG",
         transfer_syntax_uid=ExplicitVRLittleEndian,
+        specific_character_set=source.get("SpecificCharacterSet"),
         **about,
     )
     made.copy_patient_and_study_information(source)

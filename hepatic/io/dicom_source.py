@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hepatic.boxes import to_voxels
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.dicom import DicomHeader
-from hepatic.io.dicom_element import items, numbers, text
+from hepatic.io.dicom_element import UNREADABLE, items, numbers, text
 from hepatic.io.dicom_series import sorted_series
 from hepatic.io.grid import grid_of
 from hepatic.io.header import dicom_headers
@@ -22,6 +23,7 @@ from hepatic.io.refusal import Source
 
 _PATIENT_POSITION = "ImagePositionPatient"
 _OTHERWISE = "Ask with output=image for the result in another format."
+_UTF_8 = "ISO_IR 192"
 _REFERRED_TO = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 
 
@@ -110,10 +112,16 @@ def is_placed(dataset: Dataset) -> bool:
 
 
 def with_patient_and_study(dataset: Dataset) -> Dataset:
-    """Return a copy with what highdicom asks for even where DICOM leaves it open."""
+    """Return a copy with what highdicom asks for even where DICOM leaves it open, in UTF-8 whatever the file is in.
+
+    What is made from it takes over names of patients and has labels and names of readers, of any script, beside them.
+    """
     copy = Dataset()
     copy.update(dataset)
     copy.file_meta = dataset.file_meta
+    if copy.get("SpecificCharacterSet") != _UTF_8:
+        _decode(copy)
+        copy.add_new("SpecificCharacterSet", "CS", _UTF_8)  # a new element: the old one is that of the file, too
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
         if keyword not in copy:
             setattr(copy, keyword, "")
@@ -121,6 +129,15 @@ def with_patient_and_study(dataset: Dataset) -> Dataset:
         if keyword not in copy:
             setattr(copy, keyword, "")
     return copy
+
+
+def _decode(dataset: Dataset) -> None:
+    """Decode all text that can be read: pydicom does it when an element is first asked for."""
+    for tag in list(dataset.keys()):
+        with suppress(*UNREADABLE):
+            element = dataset[tag]
+            for item in element.value or () if element.VR == "SQ" else ():
+                _decode(item)
 
 
 def person_name(user: str) -> str:
