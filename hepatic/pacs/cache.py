@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,23 +143,27 @@ class ImageCache:
         put_in_place(temporary, entry / _STAMP)
         return folder
 
-    def make_room(self, needed_bytes: int) -> None:
+    def make_room(self, needed_bytes: int, *, parts: Path | None = None) -> None:
         """Let images leave until there is room.
+
+        Args:
+            parts: the folder that the caller is filling; that image as it was before may leave, too.
 
         Raises:
             CacheFullError: there is none: all that is there is in use.
         """
         with FileLock(self._folder / _LOCKS / "room", timeout=_LOCK_WAIT_S):
             versions = sorted(self._versions(), key=lambda one: (one.is_current, one.lent))
-            excess = sum(one.bytes for one in versions) + needed_bytes - self._limit_bytes
+            room_bytes = self._limit_bytes - needed_bytes
+            excess = sum(one.bytes for one in versions) - room_bytes
             if excess <= 0:
                 return
             held = self._held()
             for one in versions:
                 if excess <= 0:
                     return
-                if self._remove(one, held):
-                    excess -= one.bytes
+                if self._remove(one, held, parts):
+                    excess = sum(left.bytes for left in self._versions()) - room_bytes
         if excess > 0:
             raise CacheFullError(
                 f"The images of the PACS that are in use take {self._limit_bytes >> 20} MiB already. "
@@ -216,14 +220,15 @@ class ImageCache:
                         folder = Path(found.path)
                         yield _Version(folder, _size(folder), folder in (current, folder.parent / PARTS), _lent(folder))
 
-    def _remove(self, one: _Version, held: Set[str]) -> bool:
-        """Remove a folder, unless somebody is filling it, holds it, or was lent it a while ago."""
-        if one.name in held:
+    def _remove(self, one: _Version, held: Set[str], filled: Path | None = None) -> bool:
+        """Remove a folder, unless somebody else is filling that image, holds it, or was lent it a while ago."""
+        if one.name in held or one.folder == filled:
             return False
         entry = one.folder.parent
         leaving = self._folder / f".leaving-{uuid.uuid4().hex}"
+        is_ours = filled is not None and entry == filled.parent
         try:
-            with self._filling(entry.name, timeout_s=0):
+            with nullcontext() if is_ours else self._filling(entry.name, timeout_s=0):
                 with self._lending():
                     if time.time() - _lent(one.folder) < _RECENTLY_S:
                         return False
@@ -287,7 +292,8 @@ def _size(folder: Path) -> int:
     size = 0
     for file in folder.iterdir():
         with suppress(FileNotFoundError):  # it has got its name
-            size += file.stat().st_size
+            found = file.stat()
+            size += found.st_size if found.st_nlink == 1 else 0  # the others are those of the image as it was
     return size
 
 

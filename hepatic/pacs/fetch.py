@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -51,16 +52,23 @@ class Wanted:
     sop_uid: str = ""
 
 
+class MakeRoom(Protocol):
+    """What makes room for files, such as ``ImageCache.make_room``."""
+
+    def __call__(self, needed_bytes: int, *, parts: Path) -> None: ...  # noqa: D102
+
+
 class Fetcher:
     """Fetches instances into a folder.
 
     Args:
         client: asks the server.
-        make_room: called with a number of bytes before so many are written; raises where there is no room.
+        make_room: called with a number of bytes, and the folder as ``parts``, before so many are written there; raises
+            where there is no room.
         at_most_bytes: no image is larger.
     """
 
-    def __init__(self, client: PacsClient, *, make_room: Callable[[int], None], at_most_bytes: int) -> None:
+    def __init__(self, client: PacsClient, *, make_room: MakeRoom, at_most_bytes: int) -> None:
         self._client, self._make_room, self._at_most_bytes = client, make_room, at_most_bytes
 
     def fetch(self, wanted: Wanted, folder: Path) -> None:
@@ -78,7 +86,7 @@ class Fetcher:
         for file in list(folder.iterdir()):
             if file.suffix != ".dcm" or file.stem not in uids or not _is_whole(file, wanted, file.stem):
                 file.unlink()
-        spending = _Spending(self._make_room, self._at_most_bytes)
+        spending = _Spending(partial(self._make_room, parts=folder), self._at_most_bytes)
         if not wanted.sop_uid and len(_missing(folder, uids)) > max(_FEW, len(uids) // 2):
             self._together(wanted, uids, folder, spending)
         self._one_by_one(wanted, _missing(folder, uids), folder, spending)

@@ -402,6 +402,29 @@ def test_an_image_larger_than_the_room_is_given_up_and_leaves_no_file(store, tig
     assert not list((store.data / "cache/pacs").rglob(".writing*"))
 
 
+def test_a_series_that_fills_most_of_the_cache_is_fetched_again_when_it_changes(pacs, store, tmp_path):
+    store.source(Uids.ct)
+    limit(store, size_of(store) * 3 // 2)
+    grow(pacs, store, tmp_path, 3)
+    assert len(store.files(Uids.ct)) == 4
+
+
+def test_a_series_of_which_all_slices_changed_is_fetched_again_when_nobody_reads_it(pacs, store, monkeypatch, tmp_path):
+    old = store.source(Uids.ct)
+    limit(store, size_of(store) * 3 // 2)
+    for uid in [uid for uid, (_, dataset) in pacs.instances.items() if dataset.Modality == "CT"]:
+        del pacs.instances[uid]
+    for k in range(4):
+        grow(pacs, store, tmp_path, k)
+    with pytest.raises(CacheFullError):
+        store.source(Uids.ct)
+    assert len(list(old.iterdir())) == 3, "somebody may be reading it"
+    monkeypatch.setattr(caching, "_RECENTLY_S", 0.0)
+    assert len(store.files(Uids.ct)) == 4
+    assert not old.exists()
+    assert size_of(store) <= store.cache.limit_bytes
+
+
 # Images and labels
 
 
