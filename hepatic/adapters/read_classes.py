@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,18 +55,14 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
         BadInputError: ``classes`` holds a note or a class that there is not.
     """
     image = store.images.get(image_id)
-    known = {
-        task.note: task.classes
-        for task in tasks
-        if isinstance(task, ClassificationTask) and task.uses_boxes and task.modality == image.modality
-    }
+    known = known_classes(tasks, image.modality)
     if not known:
         return Taken()
     label = store.labels.latest(image_id, _FINAL)
     noted = {note: str(image.info[note]) for note in known if image.info.get(note)}
     outright = label.info.get(CLASSES)
     names = [] if outright is not None else [*_drawn(store, label), *words]
-    classes = checked_classes(outright, known) if outright is not None else _named(names, known, noted)
+    classes = checked_classes(outright, known) if outright is not None else named_classes(names, known, noted)
     store.labels.update_info(
         image_id, _FINAL, {SAID: classes, BEFORE: noted, **({CLASSES: classes} if classes else {})}
     )
@@ -74,7 +70,18 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
     return Taken(classes, "" if classes or not names else _unread(known))
 
 
-def _named(names: Collection[str], known: Mapping[str, Collection[str]], noted: Mapping[str, str]) -> dict[str, str]:
+def known_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[str]]:
+    """Return the classes, by note, that readers can say of an image of a modality."""
+    return {
+        task.note: task.classes
+        for task in tasks
+        if isinstance(task, ClassificationTask) and task.uses_boxes and task.modality == modality
+    }
+
+
+def named_classes(
+    names: Collection[str], known: Mapping[str, Collection[str]], noted: Mapping[str, str]
+) -> dict[str, str]:
     """Return the classes that names say by note, and an empty text for what is noted that they contradict."""
     told = {note: {class_named(name, of) for name in names} - {None} for note, of in known.items()}
     classes = {note: str(*found) for note, found in told.items() if len(found) == 1}

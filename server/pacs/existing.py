@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hepatic.io.dicom_report_read import read_report
 from hepatic.io.dicom_seg_read import SegHeader, read_cine_seg, read_dicom_seg, read_seg_header
 from hepatic.io.dicom_segment import Algorithm
@@ -30,6 +32,7 @@ class Existing:
         model: what made it; empty where by hand.
         model_version: of it.
         info: what is kept with it.
+        drawn: the names under which something is drawn.
         tracking: UIDs of what a report is about; none where it has not one for each.
     """
 
@@ -39,6 +42,7 @@ class Existing:
     model: str
     model_version: str
     info: Mapping[str, Any] = field(default_factory=dict)
+    drawn: tuple[str, ...] = ()
     tracking: tuple[str, ...] = ()
 
 
@@ -72,7 +76,9 @@ def _of_seg(path: Path, header: SegHeader, source: DicomSource, tag: str, number
         labels = read_cine_seg(path, source=source, meaning=meaning, only=numbers)
     listed = [{"name": name, "idx": value} for name, value in labels.names.items()]
     written = _written(".nrrd", encode_labelmap(".nrrd", labels))
-    return _existing(tag, written, header.creator, header.algorithm, {"label_info": listed})
+    there = set(np.unique(labels.array).tolist())
+    drawn = tuple(name for name, value in labels.names.items() if value in there)
+    return _existing(tag, written, header.creator, header.algorithm, {"label_info": listed}, drawn)
 
 
 def _of_report(path: Path, source: DicomSource) -> list[Existing]:
@@ -84,7 +90,8 @@ def _of_report(path: Path, source: DicomSource) -> list[Existing]:
     written = _written(".mrk.json", encode_rois(report.boxes))
     tracking = tuple(str(one.about.get("candidate") or "") for one in report.boxes)
     tracking = tracking if all(tracking) else ()
-    return [_existing(tag, written, report.by, report.algorithm, info, tracking)]
+    drawn = tuple(str(one.about.get("class") or one.label) for one in report.boxes)
+    return [_existing(tag, written, report.by, report.algorithm, info, drawn, tracking)]
 
 
 def _existing(
@@ -93,10 +100,20 @@ def _existing(
     author: str,
     algorithm: Algorithm | None,
     info: Mapping[str, Any],
+    drawn: tuple[str, ...],
     tracking: tuple[str, ...] = (),
 ) -> Existing:
     model, version = (algorithm.name, algorithm.version) if algorithm else ("", "")
-    return Existing(tag=tag, file=file, author=author, model=model, model_version=version, info=info, tracking=tracking)
+    return Existing(
+        tag=tag,
+        file=file,
+        author=author,
+        model=model,
+        model_version=version,
+        info=info,
+        drawn=drawn,
+        tracking=tracking,
+    )
 
 
 def _written(suffix: str, content: bytes) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from hepatic.adapters.read_classes import known_classes
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.io.dicom_label_header import LabelHeader, read_label_header
 from hepatic.pacs.attributes import number, text
@@ -25,7 +26,7 @@ from hepatic.store.images import Image
 from hepatic.store.store import Store
 from server.executor import Executor, NoWorkerError, QueueFullError, WorkCancelledError
 from server.host import Host, is_shared
-from server.pacs.existing import FINAL, Existing, read_existing
+from server.pacs.existing import Existing, read_existing
 from server.pacs.found_label import save_found
 
 logger = logging.getLogger(__name__)
@@ -183,16 +184,13 @@ class FoundLabels:
         yield there
 
     def _save(self, store: Store, image: Image, found: list[Existing], header: LabelHeader) -> None:
+        known = known_classes(getattr(self._host.app, "tasks", {}).values(), image.modality)
         try:
-            tags = [save_found(store.labels, self._inbox, image.id, label, header) for label in found]
+            for label in found:
+                save_found(store, self._inbox, image.id, label, header, known=known)
         finally:
             for label in found:
                 label.file.unlink(missing_ok=True)
-        if FINAL in tags:
-            try:
-                self._host.app.on_save_label(image.id, image.id)
-            except Exception as failure:  # classes that the app does not know
-                logger.info("the classes of a label that was found are not noted: %s", type(failure).__name__)
 
     def _failed(self, store: Store, series_uid: str, failure: Exception) -> _Came:
         """Return what comes of an object after a failure.

@@ -2,47 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Collection, Iterable, Mapping
 
+from hepatic.adapters.read_classes import checked_classes, named_classes
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.io.dicom_label_header import LabelHeader
 from hepatic.pacs.inbox import Inbox, Origin, said
 from hepatic.store.disk import sha256_of
 from hepatic.store.label import Label
-from hepatic.store.labels import Labels
-from server.pacs.existing import Existing
+from hepatic.store.said import BEFORE, CLASSES, SAID, taken_back
+from hepatic.store.store import Store
+from server.pacs.existing import FINAL, Existing
 
 FURTHER = ("pacs", *(f"pacs-{number}" for number in range(2, 10)))
 """Tags of labels that were found where a reader, or an object of another series, has said something already."""
+
+logger = logging.getLogger(__name__)
 
 _SOURCE = "pacs"
 """Key of a label's info: the object it was read from. It is told, and never trusted: clients can write it."""
 _LOOKS = 5
 
 
-def save_found(labels: Labels, inbox: Inbox, image_id: str, label: Existing, header: LabelHeader) -> str:
+def save_found(
+    store: Store,
+    inbox: Inbox,
+    image_id: str,
+    label: Existing,
+    header: LabelHeader,
+    *,
+    known: Mapping[str, Collection[str]],
+) -> str:
     """Save a label that an object holds; return its tag, empty where nothing is to be saved.
 
     It gets its own tag, or the first of ``FURTHER``, that nobody has used or whose label was read from an object of the
     same series that is not newer. Nothing is to be saved of what was saved before, of a report of findings that
     another one of another series has told, nor of an object that is older than another of its series.
 
+    Args:
+        store: that has the image.
+        inbox: the record.
+        image_id: of the image.
+        label: what was read; its file is copied.
+        header: of the object.
+        known: classes by note. Those that a final label says become notes of the image where it has none.
+
     Raises:
         BadInputError: all tags are taken.
         ConflictError: others kept saving meanwhile.
     """
+    classes = _classes(label, known)
     for _ in range(_LOOKS - 1):
         try:
-            return _save(labels, inbox, image_id, label, header)
+            return _save(store, inbox, image_id, label, header, classes)
         except ConflictError:
             continue
-    return _save(labels, inbox, image_id, label, header)
+    return _save(store, inbox, image_id, label, header, classes)
 
 
-def _save(labels: Labels, inbox: Inbox, image_id: str, label: Existing, header: LabelHeader) -> str:
+def _save(
+    store: Store, inbox: Inbox, image_id: str, label: Existing, header: LabelHeader, classes: Mapping[str, str]
+) -> str:
+    labels = store.labels
+    info = {**label.info, CLASSES: dict(classes)} if classes else label.info
     tags = (label.tag, *FURTHER)
     histories = {tag: labels.history(image_id, tag) for tag in tags}
-    sha256, says = sha256_of(label.file), said(label.info)
+    sha256, says = sha256_of(label.file), said(info)
     origins = [one for one in inbox.origins(image_id) if one.part == label.tag]
     origins = [one for one in origins if _is_saved(one, histories[one.tag])]
     if any(_says_as_much(one, label, header, sha256) for one in origins):
@@ -71,6 +97,9 @@ def _save(labels: Labels, inbox: Inbox, image_id: str, label: Existing, header: 
         made=header.made,
         tracking=label.tracking,
     )
+    noted = store.images.get(image_id).info
+    gone = taken_back([head], noted) if head and tag == FINAL else {}
+    before = {note: str(gone.get(note, noted.get(note) or "")) for note in classes}
     inbox.enter(origin)  # first: a label without it would count as a reader's
     try:
         labels.save(
@@ -80,13 +109,33 @@ def _save(labels: Labels, inbox: Inbox, image_id: str, label: Existing, header: 
             author=label.author,
             model=label.model,
             model_hash=label.model_version,
-            info={**label.info, _SOURCE: {"sop_uid": header.sop_uid, "series_uid": header.series_uid}},
+            info={
+                **info,
+                _SOURCE: {"sop_uid": header.sop_uid, "series_uid": header.series_uid},
+                SAID: dict(classes),
+                BEFORE: before,
+            },
             after=history,
         )
     except BaseException:
         inbox.strike(origin)
         raise
+    if tag == FINAL:
+        new = {note: name for note, name in classes.items() if not before[note]}
+        store.images.update_info(image_id, {**gone, **new})
     return tag
+
+
+def _classes(label: Existing, known: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return the classes that a label says by note; none where it says some that there are not."""
+    outright = label.info.get(CLASSES)
+    if outright is None:
+        return named_classes(label.drawn, known, {})
+    try:
+        return checked_classes(outright, known)
+    except BadInputError as failure:
+        logger.info("the classes of a label that was found are not noted: %s", type(failure).__name__)
+        return {}
 
 
 def _is_saved(origin: Origin, history: Iterable[Label]) -> bool:

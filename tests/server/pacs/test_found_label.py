@@ -13,6 +13,7 @@ from server.pacs.existing import FINAL, ORIGINAL, Existing
 from server.pacs.found_label import FURTHER, save_found
 from tests.store.test_images import StubHeader
 
+KNOWN = {"lesion_type": ["hcc", "metastasis", "cyst"]}
 SEG, OTHER_SEG, REPORT = "1.2.1", "1.2.2", "1.2.3"
 
 
@@ -27,14 +28,15 @@ class Shelf:
         self.store.rescan()
         self.labels, self.inbox = self.store.labels, Inbox(folder / "inbox.sqlite")
 
-    def found(self, content, series=SEG, number=1, *, tag=FINAL, tracking=(), classes=None):
+    def found(self, content, series=SEG, number=1, *, tag=FINAL, tracking=(), classes=None, drawn=()):
         """Save what an object says; its number is also when it was made."""
         info = {"classes": classes} if classes else {}
         label = Existing(
-            tag=tag, file=self._file(content), author="", model="", model_version="", info=info, tracking=tracking
-        )
+            tag=tag, file=self._file(content), author="", model="", model_version="", info=info, drawn=drawn,
+            tracking=tracking,
+        )  # fmt: skip
         header = LabelHeader(f"{series}.{number}", series, f"{number:03d}", {})
-        return save_found(self.labels, self.inbox, "a", label, header)
+        return save_found(self.store, self.inbox, "a", label, header, known=KNOWN)
 
     def said(self, content, tag=FINAL, **info):
         """Save what a reader says."""
@@ -44,6 +46,13 @@ class Shelf:
         file = self.folder / "label.json"
         file.write_text(content)
         return file
+
+    @property
+    def noted(self):
+        return self.store.images.get("a").info.get("lesion_type") or ""
+
+    def said_of(self, tag):
+        return self.labels.latest("a", tag).info["classes"]
 
     @property
     def heads(self):
@@ -95,6 +104,45 @@ def test_a_class_that_a_reader_changed_stands_too(shelf):
     assert not shelf.inbox.is_found(shelf.labels.latest("a", FINAL))
     shelf.found("seg 2", number=2)
     assert shelf.heads == {FINAL: "seg 1", "pacs": "seg 2"}
+
+
+def test_what_is_drawn_under_the_name_of_a_class_says_it_and_stays_a_label_that_was_found(shelf):
+    shelf.found("seg 1", drawn=["liver", "Metastasis"])
+    assert (shelf.noted, shelf.said_of(FINAL)) == ("metastasis", {"lesion_type": "metastasis"})
+    assert shelf.inbox.is_found(shelf.labels.latest("a", FINAL))
+    shelf.found("seg 2", number=2, drawn=["cyst"])
+    assert (shelf.heads, shelf.noted) == ({FINAL: "seg 2"}, "cyst")
+    shelf.found("seg 3", number=3, drawn=["liver"])
+    assert (shelf.heads, shelf.noted) == ({FINAL: "seg 3"}, "")
+
+
+@pytest.mark.parametrize("says", [{"drawn": ["metastasis"]}, {"classes": {"lesion_type": "metastasis"}}])
+def test_a_note_of_a_reader_stands(shelf, says):
+    shelf.store.images.update_info("a", {"lesion_type": "hcc"})
+    shelf.found("seg 1", **says)
+    assert (shelf.noted, shelf.said_of(FINAL)) == ("hcc", {"lesion_type": "metastasis"})
+    shelf.found("seg 2", number=2, drawn=["hcc"])
+    shelf.found("seg 3", number=3)
+    assert (shelf.heads, shelf.noted) == ({FINAL: "seg 3"}, "hcc")
+
+
+def test_a_note_that_a_reader_set_meanwhile_stands(shelf):
+    shelf.found("seg 1", drawn=["metastasis"])
+    shelf.store.images.update_info("a", {"lesion_type": "hcc"})
+    shelf.found("seg 2", number=2, drawn=["cyst"])
+    assert (shelf.heads, shelf.noted) == ({FINAL: "seg 2"}, "hcc")
+
+
+def test_only_a_final_label_s_classes_are_noted_and_none_that_there_are_not(shelf):
+    shelf.found("by an algorithm", tag=ORIGINAL, drawn=["cyst"])
+    shelf.store.images.update_info("a", {"mood": "good"})
+    shelf.found("seg 0", classes={"mood": "good"})
+    shelf.found("seg 1", number=2, classes={"mood": "good"})
+    assert shelf.noted == ""
+    assert shelf.store.images.get("a").info["mood"] == "good"
+    assert shelf.said_of(FINAL) == {"mood": "good"}
+    shelf.found("of another", OTHER_SEG, drawn=["cyst"])
+    assert (shelf.heads["pacs"], shelf.noted) == ("of another", "")
 
 
 def test_nothing_that_is_written_beside_a_label_makes_it_one_that_was_found(shelf):

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+import infer_tasks
 from hepatic.boxes import from_voxels
 from hepatic.io.content import content_hash
 from hepatic.io.dicom_image_report import Statement, image_reports
@@ -23,6 +24,8 @@ from hepatic.pacs.spec import PacsSpec
 from hepatic.pacs.store import PacsStore
 from hepatic.store.disk import StorageError
 from hepatic.store.folder import FolderStore
+from hepatic.tasks.discover import discover_tasks
+from sample_data.us import write_us
 from server.pacs import found as module
 from server.pacs.found import FoundLabels
 from server.slot import RemoteError, WorkerLostError, WorkTimeoutError
@@ -54,11 +57,8 @@ class Reading:
 
     def __init__(self, store, folder):
         self.store, self.executor, self.app, self.datastore = store, Direct(), self, self
-        self.inbox = Inbox(folder / "inbox.sqlite")
+        self.inbox, self.tasks = Inbox(folder / "inbox.sqlite"), discover_tasks(infer_tasks)
         self.found = FoundLabels(self, self.executor, ours=lambda uids: set(), inbox=self.inbox, scratch=folder)
-
-    def on_save_label(self, image_id, label_id):
-        """The app's: it notes classes."""
 
     def round(self):
         """Look at everything there is to look at now, and go round again once."""
@@ -234,6 +234,20 @@ def test_what_does_not_fit_a_series_that_is_still_arriving_is_tried_again(in_pac
     pacs.instances |= slices
     in_pacs.round()
     assert set(in_pacs.outcomes.values()) == {"left" if is_settled else "read"}
+
+
+def test_a_segment_of_a_still_named_as_a_class_is_noted_and_is_not_sent_back(in_folder, studies, tmp_path):
+    write_us(tmp_path / "us", 1, seed=3, size="tiny", kind="hcc")
+    still = next((tmp_path / "us" / "studies").rglob("*.dcm")).rename(studies / "still.dcm")
+    source = DicomSource.read(still)
+    mask = np.zeros(source.grid.shape, np.uint8)
+    mask[0, 20:60, 20:60] = 1
+    by_another(studies / "seg.dcm", source, mask, by="Dr. Else", names={"metastasis": 1})
+    in_folder.round()
+    (image,) = in_folder.store.images.all(series_uid=str(source.datasets[0].SeriesInstanceUID))
+    found = in_folder.label(image.id)
+    assert image.info["lesion_type"] == found.info["classes"]["lesion_type"] == "metastasis"
+    assert in_folder.inbox.is_found(found)
 
 
 # Several images
