@@ -169,7 +169,7 @@ def test_a_box_drawn_on_contrast_is_seen_on_b_mode_too_and_back(page, cines):
     for side in (0, 1):
         left, top, right, bottom = in_pixels(cines[3], 1 - side)
         edge = YELLOW % (width, [left, (top + bottom) // 2])
-        assert not page.browser.run(edge)
+        page.until(f"!{edge}")
         page.drag("pair", in_pixels(cines[3], side))
         assert "1 box" in page.text("#boxes")
         assert page.until(edge)
