@@ -94,6 +94,10 @@ class ImageCache:
                 return None
         return folder
 
+    def has(self, image_id: str, stamp: int | None) -> bool:
+        """Return whether an image is there that was fetched with a stamp; it is not lent by this."""
+        return _current(self._entry(image_id))[0] == str(stamp)
+
     @contextmanager
     def filling(self, image_id: str) -> Iterator[Path]:
         """Lend the folder for the parts of an image to one process and thread at a time; others wait.

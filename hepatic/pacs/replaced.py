@@ -13,6 +13,7 @@ from hepatic.pacs.catalogue import Catalogue
 from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import PacsDownError, PacsError
 from hepatic.store.images import Image, Images
+from hepatic.store.listing import Listing
 
 _AGAIN_S = 600.0
 """A series is compared again after this time."""
@@ -22,21 +23,28 @@ _AT_ONCE = 20
 class Replaced:
     """Compares what was fetched with what the server has now, by the instances' UIDs; nothing is fetched.
 
+    What is known to have changed since it was fetched is not compared.
+
     Args:
         client: asks the server.
         catalogue: is told which series to read again.
         images: the index.
+        listing: says what has changed.
         cache: what was fetched.
     """
 
-    def __init__(self, client: PacsClient, catalogue: Catalogue, images: Images, cache: ImageCache) -> None:
-        self._client, self._catalogue, self._images, self._cache = client, catalogue, images, cache
+    def __init__(
+        self, client: PacsClient, catalogue: Catalogue, images: Images, listing: Listing, cache: ImageCache
+    ) -> None:
+        self._client, self._catalogue = client, catalogue
+        self._images, self._listing, self._cache = images, listing, cache
         self._compared: dict[str, float] = {}
 
     def look(self, *, all_of_them: bool = False) -> None:
         """Compare the series that were compared longest ago: a few of them, or all."""
         now = time.monotonic()
-        folders = dict(self._cache.images())
+        there = self._cache.images()
+        folders = {id: folder for id, folder in there if self._cache.has(id, self._listing.stamp(id))}
         kept: dict[str, list[tuple[Image, Path]]] = {}
         for image in self._images.all(folders):
             if now - self._compared.get(image.series_uid, -math.inf) >= _AGAIN_S:

@@ -73,7 +73,7 @@ class PacsStore(Store):
         self.catalogue = Catalogue(self.client, self._listing, self.data / "pacs.db", filters=filters)
         self.cache = ImageCache(self.data / "cache" / "pacs", limit_bytes=settings().dicomweb_cache_mib << 20)
         self._fetcher = Fetcher(self.client, make_room=self.cache.make_room, at_most_bytes=self.cache.limit_bytes)
-        self._replaced = Replaced(self.client, self.catalogue, self.images, self.cache)
+        self._replaced = Replaced(self.client, self.catalogue, self.images, self._listing, self.cache)
         self.reconciled = self.labels.reconcile()
         self._is_down, self._trouble = False, ""
         self._ahead = Ahead(self.source)

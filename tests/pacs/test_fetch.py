@@ -120,6 +120,25 @@ def test_slices_that_are_replaced_by_as_many_others_are_noticed_after_a_while(pa
     assert store.images.signature(Uids.ct) == signature, "what is the same stays the same"
 
 
+def test_a_series_that_was_replaced_and_that_nobody_asks_for_changes_once(pacs, pacs_url, store, monkeypatch, tmp_path):
+    monkeypatch.setattr(replaced, "_AGAIN_S", 0.0)
+    store.source(Uids.ct)
+    replace(pacs, tmp_path, _ct(pacs.instances)[0], lambda file: write_ct_slice(file, series=Uids.ct, study=Uids.study))
+    before = store.images.signature(Uids.ct)
+    store.rescan()
+    changed = store.images.signature(Uids.ct), store.catalogue.get(Uids.ct).since
+    assert changed[0] != before
+    for one in (store, store, open_store(pacs_url, store.data)):
+        pacs.asked.clear()
+        one.rescan()
+        assert (one.images.signature(Uids.ct), one.catalogue.get(Uids.ct).since) == changed
+        assert not any(f"{Uids.ct}/instances" in asked for asked in pacs.asked), "that it changed is known"
+    store.source(Uids.ct)
+    replace(pacs, tmp_path, _ct(pacs.instances)[0], lambda file: write_ct_slice(file, series=Uids.ct, study=Uids.study))
+    store.rescan()
+    assert store.images.signature(Uids.ct) != changed[0]
+
+
 def test_a_training_begins_with_the_slices_that_the_pacs_has_now(pacs, pacs_url, store, monkeypatch, tmp_path):
     monkeypatch.setattr(replaced, "_AT_ONCE", 0)
     store.source(Uids.ct)
