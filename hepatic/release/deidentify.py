@@ -20,6 +20,7 @@ from hepatic import __version__
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_element import text
 from hepatic.release.codes import clean_code
+from hepatic.release.names import Names, words_of
 from hepatic.release.option import Option
 from hepatic.release.pixels import PIXEL_DATA, clean_pixels
 from hepatic.release.profile import (
@@ -30,6 +31,7 @@ from hepatic.release.profile import (
     MODELS,
     PIXELS,
     PROFILE,
+    TERMS,
     Action,
     action_for,
     name_of,
@@ -37,6 +39,7 @@ from hepatic.release.profile import (
 )
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.subject import capped, concept_of, stays
+from hepatic.release.tables import cut_table, is_table
 from hepatic.release.words import cleaned, cleaned_model, vocabulary
 
 _CODED_STRING = re.compile(r"(?!(?:\D*\d){6})[A-Z0-9_ ]{0,16}|ISO_\d{5}_\d{1,2}")
@@ -93,7 +96,7 @@ class Deidentifier:
             )
         study_uid = text(dataset, "StudyInstanceUID") or ""
         patient_id = text(dataset, "PatientID") or study_uid or str(dataset.SOPInstanceUID)
-        one = _One(self, patient_id, frozenset(_named(dataset)))
+        one = _One(self, patient_id, Names.of(_named(dataset)))
         clean_pixels(dataset)  # before overlays and their places go
         one.clean(dataset)
         pseudonym = self.pseudonyms.patient(patient_id)
@@ -132,13 +135,13 @@ class _One:
     Attributes:
         by: the rules.
         patient_id: whose it is.
-        named: words of the names and identifiers in it, lower case.
+        names: those in it.
         done: what was done.
     """
 
     by: Deidentifier
     patient_id: str
-    named: frozenset[str]
+    names: Names
     done: Done = field(default_factory=Counter)
 
     @cached_property
@@ -146,15 +149,13 @@ class _One:
         return timedelta(days=self.by.pseudonyms.days(self.patient_id))
 
     def is_named(self, value: str) -> bool:
-        """Whether a text holds a word of the names and identifiers; short ones are in anything."""
-        return any(word in self.named and (len(word) > 2 or not word.isascii()) for word in _words(value))
+        """Whether a text holds a word of the names and identifiers."""
+        return any(self.names.is_in(word, known=vocabulary()) for word in words_of(value))
 
     def _is_odd(self, coded: str) -> bool:
         """Whether a coded string, which mostly holds a term that somebody may be called like, holds a name or id."""
-        unknown = [word for word in _words(coded) if word not in vocabulary()]
-        if not _CODED_STRING.fullmatch(coded):
-            return bool(unknown)
-        return any(len(word) > 3 and word in self.named for word in unknown)
+        unknown = [word for word in words_of(coded) if word not in vocabulary()]
+        return any(map(self.names.is_in, unknown)) if _CODED_STRING.fullmatch(coded) else bool(unknown)
 
     def clean(self, dataset: Dataset) -> None:
         clean_code(dataset, words=self._cleaned, other=self.by.pseudonyms.code)
@@ -193,7 +194,7 @@ class _One:
                 is_model = element.keyword in MODELS or concept_of(dataset) in _ALGORITHM
                 element.value = _each(element.value, self._cleaned_model if is_model else self._cleaned)
             case _:
-                self._without_names(element)
+                self._without_names(dataset, element)
         return Action.KEEP if element.value == before else action if action is not Action.KEEP else Action.CLEAN
 
     def _treat_sequence(self, dataset: Dataset, element: DataElement, action: Action) -> Action:
@@ -225,33 +226,37 @@ class _One:
         else:
             replace_element(element)
 
-    def _without_names(self, element: DataElement) -> None:
+    def _without_names(self, dataset: Dataset, element: DataElement) -> None:
         """Take words that are in the names and identifiers of this object out of a value the profile leaves."""
         if element.VR == "AS":
             element.value = capped(str(element.value))
         elif element.VR in _TEXTS and any(self.is_named(value) for value in _texts(element.value)):
             element.value = _each(element.value, self._cleaned)
+        elif element.keyword in TERMS:
+            element.value = element.value if element.value in TERMS[element.keyword] else ""
         elif element.VR == "CS":
             element.value = _each(element.value, lambda value: REMOVED if self._is_odd(str(value)) else value)
         elif element.VR == "UI":
             element.value = _each(element.value, self._class_uid)
+        elif is_table(element.keyword):
+            element.value = cut_table(dataset, element)
 
     def _class_uid(self, uid: str) -> str:
         return uid if names_standard(uid) else self.by.pseudonyms.uid(uid)
 
     def _cleaned(self, value: Any) -> str:
-        return cleaned(str(value), without=self.named, uid=self.by.pseudonyms.uid) or REMOVED
+        return cleaned(str(value), without=self.names.words, uid=self.by.pseudonyms.uid) or REMOVED
 
     def _cleaned_model(self, value: Any) -> str:
-        return cleaned_model(str(value), without=self.named) or REMOVED
+        return cleaned_model(str(value), without=self.names.words) or REMOVED
 
 
 def _named(dataset: Dataset) -> Iterator[str]:
-    """Yield the words of all names and identifiers in an object, lower case."""
+    """Yield all names and identifiers in an object."""
     for element in _all_elements(dataset):
         if element.VR == "PN" or element.keyword in _IDENTIFIERS:
             for value in _texts(element.value):
-                yield from (word for word in _words(value) if len(word) > 1)
+                yield from value.split("=")
 
 
 def _all_elements(dataset: Dataset) -> Iterator[DataElement]:
@@ -264,10 +269,6 @@ def _all_elements(dataset: Dataset) -> Iterator[DataElement]:
         if element.VR == "SQ":
             for item in element.value or ():
                 yield from _all_elements(item)
-
-
-def _words(value: object) -> list[str]:
-    return re.findall(r"[^\W_]+", str(value).lower())
 
 
 def _texts(value: object) -> list[str]:

@@ -37,9 +37,14 @@ def clean_pixels(dataset: FileDataset) -> None:
         if syntax.is_encapsulated:
             if any(dataset[tag].value for tag in map(Tag, _OVERLAY_BITS) if tag in dataset):
                 raise _refused("pixels without an overlay in spare bits", "compressed ones that have one")
-            element.value = blanked(element.value, is_rle=syntax == RLELossless)
+            element.value = blanked(element.value, rle=_segments(dataset) if syntax == RLELossless else None)
         else:
             element.value = _cut(dataset, element.value, bits)
+
+
+def _segments(dataset: FileDataset) -> tuple[int, int]:
+    """Return how many segments a frame of RLE has, and the bytes of one (PS3.5, G.2)."""
+    return int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8, int(dataset.Rows) * int(dataset.Columns)
 
 
 def _cut(dataset: FileDataset, data: bytes, bits: int) -> bytes:

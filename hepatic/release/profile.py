@@ -65,6 +65,12 @@ _CHARACTERISTICS = (
     "SmokingStatus",
 )  # fmt: skip
 """Those with K in the column of the option; what it has to be cleaned (allergies, ...) is removed."""
+TERMS = {
+    "PatientSex": ("M", "F", "O"),
+    "PatientSexNeutered": ("ALTERED", "UNALTERED"),
+    "SmokingStatus": ("YES", "NO", "UNKNOWN"),
+}
+"""What may be said there, and nothing else (PS3.3, C.7.1.1 and C.7.2.2)."""
 _DESCRIPTORS = (
     "AcquisitionDeviceProcessingDescription", "AcquisitionProtocolDescription", "ContrastBolusAgent",
     "DerivationDescription", "PerformedProcedureStepDescription", "ProtocolName", "RequestedProcedureDescription",
@@ -90,7 +96,7 @@ _TECHNICAL = (
 """Texts that the table lacks and that a device or a protocol writes, not somebody about a patient; all others go."""
 _TEXTS = ("AE", "LO", "LT", "SH", "ST", "UC", "UT")
 _BULK = ("OB", "OW", "OF", "OD", "OL", "OV")
-_PIXELS = ("PixelData", "LUTData", "ExtendedOffsetTable", "ColorLookupTableData")
+_PIXELS = ("PixelData", "LUTData", "ColorLookupTableData")
 """Parts of keywords of the bytes without which no picture can be shown."""
 _STANDARD = re.compile(r"1\.2\.840\.10008(?:\.\d{1,5}){2,9}|2\.16\.840\.1\.113883\.6\.\d{1,3}")
 """UIDs of DICOM (PS3.6), and of the coding systems that HL7 lists."""

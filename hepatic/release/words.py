@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 from functools import lru_cache
 
@@ -68,6 +69,7 @@ def cleaned(text: str, *, without: Collection[str] = (), uid: Callable[[str], st
         uid: gives the new UID for one.
     """
     kept: list[str] = []
+    text = unicodedata.normalize("NFKC", text)
     parts = [part for part in re.split(r"[\s_/,;:()\[\]=^\\-]+", text) if part]
     for before, part, after in zip(["", *parts], parts, [*parts[1:], ""], strict=False):
         if UID.fullmatch(part):

@@ -54,12 +54,16 @@ def test_texts_are_blank_and_the_picture_is_the_same(frame: bytes) -> None:
 def test_pictures_of_files_are_the_same(name: str) -> None:
     dataset = pydicom.dcmread(get_testdata_file(name, download=False))
     before = dataset.pixel_array
-    dataset.PixelData = blanked(dataset.PixelData, is_rle="RLE" in name)
+    dataset.PixelData = blanked(dataset.PixelData, rle=(2, 64 * 64) if "RLE" in name else None)
     assert (dataset.pixel_array == before).all()
 
 
 def _items(*fragments: bytes, table: bytes = b"") -> bytes:
     return b"".join(b"\xfe\xff\x00\xe0" + len(one).to_bytes(4, "little") + one for one in (table, *fragments))
+
+
+def segment(marker: int, text: bytes = b"Aloisia ") -> bytes:
+    return bytes((0xFF, marker)) + (len(text) + 2).to_bytes(2, "big") + text
 
 
 def hidden() -> dict[str, bytes]:
@@ -77,6 +81,19 @@ def hidden() -> dict[str, bytes]:
         ) + frame[2:],
         "a long Adobe segment": b"\xff\xd8\xff\xee\x00\x16Adobe\x00\x64\x00\x00\x00\x00\x00Aloisia " + frame[2:],
         "a thumbnail": b"\xff\xd8\xff\xe0\x00\x19JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x01\x03Aloisia.." + frame[20:],
+        "an Adobe segment that says something else": frame[:2] + segment(0xEE, b"AdobeAloisia") + frame[2:],
+        "a second JFIF segment": frame[:20] + segment(0xE0, b"JFIF\0Aloisia  ") + frame[20:],
+        **{
+            f"segment FF{marker:02X} of JPEG": frame[:2] + segment(marker) + frame[2:]
+            for marker in (0xC8, 0xDC, 0xDE, 0xDF, 0xF7, 0xF8, 0xCC)
+        },
+        **{
+            f"segment FF{marker:02X} of JPEG 2000": tile[:start] + segment(marker) + tile[start:]
+            for marker in (0x50, 0x55, 0x57, 0x63, 0x64, 0x6F, 0x7A)
+        },
+        "brands": j2k(boxes=True).replace(
+            b"\0\0\0\x14ftypjp2 \0\0\0\0", b"\0\0\0\x1cftypjp2 Alo\0Aloisia "
+        ),
         "before the scan": frame[:scan] + comment + frame[scan:],
         "after the scan": frame[:-2] + comment + frame[-2:],
         "behind the end": frame + b"Aloisia ",
@@ -92,12 +109,15 @@ def hidden() -> dict[str, bytes]:
 def test_no_place_beside_the_picture_keeps_a_name(where: str, pieces: int) -> None:
     frame = hidden()[where]
     frame += b"\0" * (len(frame) % 2)
-    assert b"Aloisia" in frame
+    assert b"Alo" in frame
     step = -(-len(frame) // pieces // 2) * 2
     clean = blanked(_items(*(frame[at : at + step] for at in range(0, len(frame), step))))
     (made,) = generate_frames(clean, number_of_frames=1)
-    assert b"Aloisia" not in made
-    assert (np.asarray(Image.open(io.BytesIO(made))) == np.asarray(Image.open(io.BytesIO(frame)))).all()
+    assert b"Alo" not in made
+    shown = np.asarray(Image.open(io.BytesIO(j2k(boxes=False) if "2000" in where or "tile" in where else jpeg())))
+    if not frame.startswith(b"\xff\xd8"):
+        shown = PICTURE
+    assert (np.asarray(Image.open(io.BytesIO(made))) == shown).all()
 
 
 @pytest.mark.parametrize("table", [b"Aloisia ", b"\x07\0\0\0", b"Alois"])
@@ -130,4 +150,52 @@ def test_a_header_of_rle_has_no_text() -> None:
     at = data.index(b"\x40\0\0\0") + 40
     data[at : at + 8] = b"Aloisia "
     with pytest.raises(BadInputError):
-        blanked(bytes(data), is_rle=True)
+        blanked(bytes(data), rle=(2, 64 * 64))
+
+
+def test_a_marker_of_jpeg_2000_that_has_no_length_is_refused() -> None:
+    frame = j2k(boxes=False)
+    at = frame.index(b"\xff\x90")
+    with pytest.raises(BadInputError):
+        blanked(_items(frame[:at] + segment(0x30) + frame[at:]))
+
+
+def packed(runs: bytes, *, behind: bytes = b"") -> bytes:
+    """One segment of RLE in a frame."""
+    frame = (1).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56) + runs + behind
+    return _items(frame + bytes(len(frame) % 2))
+
+
+def test_behind_the_runs_of_rle_is_nothing() -> None:
+    literal, repeated = b"\x03abcd", b"\xfd\x07"
+    clean = blanked(packed(literal + repeated, behind=b"Aloisia "), rle=(1, 8))
+    assert clean == packed(literal + repeated, behind=b"\x80" * 9)
+    clean = blanked(packed(repeated + b"\x0aabcdAloisia"), rle=(1, 8))  # a run longer than the picture
+    assert clean[: -len(b"Aloisia")].endswith(repeated + b"\x03abcd")
+    assert b"Aloisia" not in clean
+    assert blanked(packed(literal + repeated, behind=b"\0"), rle=(1, 8)) == packed(literal + repeated, behind=b"\0")
+    for few in ((1, 9), (2, 8)):
+        with pytest.raises(BadInputError):
+            blanked(packed(literal + repeated), rle=few)
+
+
+def test_what_is_behind_the_runs_does_not_change_a_picture() -> None:
+    dataset = pydicom.dcmread(get_testdata_file("MR_small_RLE.dcm", download=False))
+    before = dataset.pixel_array
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    second = int.from_bytes(frame[8:12], "little")
+    text = b"Aloisia Gruenwald "
+    moved = frame[:8] + (second + len(text)).to_bytes(4, "little") + frame[12:second] + text + frame[second:] + text
+    dataset.PixelData = blanked(encapsulate([moved]), rle=(2, 64 * 64))
+    assert b"Aloisia" not in dataset.PixelData
+    assert (dataset.pixel_array == before).all()
+
+
+@pytest.mark.parametrize("marker", [0xC8, 0xDC, 0xF7, 0xF8, 0xFE, 0xE8])
+def test_segments_of_jpeg_ls_that_no_picture_needs_are_blank(marker: int) -> None:
+    dataset = pydicom.dcmread(get_testdata_file("MR_small_jpeg_ls_lossless.dcm", download=False))
+    before = dataset.pixel_array
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = blanked(encapsulate([frame[:2] + segment(marker) + frame[2:]]))
+    assert b"Aloisia" not in dataset.PixelData
+    assert (dataset.pixel_array == before).all()

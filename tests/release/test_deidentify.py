@@ -2,6 +2,7 @@
 
 import random
 import stat
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -580,3 +581,75 @@ def test_a_class_or_scheme_that_is_no_standards_is_another(tmp_path, key) -> Non
     assert made.CodingSchemeIdentificationSequence[1].CodingSchemeUID == "2.16.840.1.113883.6.96"
     with pytest.raises(BadInputError, match="standard SOP class"):
         released(key, tmp_path, lambda dataset: setattr(dataset, "SOPClassUID", theirs))
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "written", "left"),
+    [
+        ("Lee^Kim", "ScanOptions", "LEE KIM", REMOVED),
+        ("Lee^Kim", "ConvolutionKernel", "LEEKIM", REMOVED),
+        ("Lee^Kim", "Manufacturer", "Kimura scanner", "Kimura scanner"),
+        ("Ng^Xu", "Manufacturer", "Ng Xu scanner", "scanner"),
+        ("No^An", "ScanOptions", "NO", "NO"),
+        ("Head^Gina", "ImageType", ["ORIGINAL", "HEAD"], ["ORIGINAL", "HEAD"]),
+        ("Aloisia^Klug", "ReceiveCoilName", "ALOISIAS COIL", "COIL"),
+        ("Aloisia^Klug", "ManufacturerModelName", "AloisiaG", REMOVED),
+        ("Aloisia^Klug", "ImageType", ["ORIGINAL", "PRIMARY", "ALOISIA1"], ["ORIGINAL", "PRIMARY", REMOVED]),
+        ("Aloisia^Klug", "ManufacturerModelName", "Brilliance 64", "Brilliance 64"),
+        ("Grünwald^A", "SoftwareVersions", "GRUENWALD", REMOVED),
+        ("Gruenwald^A", "SoftwareVersions", "Grünwald", REMOVED),
+        ("Grünwald^A", "SoftwareVersions", "Grunwald", REMOVED),
+        ("Grünwald^A", "SoftwareVersions", unicodedata.normalize("NFD", "Grünwald"), REMOVED),
+        ("Yamada^Tarou=山田^太郎", "SoftwareVersions", "山田太郎", REMOVED),
+        ("Yamada^Tarou=山田^太郎", "SoftwareVersions", "山田", REMOVED),
+    ],
+)
+def test_no_other_spelling_of_a_name_stays(tmp_path, key, name, keyword, written, left) -> None:
+    def change(dataset):
+        dataset.SpecificCharacterSet, dataset.PatientName = "ISO_IR 192", name
+        dataset.add_new(keyword, dictionary_VR(keyword), written)
+
+    made = released(key, tmp_path, change)[keyword].value
+    assert (list(made) if isinstance(left, list) else made) == left
+
+
+def test_a_sex_is_a_defined_term(tmp_path, key) -> None:
+    def change(dataset):
+        dataset.PatientSex, dataset.PatientSexNeutered, dataset.SmokingStatus = STRANGER.upper(), "MUELLER", "MUELLER"
+
+    made = released(key, tmp_path, change)
+    assert (made.PatientSex, made.PatientSexNeutered, made.SmokingStatus) == ("", "", "")
+    made = released(key, tmp_path, lambda dataset: dataset.update({"PatientSex": "F", "SmokingStatus": "NO"}))
+    assert (made.PatientSex, made.SmokingStatus) == ("F", "NO")
+
+
+def test_tables_end_where_their_descriptors_say(tmp_path, key) -> None:
+    table, text = np.arange(256, dtype="<u2").tobytes(), STRANGER.encode()
+
+    def lut(vr, data, descriptor):
+        item = Dataset()
+        item.add_new("LUTData", vr, data)
+        if descriptor:
+            item.add_new("LUTDescriptor", "US", descriptor)
+        return item
+
+    def change(dataset):
+        as_numbers = [*range(256), *np.frombuffer(text, "<u2").tolist()]
+        dataset.VOILUTSequence = [lut("OW", table + text, [256, 0, 16]), lut("US", as_numbers, [256, 0, 16])]
+        dataset.ModalityLUTSequence = [lut("OW", text, None)]
+        for colour in ("Red", "Green", "Blue", "Alpha"):
+            dataset.add_new(
+                f"{colour}PaletteColorLookupTableDescriptor", "US", [5, 0, 8]
+            ) if colour != "Alpha" else None
+            dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", b"abcde" + bytes(1))
+        dataset.GreenPaletteColorLookupTableData = b"abcde\0\0\0\0\0" + text
+        dataset.ExtendedOffsetTable = dataset.ExtendedOffsetTableLengths = text + b"\0\0"
+
+    made = released(key, tmp_path, change)
+    assert text not in (tmp_path / "out.dcm").read_bytes()
+    assert made.VOILUTSequence[0].LUTData == table
+    assert list(made.VOILUTSequence[1].LUTData) == list(range(256))
+    assert made.RedPaletteColorLookupTableData == made.AlphaPaletteColorLookupTableData == b"abcde\0"
+    assert made.GreenPaletteColorLookupTableData == b"abcde\0\0\0\0\0"
+    assert "ExtendedOffsetTable" not in made
+    assert "ExtendedOffsetTableLengths" not in made
