@@ -219,10 +219,12 @@ class ImageCache:
                 continue
             current = _current(Path(entry.path))[1]
             with suppress(FileNotFoundError):  # it is leaving
-                for found in os.scandir(entry):
-                    if found.is_dir(follow_symlinks=False):
-                        folder = Path(found.path)
-                        yield _Version(folder, _size(folder), folder in (current, folder.parent / PARTS), _lent(folder))
+                folders = [Path(found.path) for found in os.scandir(entry) if found.is_dir(follow_symlinks=False)]
+                counted: set[int] = set()
+                for folder in folders:
+                    is_alone = len(folders) == 1 and folder.name != PARTS
+                    size = int(folder.name.rpartition("-")[2]) if is_alone else _size(folder, counted)
+                    yield _Version(folder, size, folder in (current, folder.parent / PARTS), _lent(folder))
 
     def _remove(self, one: _Version, held: Set[str], filled: Path | None = None) -> bool:
         """Remove a folder, unless somebody else is filling that image, holds it, or was lent it a while ago."""
@@ -290,14 +292,15 @@ def _current(entry: Path) -> tuple[str, Path | None]:
     return stamp, entry / name if name else None
 
 
-def _size(folder: Path) -> int:
-    if folder.name != PARTS:
-        return int(folder.name.rpartition("-")[2])
+def _size(folder: Path, counted: set[int]) -> int:
+    """Return what the files of a folder take, but for those counted before: versions of an image share files."""
     size = 0
     for file in folder.iterdir():
         with suppress(FileNotFoundError):  # it has got its name
             found = file.stat()
-            size += found.st_size if found.st_nlink == 1 else 0  # the others are those of the image as it was
+            if found.st_ino not in counted:
+                counted.add(found.st_ino)
+                size += found.st_size
     return size
 
 

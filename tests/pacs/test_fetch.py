@@ -422,10 +422,14 @@ def test_an_image_larger_than_the_room_is_given_up_and_leaves_no_file(store, tig
 
 
 def test_a_series_that_fills_most_of_the_cache_is_fetched_again_when_it_changes(pacs, store, tmp_path):
-    store.source(Uids.ct)
+    old = store.source(Uids.ct)
     limit(store, size_of(store) * 3 // 2)
     grow(pacs, store, tmp_path, 3)
     assert len(store.files(Uids.ct)) == 4
+    store.cache.make_room(1)
+    assert len(list(old.iterdir())) == 3, "it shares its files with the new one, and takes no room"
+    with pytest.raises(CacheFullError):
+        store.cache.make_room(store.cache.limit_bytes // 2)
 
 
 def test_a_series_of_which_all_slices_changed_is_fetched_again_when_nobody_reads_it(pacs, store, monkeypatch, tmp_path):
