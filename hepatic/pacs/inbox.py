@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hepatic.store.database import Database, Schema
-from hepatic.store.label import Label
+from hepatic.store.label import RESTORED, Label
+
+SOURCE = "pacs"
+"""Key of a label's info: the object it was read from, and that object's series."""
 
 Outcome = Literal["read", "ours", "left", "later", "waits"]
 """It is a label now; it was sent from here; it is none of ours to read; it is tried again; some of its images are not
@@ -50,7 +53,7 @@ CREATE TABLE seen (
 ) WITHOUT ROWID
 """,
     "record of what was read of others",
-    "they are read again; the labels that they gave count as readers' then",
+    "they are read again; the labels that they gave are known again then, and are not sent by themselves until then",
     upgrades=(_upgrade,),
 )
 
@@ -154,6 +157,14 @@ class Inbox:
         with self._database.read() as connection:
             row = connection.execute(query, (label.image_id, label.tag, label.version)).fetchone()
         return row is not None and tuple(row) == (label.sha256, said(label.info))
+
+    def is_unsure(self, label: Label) -> bool:
+        """Whether a label says it was read from an object of which the record knows nothing: it was lost, or is new."""
+        if not isinstance(label.info.get(SOURCE), Mapping) or RESTORED in label.info:
+            return False
+        query = "SELECT 1 FROM origin WHERE image_id = ? AND tag = ? AND version = ?"
+        with self._database.read() as connection:
+            return connection.execute(query, (label.image_id, label.tag, label.version)).fetchone() is None
 
     def origins(self, image_id: str) -> list[Origin]:
         """Return what the labels of an image were read from; some of them may not have been saved in the end."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 from hepatic.adapters.read_classes import checked_classes, named_classes
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.io.dicom_label_header import LabelHeader
-from hepatic.pacs.inbox import Inbox, Origin, said
+from hepatic.pacs.inbox import SOURCE, Inbox, Origin, said
 from hepatic.store.disk import sha256_of
-from hepatic.store.label import Label
+from hepatic.store.label import RESTORED, Label
 from hepatic.store.said import BEFORE, CLASSES, SAID, taken_back
 from hepatic.store.store import Store
 from server.pacs.existing import FINAL, Existing
@@ -20,8 +21,6 @@ FURTHER = ("pacs", *(f"pacs-{number}" for number in range(2, 10)))
 
 logger = logging.getLogger(__name__)
 
-_SOURCE = "pacs"
-"""Key of a label's info: the object it was read from. It is told, and never trusted: clients can write it."""
 _LOOKS = 5
 
 
@@ -37,7 +36,8 @@ def save_found(
     """Save a label that an object holds; return its tag, empty where nothing is to be saved.
 
     It gets its own tag, or the first of ``FURTHER``, that nobody has used or whose label was read from an object of the
-    same series that is not newer. Nothing is to be saved of what was saved before, of a report of findings that
+    same series that is not newer. Nothing is to be saved of what was saved before (which is entered in the record where
+    that was lost), of a report of findings that
     another one of another series has told, nor of an object that is older than another of its series.
 
     Args:
@@ -71,10 +71,26 @@ def _save(
     sha256, says = sha256_of(label.file), said(info)
     origins = [one for one in inbox.origins(image_id) if one.part == label.tag]
     origins = [one for one in origins if _is_saved(one, histories[one.tag])]
+    read_from = partial(
+        Origin,
+        image_id=image_id,
+        sha256=sha256,
+        part=label.tag,
+        sop_uid=header.sop_uid,
+        series_uid=header.series_uid,
+        made=header.made,
+        tracking=label.tracking,
+    )
+    versions = [one for history in histories.values() for one in history]
+    entered = {(one.tag, one.version) for one in origins}
+    for one in versions:
+        is_same = one.sha256 == sha256 and said(one.info) in (says, said(label.info))
+        if is_same and _is_of(one, header) and (one.tag, one.version) not in entered:
+            inbox.enter(read_from(tag=one.tag, version=one.version, said=said(one.info)))
+            return ""
     if any(_says_as_much(one, label, header, sha256) for one in origins):
         return ""
     mine = {(one.tag, one.version) for one in origins if one.series_uid == header.series_uid}
-    versions = [one for history in histories.values() for one in history]
     if not mine and any((one.sha256, said(one.info)) == (sha256, says) for one in versions):
         return ""
     for tag, history in histories.items():
@@ -85,18 +101,7 @@ def _save(
         raise BadInputError(
             "the object", expected=f"at most {len(tags)} labels of an image", came="another", fix="Remove one of them."
         )
-    origin = Origin(
-        image_id=image_id,
-        tag=tag,
-        version=history[-1].version + 1 if history else 1,
-        sha256=sha256,
-        said=says,
-        part=label.tag,
-        sop_uid=header.sop_uid,
-        series_uid=header.series_uid,
-        made=header.made,
-        tracking=label.tracking,
-    )
+    origin = read_from(tag=tag, version=history[-1].version + 1 if history else 1, said=says)
     noted = store.images.get(image_id).info
     gone = taken_back([head], noted) if head and tag == FINAL else {}
     before = {note: str(gone.get(note, noted.get(note) or "")) for note in classes}
@@ -111,7 +116,7 @@ def _save(
             model_hash=label.model_version,
             info={
                 **info,
-                _SOURCE: {"sop_uid": header.sop_uid, "series_uid": header.series_uid},
+                SOURCE: {"sop_uid": header.sop_uid, "series_uid": header.series_uid},
                 SAID: dict(classes),
                 BEFORE: before,
             },
@@ -136,6 +141,12 @@ def _classes(label: Existing, known: Mapping[str, Collection[str]]) -> dict[str,
     except BadInputError as failure:
         logger.info("the classes of a label that was found are not noted: %s", type(failure).__name__)
         return {}
+
+
+def _is_of(label: Label, header: LabelHeader) -> bool:
+    """Whether a label says it was read from an object; it is believed only where it is the same."""
+    source = label.info.get(SOURCE)
+    return isinstance(source, Mapping) and source.get("sop_uid") == header.sop_uid and RESTORED not in label.info
 
 
 def _is_saved(origin: Origin, history: Iterable[Label]) -> bool:

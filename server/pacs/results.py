@@ -77,7 +77,7 @@ class Results:
         for label in store.labels.heads(tag=FINAL) if self.kinds & {"labels", "classes"} else ():
             if label.created > before:
                 self._state = None  # look again
-            elif _named(label) not in asked and not self._inbox.is_found(label):
+            elif _named(label) not in asked and not (self._inbox.is_found(label) or self._inbox.is_unsure(label)):
                 yield from _of_label(label, self.kinds & {"labels", "classes"}, sent)
         if "reviews" in self.kinds:
             for review in self._reviews.book.reviews().values():

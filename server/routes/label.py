@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
+from hepatic.pacs.inbox import SOURCE
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
@@ -149,4 +150,4 @@ def _label_id(services: Services, asked: str, tag: str) -> str:
 
 def _theirs(info: dict[str, Any]) -> dict[str, Any]:
     """Return what a client may say of a label: one that sends back what it was told says nothing of its history."""
-    return {key: value for key, value in info.items() if key not in OURS}
+    return {key: value for key, value in info.items() if key not in OURS | {SOURCE}}

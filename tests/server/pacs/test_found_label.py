@@ -203,8 +203,33 @@ def test_what_was_read_before_the_record_was_lost_is_not_kept_twice(shelf, tmp_p
     shelf.found("seg 1")
     shelf.found("seg 2", number=2)
     with closing(Inbox(tmp_path / "new.sqlite")) as shelf.inbox:
+        head = shelf.labels.latest("a", FINAL)
+        assert shelf.inbox.is_unsure(head), "it is not sent before it is known whose it is"
         assert [shelf.found("seg 1"), shelf.found("seg 2", number=2)] == ["", ""]
-    assert shelf.heads == {FINAL: "seg 2"}
+        assert shelf.heads == {FINAL: "seg 2"}
+        assert shelf.inbox.is_found(head)
+        assert not shelf.inbox.is_unsure(head)
+        assert shelf.found("seg 3", number=3) == FINAL
+
+
+def test_what_a_reader_said_before_the_record_was_lost_stays_a_reader_s(shelf, tmp_path):
+    shelf.found("seg 1")
+    shelf.said("corrected")
+    restored = shelf.labels.restore("a", FINAL, 1)
+    with closing(Inbox(tmp_path / "new.sqlite")) as shelf.inbox:
+        assert shelf.found("seg 1") == ""
+        assert not shelf.inbox.is_found(restored)
+        assert not shelf.inbox.is_unsure(restored)
+        assert shelf.found("seg 2", number=2) == "pacs"
+
+
+def test_a_class_that_was_noted_after_it_was_found_does_not_make_an_older_label_ours(shelf, tmp_path):
+    """Versions before noted classes, by names too, after a label was saved."""
+    shelf.found("seg 1")
+    shelf.labels.update_info("a", FINAL, {"classes": {"lesion_type": "cyst"}})
+    with closing(Inbox(tmp_path / "new.sqlite")) as shelf.inbox:
+        assert shelf.found("seg 1", drawn=["cyst"]) == ""
+        assert shelf.inbox.is_found(shelf.labels.latest("a", FINAL))
 
 
 def test_a_removed_label_stays_removed_until_something_new_is_found(shelf):

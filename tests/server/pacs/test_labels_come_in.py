@@ -102,7 +102,7 @@ def test_a_reader_s_label_is_not_replaced_and_a_corrected_one_goes_back(tmp_path
         requests.put(
             f"{address}/datastore/label/info", params=of_it, data={"info": json.dumps(forged)}, timeout=30
         ).raise_for_status()
-        assert info(address, ct_uid, "final")["pacs"] == forged["pacs"]
+        assert "pacs" not in info(address, ct_uid, "final")
         wait_for(lambda: told(address)["counts"]["sent"] == 1)
         ours = results(pacs, "SEG")[0]
         ours.save_as(studies / "came back.dcm", enforce_file_format=True)  # what this server sent itself
@@ -130,6 +130,26 @@ def test_what_lies_in_the_pacs_is_read_without_fetching_the_images(tmp_path, stu
         fetched = [path for path in pacs.asked if ct_uid in path and "metadata" not in path and "?" not in path]
         assert fetched == []
         assert told(address)["counts"]["sent"] == 0
+
+
+def test_what_was_read_before_an_upgrade_is_not_sent_as_ours(
+    tmp_path, studies, ct, ct_uid, pacs, pacs_url, monkeypatch
+):
+    monkeypatch.setattr("server.pacs.results._SETTLED_S", 0.0)
+    by_another(studies / "theirs.dcm", DicomSource.read(ct), sparse(), by="Dr. Else")
+    with served(studies, "") as address:
+        wait_for(lambda: label(address, ct_uid, "final", tmp_path))
+        data = address.app.state.services.spec.data_dir
+    for file in data.glob("inbox.sqlite*"):
+        file.unlink()
+    with served(studies, pacs_url, "labels") as address:
+        services = address.app.state.services
+        head = services.host.datastore.store.labels.latest(ct_uid, "final")
+        results_of = services.pacs._results
+        assert [one.result for one in results_of._due()] == [], "whether it was looked at by now or not"
+        wait_for(lambda: services.pacs._inbox.is_found(head))
+        assert [one.result for one in results_of._due()] == []
+        assert results(pacs, "SEG") == []
 
 
 def test_what_is_no_object_is_passed_over(tmp_path, studies, ct_uid):
