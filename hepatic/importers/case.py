@@ -52,6 +52,7 @@ class Case:
         modality: DICOM's.
         image: gives the image's files, one NIfTI or NRRD file or the slices of a DICOM series; what has to be made is
             written to the folder it is given. No file means an image of this name that is in the studies already.
+        instance_uids: SOPInstanceUIDs that such an image has one of, where it is one of several cines of a series.
         label: gives the labelmap on the image's grid; None where nothing is segmented.
         boxes: gives boxes around lesions, (N, 6) LPS millimetres; None where they are those of the labelmap.
         known: whether all lesions are marked.
@@ -66,6 +67,7 @@ class Case:
     description: str = ""
     modality: Modality = "CT"
     image: Callable[[Path], Sequence[Path]]
+    instance_uids: frozenset[str] = frozenset()
     label: Callable[[Grid], Labelmap] | None = None
     boxes: Callable[[Grid], Boxes] | None = None
     known: Known = "complete"

@@ -1,4 +1,4 @@
-"""Any folder of DICOM files: every series an image, segmentation objects as labels of the series they were made on."""
+"""Any folder of DICOM files: every series or cine an image, segmentations as labels of what they were made on."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
         known: whether segmentations mark all lesions.
     """
     volumes: dict[str, _Series] = {}
+    cines: list[tuple[str, _Series]] = []
     segmentations: dict[str, list[_Seg]] = defaultdict(list)
     made: list[Case] = []
     for path in files_below(root):
@@ -99,19 +100,27 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
             volumes.setdefault(uid, series).slices.append(one)
         else:
             series.slices.append(one)
-            made.append(_case(series, None, known))
+            cines.append((uid, series))
+    for uid, series in cines:
+        mine = [seg for seg in segmentations[uid] if series.uid in seg.header.instance_uids]
+        made.append(_case(series, _label(mine, meaning or {}), known))
+    here = {series.uid for _, series in cines}
+    segmentations = {
+        uid: [seg for seg in segs if here.isdisjoint(seg.header.instance_uids)] for uid, segs in segmentations.items()
+    }
     for uid, series in volumes.items():
         found = stacks(series.slices)
         segs = segmentations.pop(uid, [])
         if len(found) == 1:
-            made.append(_case(series, _label([seg.path for seg in segs], meaning or {}), known))
+            made.append(_case(series, _label(segs, meaning or {}), known))
             continue
         for number, stack in enumerate(found, 1):
-            mine = [seg.path for seg in segs if any(one.instance_uid in seg.header.instance_uids for one in stack)]
+            mine = [seg for seg in segs if any(one.instance_uid in seg.header.instance_uids for one in stack)]
             made.append(_of_stack(series, stack, number, _label(mine, meaning or {}), known))
-    for uid, segs in segmentations.items():
-        paths = [seg.path for seg in segs]
-        made.append(_of_another_series(uid, paths, _label(paths, meaning or {}), known))
+    apart: dict[tuple[str, frozenset[str]], list[_Seg]] = defaultdict(list)
+    for seg in (seg for segs in segmentations.values() for seg in segs):
+        apart[seg.header.series_uid, frozenset() if seg.header.is_placed else seg.header.instance_uids].append(seg)
+    made += [_of_another_series(segs, _label(segs, meaning or {}), known) for segs in apart.values()]
     return sorted(made, key=lambda case: (case.patient_id, case.study_uid, case.name))
 
 
@@ -158,31 +167,31 @@ def _of_stack(
     )
 
 
-def _of_another_series(
-    series_uid: str, paths: list[Path], label: Callable[[Grid], Labelmap] | None, known: Known
-) -> Case:
+def _of_another_series(segs: list[_Seg], label: Callable[[Grid], Labelmap] | None, known: Known) -> Case:
+    file, header = segs[0].path.name, segs[0].header
     return Case(
-        name=series_uid or paths[0].name,
-        origin=f"segmentation {paths[0].name} of series {series_uid or '(it does not say which)'}",
+        name=header.series_uid or file,
+        origin=f"segmentation {file} of series {header.series_uid or '(it does not say which)'}",
         image=lambda _scratch: [],
+        instance_uids=header.instance_uids,
         label=label,
         known=known,
     )
 
 
-def _label(paths: list[Path], meaning: Mapping[str, str]) -> Callable[[Grid], Labelmap] | None:
-    if not paths:
+def _label(segs: list[_Seg], meaning: Mapping[str, str]) -> Callable[[Grid], Labelmap] | None:
+    if not segs:
         return None
 
     def read(grid: Grid) -> Labelmap:
-        if len(paths) > 1:
+        if len(segs) > 1:
             raise BadInputError(
                 "several segmentations",
                 expected="one segmentation of a series",
-                came=", ".join(path.name for path in paths[:5]),
+                came=", ".join(seg.path.name for seg in segs[:5]),
                 fix="Keep the one that counts.",
             )
-        return read_dicom_seg(paths[0], like=grid, meaning=meaning)
+        return read_dicom_seg(segs[0].path, like=grid, meaning=meaning)
 
     return read
 

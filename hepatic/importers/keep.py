@@ -130,8 +130,9 @@ def _check_same(store: FolderStore, image_id: str, case: Case, scratch: Path) ->
 
 def _there(store: FolderStore, case: Case, image_id: str) -> str:
     """Return the id of an image that a case is about without bringing it."""
-    if store.images.known([image_id]) and store.images.get(image_id).present:
-        return image_id
+    for one in (*store.images.all([image_id]), *store.images.all(series_uid=case.name)):
+        if one.instance_uid in case.instance_uids or not (one.instance_uid and case.instance_uids):
+            return one.id
     raise NotFoundError(
         case.origin,
         expected="a file of the data set, or the id of an image in the studies",

@@ -26,7 +26,7 @@ from hepatic.labels import STRUCTURES, structure
 EXPECTED = "a DICOM segmentation"
 _ELEMENTS = (
     "SOPClassUID", "SOPInstanceUID", "SegmentSequence", "ReferencedSeriesSequence", "PatientID", "SeriesInstanceUID",
-    "ContentCreatorName", "Rows", "Columns", "NumberOfFrames",
+    "ContentCreatorName", "Rows", "Columns", "NumberOfFrames", "FrameOfReferenceUID",
 )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ class SegHeader:
         types: the structure that a segment's type means, by the segment's name in lower case, where it is known.
         algorithm: name and version of what made the first segment that names one; None where none does.
         creator: who made it; empty where it does not say.
+        is_placed: whether it says where in the patient it lies; else its frames name those of a file.
     """
 
     series_uid: str
@@ -53,6 +54,7 @@ class SegHeader:
     types: Mapping[str, str] = field(default_factory=dict)
     algorithm: Algorithm | None = None
     creator: str = ""
+    is_placed: bool = True
 
 
 def read_seg_header(path: Path) -> SegHeader | None:
@@ -81,6 +83,7 @@ def read_seg_header(path: Path) -> SegHeader | None:
             types={name: meant for name, meant in types.items() if meant},
             algorithm=next(filter(None, map(_algorithm, described.values())), None),
             creator=(text(dataset, "ContentCreatorName") or "").replace("^", " ").strip(),
+            is_placed="FrameOfReferenceUID" in dataset,
         )
 
 
@@ -92,7 +95,7 @@ def read_dicom_seg(
     only: Collection[int] | None = None,
     exactly: bool = False,
 ) -> Labelmap:
-    """Read a segmentation onto the grid of the images it was made on.
+    """Read a segmentation onto the grid of the images it was made on; one without a place in the patient by its frames.
 
     Args:
         path: the file.
@@ -106,9 +109,11 @@ def read_dicom_seg(
         segments has the innermost one. Segments that mean one structure share its value.
 
     Raises:
-        BadInputError: it cannot be read, has no segments, or lies elsewhere.
+        BadInputError: it cannot be read, has no segments, lies elsewhere, or has no place and is of several files.
     """
     chosen = _chosen(path, meaning or {}, only)
+    if not chosen.header.is_placed:
+        return _by_frame(path, chosen, like, _only_file(path, chosen.header))
     array = np.zeros(like.shape, chosen.dtype)
     with refusing(path, expected=EXPECTED):
         segmentation = hd.seg.segread(path)
@@ -137,9 +142,14 @@ def read_cine_seg(
     Raises:
         BadInputError: it cannot be read, has no segments, or its frames are of another size or of none of the file's.
     """
-    chosen = _chosen(path, meaning or {}, only)
-    columns, rows, _ = source.grid.size
-    array = np.zeros(source.grid.shape, chosen.dtype)
+    uid = str(source.datasets[0].SOPInstanceUID)
+    return _by_frame(path, _chosen(path, meaning or {}, only), source.grid, uid)
+
+
+def _by_frame(path: Path, chosen: _Chosen, like: Grid, uid: str) -> Labelmap:
+    """Read a segmentation of the frames of the file with a SOPInstanceUID."""
+    columns, rows, count = like.size
+    array = np.zeros(like.shape, chosen.dtype)
     with refusing(path, expected=EXPECTED):
         segmentation = hd.seg.segread(path)
         if (segmentation.Rows, segmentation.Columns) != (rows, columns):
@@ -149,7 +159,7 @@ def read_cine_seg(
                 came=f"{segmentation.Columns} x {segmentation.Rows}",
                 fix="Make it on the image again.",
             )
-        frames = _frames(segmentation, str(source.datasets[0].SOPInstanceUID), source.grid.size[2])
+        frames = _frames(segmentation, uid, count)
         if not frames:
             raise _no_frame(path)
         top = int(segmentation.get("MaximumFractionalValue") or 1)
@@ -163,7 +173,18 @@ def read_cine_seg(
                 if not np.isin(stored, (0, top)).all():
                     raise BadInputError(path.name, expected="each pixel in or out", came="fractions", fix="Round them.")
                 array[k][stored > 0] = value
-    return Labelmap(array, source.grid, chosen.values)
+    return Labelmap(array, like, chosen.values)
+
+
+def _only_file(path: Path, header: SegHeader) -> str:
+    if len(header.instance_uids) != 1:
+        raise BadInputError(
+            path.name,
+            expected="a segmentation that says where in the patient it lies, or is of one file",
+            came=f"one without a place, of {len(header.instance_uids)} files",
+            fix="Make one for each image.",
+        )
+    return next(iter(header.instance_uids))
 
 
 def _frames(segmentation: Dataset, uid: str, count: int) -> list[tuple[int, int, int | None]]:
@@ -208,6 +229,7 @@ def _no_frame(path: Path) -> BadInputError:
 class _Chosen:
     """What is read: value by structure; segment numbers with their values, the outermost first."""
 
+    header: SegHeader
     values: Mapping[str, int]
     numbers: tuple[tuple[int, int], ...]
 
@@ -224,7 +246,7 @@ def _chosen(path: Path, meaning: Mapping[str, str], only: Collection[int] | None
     meant = {number: _meant(name, meaning) for number, name in named.items()}
     values = {name: value for value, name in enumerate(sorted(set(meant.values()), key=_outermost_first), 1)}
     numbers = sorted(((number, values[name]) for number, name in meant.items()), key=lambda one: one[1])
-    return _Chosen(values, tuple(numbers))
+    return _Chosen(header, values, tuple(numbers))
 
 
 def _name(segment: Dataset) -> str:

@@ -3,14 +3,21 @@
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError
+from hepatic.importers.dicom import DATA_SET, cases
+from hepatic.importers.keep import keep
+from hepatic.io.dicom_seg import labels_seg
 from hepatic.io.dicom_seg_read import read_dicom_seg
+from hepatic.io.dicom_source import DicomSource
 from hepatic.io.grid import grid_of
+from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap
 from tests.importers.conftest import mask
 from tests.importers.dicom_files import write_ct, write_seg
+from tests.runs import write_run
 from tests.store.studies import write_xa_run
 
 
@@ -91,6 +98,64 @@ def test_a_segmentation_finds_its_series_in_the_studies_and_is_named_where_it_do
     assert {o.label for o in bring("hcc-tace", archive).values()} == {"none"}
     (found,) = bring("hcc-tace", apart).values()
     assert (found.image, found.label, found.boxes) == ("there", "added", 2)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs of one series and an ultrasound still, each with a segmentation of its own; what is drawn by image."""
+    root, drawn = tmp_path / "cines", {}
+    write_xa_run(root / "one.dcm", series="1.2.55", study="1.2.9")
+    write_xa_run(root / "two.dcm", series="1.2.55", study="1.2.9")
+    write_run(root / "still.dcm", frames=1, modality="US")
+    (root / "seg").mkdir()
+    for number, file in enumerate(sorted(root.glob("*.dcm"))):
+        source = DicomSource.read(file)
+        array = np.zeros(source.grid.shape, np.uint8)
+        array[-1, : number + 1, :2] = 1
+        made = labels_seg(Labelmap(array, source.grid), source, names={"tumour": 1}, algorithm=None)
+        made.save_as(root / "seg" / file.name, enforce_file_format=True)
+        drawn[str(source.datasets[0].SOPInstanceUID)] = array
+    return root, drawn
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "the segmentations later"])
+def test_runs_and_stills_get_their_labels_each_its_own(runs, tmp_path, bring, store, apart):
+    root, drawn = runs
+    if apart:
+        (root / "seg").rename(tmp_path / "later")
+        assert {(o.image, o.label) for o in bring("dicom", root).values()} == {("added", "none")}
+        outcomes = [keep(store, DATA_SET, case) for case in cases(tmp_path / "later")]
+    else:
+        outcomes = list(bring("dicom", root).values())
+    assert [(o.image, o.label, o.why) for o in outcomes] == [("there" if apart else "added", "added", "")] * 3
+    found = {store.images.get(one.image_id).instance_uid: one for one in store.labelled_cases("final")}
+    assert found.keys() == drawn.keys()
+    for uid, array in drawn.items():
+        labels = read_labelmap(found[uid].label, like=grid_of(found[uid].source))
+        np.testing.assert_array_equal(labels.array, array)
+        assert labels.names == {"tumour": 1}
+
+
+def test_a_segmentation_of_a_run_that_is_not_there_goes_to_no_other_run_of_its_series(runs, bring, store):
+    root, _ = runs
+    (root / "two.dcm").unlink()
+    outcomes = bring("dicom", root).values()
+    assert sorted((o.image, o.label) for o in outcomes) == [("added", "added"), ("added", "added"), ("refused", "none")]
+    assert next(o for o in outcomes if o.why).why.startswith("segmentation two.dcm of series 1.2.55")
+
+
+def test_a_segmentation_of_several_files_that_lies_nowhere_is_no_damaged_one(runs, bring):
+    root, _ = runs
+    seg = pydicom.dcmread(root / "seg" / "one.dcm")
+    (images,) = seg.ReferencedSeriesSequence
+    other = pydicom.dcmread(root / "two.dcm").SOPInstanceUID
+    images.ReferencedInstanceSequence.append(Dataset())
+    images.ReferencedInstanceSequence[1].ReferencedSOPInstanceUID = other
+    seg.save_as(root / "seg" / "one.dcm")
+    (root / "seg" / "two.dcm").unlink()
+    refused = [o.why for o in bring("dicom", root).values() if o.label == "refused"]
+    assert len(refused) == 2
+    assert all("2 files" in why for why in refused)
 
 
 @pytest.mark.parametrize("told_by", ["AcquisitionNumber", "TemporalPositionIdentifier", "InstanceNumber"])
