@@ -216,11 +216,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--patients", type=int, default=8, help="simulated, whose truth judges; 0 to leave that out, 32 took 20 minutes"
     )
-    parser.add_argument("--quick", action="store_true", help="one image, two passes, four patients: does it run?")
+    parser.add_argument("--quick", action="store_true", help="one image, two passes, eight patients: does it run?")
     parser.add_argument("--out", type=Path, help="JSON with every figure")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.images, options.passes, options.patients = 1, 2, min(options.patients, 4)
+        options.images, options.passes, options.patients = 1, 2, min(options.patients, 8)
     chosen = options.tasks.split(",")
     if not set(chosen) <= set(tasks):
         parser.error(f"tasks are {', '.join(tasks)}")
