@@ -49,6 +49,10 @@ _TEXTS = ("LO", "LT", "SH", "ST", "UC", "UT", "AE", "UR")
 _IDENTIFIERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID", "PatientTelephoneNumbers")
 _ALGORITHM = ("111001", "111003")  # name and version, which say what model it was
 _DUMMIES = {"DA": "19000101", "DT": "19000101000000"}  # validators refuse the library's year 1
+_FEWEST_DIGITS = 5
+"""Shorter numbers are in images by chance."""
+_TIME = re.compile(r"(?:[01]\d|2[0-3])(?::?[0-5]\d(?::?(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?")
+_ZONE = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d")
 Pixels = Literal["free", "approved", "unseen"]
 """Nothing says that text is burnt in; a person saw that there is none, or none any more; there may be some."""
 REMOVED = "ANONYMIZED"
@@ -91,12 +95,14 @@ class Deidentifier:
             raise BadInputError(
                 "a DICOM object",
                 expected="an image, a segmentation or a structured report of a standard SOP class",
-                came="another kind of object, which may hold a patient's name anywhere",
+                came="another kind of object, which may hold a patient's name anywhere"
+                if sop_class
+                else "a file that names no SOP class, or is no DICOM file",
                 fix="Leave it out.",
             )
         study_uid = text(dataset, "StudyInstanceUID") or ""
         patient_id = text(dataset, "PatientID") or study_uid or str(dataset.SOPInstanceUID)
-        one = _One(self, patient_id, Names.of(_named(dataset)))
+        one = _One(self, patient_id, Names.of(_named(dataset)), frozenset(_numbers(dataset)))
         clean_pixels(dataset)  # before overlays and their places go
         one.clean(dataset)
         pseudonym = self.pseudonyms.patient(patient_id)
@@ -136,12 +142,14 @@ class _One:
         by: the rules.
         patient_id: whose it is.
         names: those in it.
+        numbers: digits of identifiers and birth dates in it, where there are five or more.
         done: what was done.
     """
 
     by: Deidentifier
     patient_id: str
     names: Names
+    numbers: frozenset[str]
     done: Done = field(default_factory=Counter)
 
     @cached_property
@@ -176,10 +184,13 @@ class _One:
             return action
         if element.VR == "SQ":
             return self._treat_sequence(dataset, element, action)
-        if element.is_empty:
+        if element.is_empty or element.keyword in CODED:
             return Action.KEEP
-        if element.keyword in CODED:
-            return Action.KEEP
+        if element.keyword in ("ContextGroupVersion", "ContextGroupLocalVersion"):
+            if self._names_edition(dataset, str(element.value)):
+                return Action.KEEP
+            del dataset[element.tag]
+            return Action.REMOVE
         before = element.value
         match action:
             case Action.EMPTY:
@@ -196,6 +207,11 @@ class _One:
             case _:
                 self._without_names(dataset, element)
         return Action.KEEP if element.value == before else action if action is not Action.KEEP else Action.CLEAN
+
+    def _names_edition(self, item: Dataset, version: str) -> bool:
+        """Whether it is the version of a context group of DICOM's, and no date of the patient's."""
+        is_listed = names_standard(text(item, "ContextUID") or "")
+        return is_listed and re.fullmatch(r"\d{8}(\d{6})?", version) is not None and version[:8] not in self.numbers
 
     def _treat_sequence(self, dataset: Dataset, element: DataElement, action: Action) -> Action:
         if action is Action.EMPTY:
@@ -238,6 +254,8 @@ class _One:
             element.value = _each(element.value, lambda value: REMOVED if self._is_odd(str(value)) else value)
         elif element.VR == "UI":
             element.value = _each(element.value, self._class_uid)
+        elif element.VR in ("IS", "DS") and not self.numbers.isdisjoint(map(_digits, _texts(element.value))):
+            element.value = None
         elif is_table(element.keyword):
             element.value = cut_table(dataset, element)
 
@@ -257,6 +275,18 @@ def _named(dataset: Dataset) -> Iterator[str]:
         if element.VR == "PN" or element.keyword in _IDENTIFIERS:
             for value in _texts(element.value):
                 yield from value.split("=")
+
+
+def _numbers(dataset: Dataset) -> Iterator[str]:
+    """Yield the digits of all identifiers and birth dates in an object, as far as there are enough to name someone."""
+    for element in _all_elements(dataset):
+        if element.keyword in _IDENTIFIERS or element.keyword == "PatientBirthDate":
+            yield from (digits for value in _texts(element.value) if len(digits := _digits(value)) >= _FEWEST_DIGITS)
+
+
+def _digits(value: str) -> str:
+    """Return the digits of a text or of a number, without a fraction that is zero."""
+    return re.sub(r"\.0*$|\D", "", value.strip()).lstrip("0")
 
 
 def _all_elements(dataset: Dataset) -> Iterator[DataElement]:
@@ -284,14 +314,18 @@ def _each(value: Any, change: Any) -> Any:
 def _shifted(value: str, vr: str, by: timedelta) -> str:
     """Return a date, or a time with its date, moved by whole days; clock times stay, what is neither goes."""
     if vr == "TM":
-        return value if re.fullmatch(r"[\d.: ]*", value) else ""
+        return value if _TIME.fullmatch(value.strip()) else ""
     digits = value.replace(".", "") if vr == "DA" else value
     try:
         day = datetime.strptime(digits[:8], "%Y%m%d") + by  # noqa: DTZ007
     except (ValueError, OverflowError):
         return ""
-    clock = digits[8:] if vr == "DT" and re.fullmatch(r"[\d.+ -]*", digits[8:]) else ""
-    return f"{day:%Y%m%d}{clock}"
+    if vr == "DA":
+        return f"{day:%Y%m%d}"
+    clock, zone = _TIME.match(digits, 8), _ZONE.search(digits, 8)
+    if (clock.end() if clock else 8) != (zone.start() if zone else len(digits)):
+        return ""
+    return f"{day:%Y%m%d}{digits[8:]}"
 
 
 def _coded(code: Code) -> Dataset:

@@ -10,18 +10,24 @@ from functools import lru_cache
 from hepatic.labels import STRUCTURES
 from hepatic.release.codes import codes_of
 
-UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){4,}(?![\d.]*\d)")
-"""A UID in a text: no version number, time or size has five parts."""
+UID = re.compile(r"(?<![\d.])(?:2\.25\.[1-9]\d{9,38}|[0-2](?:\.(?:0|[1-9]\d*)){4,})(?![\d.]*\d)")
+"""A UID in a text: of a UUID, or of five parts, which no version number, time or size has."""
+_LI_RADS = r"(?<![^\W_])(?<!-)(?:LI-RADS|LR-(?:[1-5M]|TIV|NC))(?![^\W_]|-\w)"
+_CLAUSE = re.compile(r"[;()]+|,(?!\d)|(?<!\d),")
+_PART = re.compile(_LI_RADS + r"|[^\s_/,;:()\[\]=^\\-]+(?:,\d[^\s_/,;:()\[\]=^\\-]*)*", re.IGNORECASE)
+_SEGMENT = re.compile(r"[1-8][ab]?|i{1,3}|iv[ab]?|vi{0,3}")
+"""Of the liver (Couinaud), after that word."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)?|\S")
 _NUMBER = re.compile(r"\d(?:[.,][05])?|\d\d")
+_SIZE = re.compile(r"\d{1,3}(?:[.,]\d)?")
 _UNIT = re.compile(r"mm|cm|sec|min|kv|%")
-_UNITS = re.compile(r"\d{1,2}(?:[.,]\d{1,2})?(?:mm|cm|s|sec|min|d|kv|%)")
+_UNITS = re.compile(r"\d{1,3}(?:[.,]\d{1,2})?(?:mm|cm|s|sec|min|d|kv|%)")
 _PART_OF_A_MODEL = re.compile(r"([a-z]+)(?:\d{1,2}d?)?")
 _VERSION = re.compile(r"[0-9a-f]{64}|v?\d\.\d{1,2}")
 _COUNTED = (
     "segment", "label", "lesion", "tumor", "tumour", "cyst", "metastasis", "hemangioma", "haemangioma", "hcc", "box",
     "slice", "phase", "thin", "thick", "recon", "native", "arterial", "portal", "venous", "delayed", "late", "early",
-    "axial", "coronal", "sagittal",
+    "axial", "coronal", "sagittal", "li-rads",
 )  # fmt: skip
 """Words after which a number says which one, or how thick."""
 _OURS = (
@@ -39,7 +45,8 @@ _PEOPLE = (
     "fuchs george gordon gray green gross haas hall harper harris hart hill hodgkin hoffman hope horn hunter iris jack "
     "james kaposi kennedy king lang lawrence lee leo lewis long lorenz marsh max may mayer miller moore morgan "
     "morrison murray north oct page park ray reid rex richardson robertson rose russell simpson stone taylor violet "
-    "walker west white willis wolf wright"
+    "walker west white willis wolf wright albert billy brittany bruce charles crystal french jacob mark pearson robert "
+    "swanson victoria waters"
 )
 """Words of codes that are common names, too, of people whom something is named after for the most part; and months."""
 
@@ -68,21 +75,32 @@ def cleaned(text: str, *, without: Collection[str] = (), uid: Callable[[str], st
         without: words, lower case, that are not kept even so: those of the names in the same file.
         uid: gives the new UID for one.
     """
+    clauses = _CLAUSE.split(unicodedata.normalize("NFKC", text))
+    return " ".join(word for clause in clauses for word in _cleaned_clause(clause, without, uid) if word)
+
+
+def _cleaned_clause(clause: str, without: Collection[str], uid: Callable[[str], str]) -> list[str]:
+    """Return what stays of a part of a text whose numbers have nothing to do with those of the others."""
     kept: list[str] = []
-    text = unicodedata.normalize("NFKC", text)
-    parts = [part for part in re.split(r"[\s_/,;:()\[\]=^\\-]+", text) if part]
+    parts = _PART.findall(clause)
     for before, part, after in zip(["", *parts], parts, [*parts[1:], ""], strict=False):
+        lower = part.lower()
         if UID.fullmatch(part):
             kept.append(uid(part))
-        elif _NUMBER.fullmatch(part) or _UNITS.fullmatch(part.lower()):
+        elif re.fullmatch(_LI_RADS, part, re.IGNORECASE):
+            kept.append(part)
+        elif _SIZE.fullmatch(part) or _UNITS.fullmatch(lower):
             if _measures(before, part, after) and not set(re.findall(r"\d+", part)) & set(without):
                 kept.append(part)
-        elif _UNIT.fullmatch(part.lower()):
-            if kept and kept[-1] == before and _NUMBER.fullmatch(before):
+        elif before.lower() == "segment" and _SEGMENT.fullmatch(lower):
+            if lower not in without:
+                kept.append(part)
+        elif _UNIT.fullmatch(lower):
+            if kept and kept[-1] == before and _SIZE.fullmatch(before):
                 kept.append(part)
         else:
             kept += [word for word in _WORD.findall(part) if _is_known(word, without)]
-    return " ".join(word for word in kept if word)
+    return kept
 
 
 def cleaned_model(text: str, *, without: Collection[str] = ()) -> str:
@@ -107,7 +125,7 @@ def _measures(before: str, number: str, after: str) -> bool:
     if _UNIT.fullmatch(after.lower()):
         return True
     is_last = not any(char.isdigit() for char in after) or _UNITS.fullmatch(after.lower()) is not None
-    return before.lower() in _COUNTED and is_last
+    return before.lower() in _COUNTED and is_last and _NUMBER.fullmatch(number) is not None
 
 
 def _is_known(word: str, without: Collection[str]) -> bool:

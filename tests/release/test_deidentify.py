@@ -289,6 +289,7 @@ def test_texts_keep_words_that_name_nobody() -> None:
     assert cleaned("ARTERIAL_LIVER 5.0mm Müller 20240229") == "ARTERIAL LIVER 5.0mm"
     assert cleaned("portal venous phase", without={"portal"}) == "venous phase"
     assert cleaned("Lesion 1.2.840.113619.2.55.3", uid=lambda _: "2.25.1") == "Lesion 2.25.1"
+    assert cleaned("Lesion 2.25.329800735698586629295641978511506172918", uid=lambda _: "2.25.1") == "Lesion 2.25.1"
     assert cleaned("MRN 4711-0815") == ""
 
 
@@ -307,6 +308,15 @@ def test_texts_keep_words_that_name_nobody() -> None:
         ("29 Feb 2024, 7. Juni 1952, May 7 1952", ""),
         ("late 10:15:30, 10h15, 2024-02-29T10:15", "late"),
         ("King Walker Black liver", "liver"),
+        ("Robert Charles French, Victoria Waters: cyst", "cyst"),
+        ("HCC segment 8, 23 mm", "HCC segment 8 23 mm"),
+        ("segment 8 (23 mm)", "segment 8 23 mm"),
+        ("12.4 mm, 2,5 mm, 123 mm, 120kV", "12.4 mm 2,5 mm 123 mm 120kV"),
+        ("LR-5, LI-RADS 4; LR-M, LR-TIV", "LR-5 LI-RADS 4 LR-M LR-TIV"),
+        ("LR-55, MLR-5, LR-5-47-11", ""),
+        ("segment IVb, segment VIII, segment 4a", "segment IVb segment VIII segment 4a"),
+        ("IVb lesion 123, lesion 12.4", "lesion lesion"),
+        ("lesion 1952, 06 07, 1234 mm", "lesion"),
     ],
 )
 def test_numbers_stay_only_where_they_measure_or_count(written, left) -> None:
@@ -653,3 +663,51 @@ def test_tables_end_where_their_descriptors_say(tmp_path, key) -> None:
     assert made.GreenPaletteColorLookupTableData == b"abcde\0\0\0\0\0"
     assert "ExtendedOffsetTable" not in made
     assert "ExtendedOffsetTableLengths" not in made
+
+
+@pytest.mark.parametrize("options", [frozenset(), ALL], ids=["basic", "all options"])
+def test_the_version_of_a_context_group_is_no_date_of_the_patient(tmp_path, key, options) -> None:
+    def change(dataset):
+        dataset.PatientBirthDate = "19520607"
+        ours, theirs, birth = (coded("51185008", "SCT", "Chest") for _ in range(3))
+        for item, uid in (
+            (ours, "1.2.840.10008.6.1.308"),
+            (theirs, "1.2.276.0.4711"),
+            (birth, "1.2.840.10008.6.1.308"),
+        ):
+            item.ContextUID, item.ContextGroupVersion = uid, "20020904"
+        birth.ContextGroupVersion = "19520607"
+        dataset.AnatomicRegionSequence = [ours, theirs, birth]
+
+    ours, theirs, birth = released(key, tmp_path, change, options).AnatomicRegionSequence
+    assert ours.ContextGroupVersion == "20020904"
+    assert str(theirs.get("ContextGroupVersion", "")) != "20020904"
+    assert str(birth.get("ContextGroupVersion", "")) != "19520607"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "written", "left"),
+    [
+        ("ContentTime", "4711.0815", ""),
+        ("ContentTime", "47110815", ""),
+        ("ContentTime", "101500.25", "101500.25"),
+        ("ContentTime", "10:15:00", "10:15:00"),
+        ("AcquisitionDateTime", "20240229 0043664123", ""),
+        ("AcquisitionDateTime", "202402290043664123", ""),
+        ("AcquisitionDateTime", "20240229101500+0100", "101500+0100"),
+        ("AcquisitionDateTime", "20240229+0100", "+0100"),
+        ("SeriesNumber", "83910427", ""),
+        ("KVP", "83910427.0", ""),
+        ("AcquisitionNumber", "19520607", ""),
+        ("SeriesNumber", "3", "3"),
+        ("KVP", "120.5", "120.5"),
+    ],
+)
+def test_times_are_times_and_numbers_are_not_the_patients(tmp_path, key, keyword, written, left) -> None:
+    def change(dataset):
+        dataset.PatientID, dataset.PatientBirthDate = "HOSP-83910427", "19520607"
+        dataset.add_new(keyword, dictionary_VR(keyword), written)
+
+    made = released(key, tmp_path, change).get(keyword)
+    told = "" if made is None else str(made)
+    assert (told[8:] if keyword.endswith("DateTime") else told) == left
