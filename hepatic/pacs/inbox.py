@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,9 @@ there yet."""
 
 _PAUSES_S = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 """After so long it is tried again; after the last of these it is left."""
+
+_ALONG_WITH = timedelta(minutes=1)
+"""So far apart are reports that say the same in two ways: in space and on slices."""
 
 
 def _upgrade(connection: Any) -> None:
@@ -191,3 +195,27 @@ class Inbox:
 def said(info: Mapping[str, Any]) -> str:
     """Return what a label's info says of its image: classes, and which value is what."""
     return json.dumps([info.get("classes"), info.get("label_info")], sort_keys=True, default=str)
+
+
+def structures(says: str) -> frozenset[str]:
+    """Return the names of the segments of a label, by what ``said`` returns of it; none of a report."""
+    listed = json.loads(says)[1]
+    return frozenset(str(one["name"]) for one in listed or () if isinstance(one, Mapping) and one.get("name"))
+
+
+def is_later(made: str, than: str) -> bool:
+    """Whether an object was made later than one of another series, and not along with it.
+
+    Args:
+        made: ``LabelHeader.made`` of the object; one that says no time was made when the other was.
+        than: of the other one.
+    """
+    try:
+        return _moment(made) - _moment(than) > _ALONG_WITH
+    except ValueError:
+        return False
+
+
+def _moment(made: str) -> datetime:
+    date, time_of_day = made[:8], made[9:15].strip()
+    return datetime.strptime(f"{date}{time_of_day:0<6}", "%Y%m%d%H%M%S")  # noqa: DTZ007 - DICOM says no time zone here

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
+import numpy as np
+
 from hepatic.adapters.read_classes import checked_classes, named_classes
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.io.dicom_label_header import LabelHeader
-from hepatic.pacs.inbox import SOURCE, Inbox, Origin, said
+from hepatic.io.markups import read_rois
+from hepatic.pacs.inbox import SOURCE, Inbox, Origin, is_later, said, structures
 from hepatic.store.disk import sha256_of
 from hepatic.store.label import RESTORED, Label
+from hepatic.store.labels import Labels
 from hepatic.store.said import BEFORE, CLASSES, SAID, taken_back
 from hepatic.store.store import Store
 from server.pacs.existing import FINAL, Existing
@@ -22,6 +27,7 @@ FURTHER = ("pacs", *(f"pacs-{number}" for number in range(2, 10)))
 logger = logging.getLogger(__name__)
 
 _LOOKS = 5
+_SAME_MM = 0.1
 
 
 def save_found(
@@ -36,9 +42,9 @@ def save_found(
     """Save a label that an object holds; return its tag, empty where nothing is to be saved.
 
     It gets its own tag, or the first of ``FURTHER``, that nobody has used or whose label was read from an object of the
-    same series that is not newer. Nothing is to be saved of what was saved before (which is entered in the record where
-    that was lost), of a report of findings that
-    another one of another series has told, nor of an object that is older than another of its series.
+    same series that is not newer and names no structure that this one lacks. Nothing is to be saved of what was saved
+    before (it is entered in the record where that was lost), of a report of findings that one of another series has
+    told, where it is not later or says the same of them, nor of an object that is older than another of its series.
 
     Args:
         store: that has the image.
@@ -88,9 +94,10 @@ def _save(
         if is_same and _is_of(one, header) and (one.tag, one.version) not in entered:
             inbox.enter(read_from(tag=one.tag, version=one.version, said=said(one.info)))
             return ""
-    if any(_says_as_much(one, label, header, sha256) for one in origins):
+    if any(_says_as_much(labels, one, label, header, sha256, says) for one in origins):
         return ""
-    mine = {(one.tag, one.version) for one in origins if one.series_uid == header.series_uid}
+    of_series = [one for one in origins if one.series_uid == header.series_uid]
+    mine = {(one.tag, one.version) for one in of_series if structures(one.said) <= structures(says)}
     if not mine and any((one.sha256, said(one.info)) == (sha256, says) for one in versions):
         return ""
     for tag, history in histories.items():
@@ -153,9 +160,23 @@ def _is_saved(origin: Origin, history: Iterable[Label]) -> bool:
     return any((one.version, one.sha256) == (origin.version, origin.sha256) for one in history)
 
 
-def _says_as_much(origin: Origin, label: Existing, header: LabelHeader, sha256: str) -> bool:
+def _says_as_much(labels: Labels, origin: Origin, label: Existing, header: LabelHeader, sha256: str, says: str) -> bool:
     """Whether a label that is there already is this one, or a newer one of its series, or of the same findings."""
     if origin.series_uid == header.series_uid:
-        is_same = origin.sop_uid == header.sop_uid
-        return origin.sha256 == sha256 if is_same else origin.made > header.made
-    return bool(label.tracking) and set(label.tracking) <= set(origin.tracking)
+        if origin.sop_uid == header.sop_uid:
+            return origin.sha256 == sha256
+        return origin.made > header.made and structures(says) <= structures(origin.said)
+    if not label.tracking or not set(label.tracking) <= set(origin.tracking):
+        return False
+    return not is_later(header.made, origin.made) or _is_same_report(labels, origin, label, says)
+
+
+def _is_same_report(labels: Labels, origin: Origin, label: Existing, says: str) -> bool:
+    """Whether a report says of each of its findings what another one did: its class, and where it is."""
+    there = read_rois(labels.path(labels.get(origin.image_id, origin.tag, origin.version)))
+    told = {str(one.about.get("candidate")): one for one in there}
+    rois = [(one, told[str(one.about.get("candidate"))]) for one in read_rois(label.file)]
+    return json.loads(says)[0] == json.loads(origin.said)[0] and all(
+        one.about.get("class") == other.about.get("class") and np.allclose(one.box, other.box, rtol=0, atol=_SAME_MM)
+        for one, other in rois
+    )

@@ -7,6 +7,7 @@ import pytest
 
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.io.dicom_label_header import LabelHeader
+from hepatic.io.markups import ROI, encode_rois
 from hepatic.pacs.inbox import Inbox
 from hepatic.store.folder import FolderStore
 from server.pacs.existing import FINAL, ORIGINAL, Existing
@@ -28,14 +29,15 @@ class Shelf:
         self.store.rescan()
         self.labels, self.inbox = self.store.labels, Inbox(folder / "inbox.sqlite")
 
-    def found(self, content, series=SEG, number=1, *, tag=FINAL, tracking=(), classes=None, drawn=()):
-        """Save what an object says; its number is also when it was made."""
+    def found(self, content, series=SEG, number=1, *, tag=FINAL, tracking=(), classes=None, drawn=(), names=()):
+        """Save what an object says; its number is also the time at which it was made, HHMMSS."""
         info = {"classes": classes} if classes else {}
+        info |= {"label_info": [{"name": name, "idx": idx} for idx, name in enumerate(names, 1)]} if names else {}
         label = Existing(
             tag=tag, file=self._file(content), author="", model="", model_version="", info=info, drawn=drawn,
             tracking=tracking,
         )  # fmt: skip
-        header = LabelHeader(f"{series}.{number}", series, f"{number:03d}", {})
+        header = LabelHeader(f"{series}.{number}", series, f"20260101 {number:06d}.000000 {number:012d}", {})
         return save_found(self.store, self.inbox, "a", label, header, known=KNOWN)
 
     def said(self, content, tag=FINAL, **info):
@@ -190,6 +192,48 @@ def test_reports_of_the_same_findings_are_one_label_and_those_without_uids_are_n
     assert shelf.found("without, too", "1.2.7") == "pacs-3"
     shelf.said("corrected")
     assert shelf.found("on slices again", "1.2.4", 2, tracking=("1.9.2",)) == ""
+
+
+def report(x, name="lesion", uid="1.9.1"):
+    return encode_rois([ROI((x, 0, 0, 9, 9, 9), name, {"candidate": uid, "class": name})]).decode()
+
+
+MOVED, SAME = report(2.0), report(1.05)
+
+
+@pytest.mark.parametrize(
+    ("content", "classes", "at", "tag"),
+    [
+        (MOVED, None, 3000, "pacs"),
+        (report(1.0, "cyst"), None, 3000, "pacs"),
+        (SAME, {"lesion_type": "cyst"}, 3000, "pacs"),
+        (SAME, None, 3000, ""),
+        (MOVED, None, 1010, ""),  # on slices, along with that in space
+        (MOVED, None, 1, ""),
+    ],
+)
+def test_a_later_report_that_corrects_one_of_another_series_is_kept_beside_it(shelf, content, classes, at, tag):
+    shelf.found(report(1.0), REPORT, 1000, tracking=("1.9.1",))
+    assert shelf.found(content, "1.2.4", at, tracking=("1.9.1",), classes=classes) == tag
+    assert shelf.found(content, "1.2.4", at, tracking=("1.9.1",), classes=classes) == "", "it was looked at"
+    assert shelf.heads[FINAL] == report(1.0)
+
+
+def test_objects_of_one_series_about_other_structures_do_not_hide_each_other(shelf):
+    assert shelf.found("liver", names=["liver"]) == FINAL
+    assert shelf.found("tumour", number=2, names=["tumour"]) == "pacs"
+    assert shelf.found("liver 3", number=3, names=["liver"]) == FINAL
+    assert shelf.found("tumour 4", number=4, names=["tumour"]) == "pacs"
+    assert shelf.found("tumour 1", number=1, names=["tumour"]) == "", "there is a newer one"
+    assert shelf.heads == {FINAL: "liver 3", "pacs": "tumour 4"}
+
+
+def test_a_newer_object_that_names_more_replaces_and_one_that_names_less_does_not(shelf):
+    shelf.found("liver", names=["liver"])
+    assert shelf.found("both", number=2, names=["liver", "tumour"]) == FINAL
+    assert shelf.found("late, but older", number=1, names=["tumour"]) == ""
+    assert shelf.found("liver 3", number=3, names=["liver"]) == "pacs"
+    assert shelf.heads == {FINAL: "both", "pacs": "liver 3"}
 
 
 def test_both_parts_of_a_segmentation_are_kept_where_readers_have_labels_of_both_tags(shelf):
