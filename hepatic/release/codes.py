@@ -29,6 +29,7 @@ _FORMS = {
 """What codes look like in schemes of which pydicom knows a part only."""
 _VERSION = re.compile(r"[\d.]{1,8}")
 _SCHEMES = {*concepts, *_FORMS}
+_DIGIT_ORDER = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 _CONCEPT = ("CodingSchemeDesignator", "CodeValue", "CodeMeaning")
 _OTHER_VALUES = ("LongCodeValue", "URNCodeValue")
 
@@ -38,6 +39,32 @@ def codes_of(scheme: str) -> Mapping[str, str]:
     """Return the meanings by code that pydicom knows of a coding scheme; none of one it does not know."""
     known: Mapping[str, Mapping[str, tuple[str, object]]] = concepts.get(scheme, {})  # type: ignore[assignment]
     return {value: meaning for one in known.values() for value, (meaning, _) in one.items()}
+
+
+def _is_formed(scheme: str, value: str) -> bool:
+    """Whether a code looks like one of its scheme, and its check digit is right where it has one."""
+    if not re.fullmatch(_FORMS.get(scheme, "(?!)"), value):
+        return False
+    return _has_verhoeff(value) if scheme == "SCT" else _has_luhn(value) if scheme == "LN" else True
+
+
+def _has_verhoeff(code: str) -> bool:
+    """Whether a code of SNOMED CT ends in its check digit (Verhoeff's, in the dihedral group of order ten)."""
+    check = 0
+    for place, char in enumerate(reversed(code)):
+        digit = int(char)
+        for _ in range(place % 8):
+            digit = _DIGIT_ORDER[digit]
+        turned = (check + digit if check < 5 else check - digit) % 5
+        check = turned + 5 * ((check < 5) != (digit < 5))
+    return check == 0
+
+
+def _has_luhn(code: str) -> bool:
+    """Whether a code of LOINC ends in its check digit (mod 10)."""
+    number, check = code.split("-")
+    doubled = [int(char) * (2 - place % 2) for place, char in enumerate(reversed(number))]
+    return (sum(one // 10 + one % 10 for one in doubled) + int(check)) % 10 == 0
 
 
 def clean_code(item: Dataset, *, words: Callable[[str], str], other: Callable[[str], str]) -> None:
@@ -59,7 +86,7 @@ def clean_code(item: Dataset, *, words: Callable[[str], str], other: Callable[[s
         return
     known = codes_of(scheme).get(value)
     is_worded = scheme in (SCHEME, "UCUM") and words(value).split() == re.findall(r"[^\W_]+", value)
-    if known is None and not is_worded and not re.fullmatch(_FORMS.get(scheme, "(?!)"), value):
+    if known is None and not is_worded and not _is_formed(scheme, value):
         scheme, value = SCHEME, other(f"{scheme} {value}")
     if not (_VERSION.fullmatch(text(item, "CodingSchemeVersion") or "") and scheme != SCHEME):
         item.pop("CodingSchemeVersion", None)

@@ -419,7 +419,9 @@ def test_no_text_leaves_as_something_else(key, tmp_path, keyword, vr) -> None:
     ("code", "left"),
     [
         (("10200004", "SCT", STRANGER), ("10200004", "SCT", "Liver structure (body structure)")),
-        (("999999999", "SCT", f"liver of {STRANGER}"), ("999999999", "SCT", "liver of")),
+        (("999999994", "SCT", f"liver of {STRANGER}"), ("999999994", "SCT", "liver of")),
+        (("4711081-2", "LN", "liver"), ("4711081-2", "LN", "liver")),
+        (("mm2", "UCUM", STRANGER), ("mm2", "UCUM", "square millimeter")),
         (("{pixels}", "UCUM", "Pixels"), ("{pixels}", "UCUM", "Pixels")),
         (("lesion_type", "99HEPATIC", "Lesion type"), ("lesion_type", "99HEPATIC", "Lesion type")),
     ],
@@ -711,3 +713,11 @@ def test_times_are_times_and_numbers_are_not_the_patients(tmp_path, key, keyword
     made = released(key, tmp_path, change).get(keyword)
     told = "" if made is None else str(made)
     assert (told[8:] if keyword.endswith("DateTime") else told) == left
+
+
+@pytest.mark.parametrize(("scheme", "value"), [("SCT", "83910427"), ("LN", "4711081-5")])
+def test_a_code_that_only_looks_like_one_is_another(tmp_path, key, scheme, value) -> None:
+    made = released(key, tmp_path, lambda dataset: setattr(dataset, "ViewCodeSequence", [coded(value, scheme, "cyst")]))
+    (item,) = made.ViewCodeSequence
+    assert (item.CodingSchemeDesignator, item.CodeMeaning) == ("99HEPATIC", "cyst")
+    assert value.encode() not in (tmp_path / "out.dcm").read_bytes()
