@@ -50,7 +50,7 @@ def test_a_lesion_that_nobody_has_drawn_teaches_the_findings_and_not_the_attenti
     attended_loss(Attended(logits, z), batch).backward()
     assert (logits.grad < 0).all()
     assert (z.grad[0] != 0).all()
-    assert not z.grad[1].any()
+    assert z.grad[1].abs().max() < 1e-6 * z.grad[0].abs().max()
 
 
 def test_a_mixture_teaches_the_attention_as_much_as_is_known_of_it():
