@@ -21,8 +21,9 @@ def url(orthanc):
 
 
 @pytest.fixture(scope="module")
-def runs(url, tmp_path_factory):
-    """Two runs, sent through the proxy; as they were."""
+def runs(url, orthanc, tmp_path_factory):
+    """Two runs, sent through the proxy to where nothing is; as they were."""
+    orthanc.empty()
     folder = tmp_path_factory.mktemp("runs")
     sent = [pydicom.dcmread(write_run(folder / f"{patient}.dcm", patient=patient)) for patient in ("A1", "B2")]
     client = DICOMwebClient(url, stow_url_prefix="stow")

@@ -67,7 +67,7 @@ class Page:
         """Judge the cards that are left with these keys, one each."""
         for key in keys:
             self.press(key)
-        assert "decided" in self.text("#place")
+        self.until("document.querySelector('#place').innerText.includes('decided')")
 
     def saved(self):
         self.until("document.querySelector('#badge').innerText == 'Saved'")
