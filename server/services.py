@@ -52,8 +52,6 @@ INFERENCE_TIMEOUT_S = 1800.0
 _HOUSEKEEPING_S = 300.0
 _LOOK_S = 5.0
 """Between two looks for new images and newly served models."""
-_LOOK_ELSEWHERE_S = 60.0
-"""The same for another app's images on another server, which has to list them each time."""
 
 
 class Services:

@@ -21,7 +21,6 @@ from hepatic.io.labelmap import write_atomically
 from hepatic.io.refusal import NotAnImageError, refusing
 from hepatic.release.deidentify import Deidentifier, Done, Pixels
 
-_FOLDERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 _WHAT = "a DICOM object that can be written again"
 
 
