@@ -54,8 +54,10 @@ def labels_seg(
         instance: which one of which series it is; a new one by default.
 
     Raises:
-        BadInputError: there are no labels.
+        BadInputError: there are no labels, or the image's slices do not say where in the patient they lie.
     """
+    if not source.is_placed and len(source.datasets) > 1:  # the frames of one file are told apart by their numbers
+        raise refused("slices that say where in the patient they lie", "no FrameOfReferenceUID or place in them")
     numbered, named = _numbered(labels, names)
     made_by = algorithm.name if algorithm else _MAKER
     said = "by hand" if algorithm is None else f"by {algorithm.name}{', corrected' if judged else ''}"

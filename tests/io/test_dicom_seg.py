@@ -210,6 +210,17 @@ def test_an_image_without_uids_cannot_be_referred_to(tmp_path):
         written(tmp_path, source, lambda shape: np.ones(shape, np.uint8))
 
 
+def test_slices_that_do_not_say_where_they_lie_are_refused(tmp_path, ct):
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    for file in ct.glob("*.dcm"):
+        ds = pydicom.dcmread(file)
+        del ds.FrameOfReferenceUID
+        ds.save_as(folder / file.name)
+    with pytest.raises(BadInputError, match="FrameOfReferenceUID"):
+        written(tmp_path, folder, few)
+
+
 def test_another_format_is_told_what_to_ask_for(tmp_path, ct):
     image = read(ct)
     for file in (tmp_path / "image.nii.gz", tmp_path / "labels.nrrd"):
