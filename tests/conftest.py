@@ -46,9 +46,9 @@ def dicom_errors(tool) -> Callable[[Path], list[str]]:
     return errors
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def orthanc() -> Iterator[Orthanc]:
-    """A real PACS for this process's tests, which leave it empty and running; or skip with what it lacks."""
+    """A real PACS of this file's own, empty at first, which its tests leave running; or skip with what it lacks."""
     if problem := orthanc_problem():
         missing("Orthanc", problem)
     with Orthanc() as pacs:

@@ -67,9 +67,7 @@ def locked(request, orthanc):
             pacs = stack.enter_context(Orthanc(AuthenticationEnabled=True, RegisteredUsers=users))
             yield pacs.dicomweb_url, login
         else:
-            orthanc.empty()
             yield f"{stack.enter_context(asking_for_a_token(orthanc.url, login['token']))}/dicom-web", login
-            orthanc.empty()
 
 
 def test_a_study_is_sent_listed_fetched_and_read_with_the_login(locked, pacs_files, tmp_path):

@@ -55,7 +55,6 @@ def stores(phantoms, orthanc, tmp_path_factory):
     settings.cache_clear()
     folder.store.close()
     pacs.store.close()
-    orthanc.empty()
 
 
 @pytest.fixture(scope="module")

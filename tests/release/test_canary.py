@@ -79,7 +79,6 @@ def pacs(orthanc, monkeypatch, tmp_path):
     settings.cache_clear()
     yield orthanc
     settings.cache_clear()
-    orthanc.empty()
 
 
 class Client:

@@ -17,13 +17,11 @@ from tests.server.test_proxy import proxied
 def url(orthanc):
     with proxied(PacsSpec(orthanc.dicomweb_url, takes_studies=True), max_body_bytes=8 << 20) as address:
         yield address
-    orthanc.empty()
 
 
 @pytest.fixture(scope="module")
-def runs(url, orthanc, tmp_path_factory):
+def runs(url, tmp_path_factory):
     """Two runs, sent through the proxy to where nothing is; as they were."""
-    orthanc.empty()
     folder = tmp_path_factory.mktemp("runs")
     sent = [pydicom.dcmread(write_run(folder / f"{patient}.dcm", patient=patient)) for patient in ("A1", "B2")]
     client = DICOMwebClient(url, stow_url_prefix="stow")

@@ -49,25 +49,25 @@ def write_ct_series(folder, slices=5):
     return series
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def auth(request):
     """Whether the server asks for a login; not unless a test is parametrised with it."""
     return getattr(request, "param", False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory, auth):
     out = tmp_path_factory.mktemp("demo")
     runs = write_dsa(out, 3, seed=0, size="small")
     return out, runs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ct_series(demo):
     return write_ct_series(demo[0] / "studies" / "CT0001")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studies(request, demo, ct_series):
     """Where the images are: in a folder, unless a test is parametrised with ``pacs``."""
     folder = demo[0] / "studies"
@@ -81,15 +81,14 @@ def studies(request, demo, ct_series):
         settings.cache_clear()
         yield orthanc.dicomweb_url
     settings.cache_clear()
-    orthanc.empty()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def app(studies, auth):
     return create_app(ROOT / "apps" / "hepatic", studies, score_in_background=True, auth=auth)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(app):
     with running(app) as address:
         yield address

@@ -31,7 +31,6 @@ def locked(orthanc, tmp_path, monkeypatch):
     with running(app) as address:
         yield address, secret
     settings.cache_clear()
-    orthanc.empty()
 
 
 def test_a_reader_logs_in_and_ohif_works_by_the_cookie(locked, tool, tmp_path):

@@ -42,7 +42,6 @@ def studies(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ohif(orthanc, studies, tool, tmp_path_factory):
     """The viewer, served beside our app, with the studies in a PACS behind both."""
-    orthanc.empty()
     orthanc.store(sorted(studies[0].rglob("*.dcm")))
     profile = tmp_path_factory.mktemp("browser")
     with pytest.MonkeyPatch.context() as patch:
@@ -53,7 +52,6 @@ def ohif(orthanc, studies, tool, tmp_path_factory):
         with running(app) as address, browsing(tool("chromium", "chromium"), profile, size="1400,900") as browser:
             yield Ohif(browser, address)
     settings.cache_clear()
-    orthanc.empty()
 
 
 def inferred(address, model, series, **params):

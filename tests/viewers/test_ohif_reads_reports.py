@@ -172,7 +172,6 @@ def viewer(orthanc, square, tool, tmp_path, monkeypatch):
         yield Ohif(browser, address)
     monkeypatch.undo()
     settings.cache_clear()
-    orthanc.empty()
 
 
 def test_a_report_is_sent_with_ohif_listed_and_its_rectangles_lie_on_their_slices(viewer, reviewed, series, tmp_path):

@@ -17,7 +17,7 @@ pytestmark = [
         [(False, "folder"), (True, "folder"), (False, "pacs")],
         ids=["open", "login", "pacs"],
         indirect=True,
-        scope="session",
+        scope="module",
     ),
 ]
 
@@ -38,7 +38,7 @@ def until(condition, limit_s=120.0):
     return value
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(server, app, demo, tmp_path_factory):
     """Label two runs, train, wait; return what was told before, and the record of the training."""
     slicer = connected(server, tmp_path_factory.mktemp("slicer"), secret_of(app, "reviewer"))

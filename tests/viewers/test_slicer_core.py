@@ -21,7 +21,7 @@ NAMES = {"tumour": 1, "liver": 2}
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def angiography(server, demo, tmp_path_factory):
     """A run as the scanner writes it, what the server finds on it, and its truth."""
     run = demo[1][0]
@@ -30,7 +30,7 @@ def angiography(server, demo, tmp_path_factory):
     return run.image, Path(answer), run.segmentation
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def oblique_ct(tmp_path_factory):
     """A CT whose axes are not the patient's, with labels that no flip or swap of axes leaves alone."""
     folder = tmp_path_factory.mktemp("ct")
@@ -50,7 +50,7 @@ def oblique_ct(tmp_path_factory):
     return folder / "ct.nrrd", folder / "answer.nrrd", folder / "truth.seg.nrrd"
 
 
-@pytest.fixture(scope="session", params=["angiography", "oblique_ct"])
+@pytest.fixture(scope="module", params=["angiography", "oblique_ct"])
 def opened(request, slicer_python, tmp_path_factory):
     """The three files of a case, opened and saved again by Slicer."""
     image, answer, truth = request.getfixturevalue(request.param)

@@ -18,7 +18,7 @@ SENT = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened(slicer_python, tmp_path_factory):
     """What Slicer read, and what it saved after a reader had removed, moved and added boxes."""
     folder = tmp_path_factory.mktemp("rois")

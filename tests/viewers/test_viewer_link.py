@@ -25,7 +25,6 @@ def served(orthanc, tmp_path_factory):
     """Our app over stills in a PACS, one of them proposed for review: its address, and that image."""
     out = tmp_path_factory.mktemp("us")
     write_us(out, 1, seed=3, size="tiny", kind="hcc")
-    orthanc.empty()
     orthanc.store(sorted((out / "studies").rglob("*.dcm")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(out / "data"))
@@ -40,7 +39,6 @@ def served(orthanc, tmp_path_factory):
             until(lambda: services.jobs.table.get(job.id).state not in ("queued", "running"))
             yield address, image
     settings.cache_clear()
-    orthanc.empty()
 
 
 def until(condition):

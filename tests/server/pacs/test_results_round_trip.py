@@ -52,8 +52,7 @@ def images(tmp_path_factory, orthanc):
         kind = "cine" if ds.Modality == "US" and ds.get("NumberOfFrames") else ds.Modality
         found.setdefault(kind, {}).setdefault(str(ds.SeriesInstanceUID), []).append(file)
     orthanc.store(file for series in found.values() for files in series.values() for file in files)
-    yield {kind: next(iter(series.items())) for kind, series in found.items()} | {"CT 2": list(found["CT"].items())[1]}
-    orthanc.empty()
+    return {kind: next(iter(series.items())) for kind, series in found.items()} | {"CT 2": list(found["CT"].items())[1]}
 
 
 @pytest.fixture(scope="module")
