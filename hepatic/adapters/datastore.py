@@ -17,14 +17,14 @@ from pathlib import Path
 from hepatic.adapters import compat
 from hepatic.adapters.info import Info, image_info, label_info, listing
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
-from hepatic.errors import BadInputError, NotFoundError
+from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.io.content import content_hash
 from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
 from hepatic.io.refusal import NotAnImageError
-from hepatic.pacs.error import PacsError
+from hepatic.pacs.error import PacsDownError, PacsError
 from hepatic.pacs.spec import pacs_spec
 from hepatic.pacs.store import PacsStore
 from hepatic.release.leaving import Leaving, write_dataset
@@ -206,11 +206,12 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         Raises:
             NotFoundError: nothing is labelled yet.
             BadInputError: no image can be read or may leave; why the first one does not.
+            PacsError: the PACS is down, or gives none of them.
             StorageError: the disk is full or cannot be written.
         """
         leaving: list[LabelledCase] = []
-        stay: dict[str, BadInputError] = {}
-        for case in self._finished(limit_cases):
+        finished, stay = self._finished(limit_cases)
+        for case in finished:
             try:
                 leaving.append(replace(case, files=tuple(self.files_to_leave(case.image_id))))
             except BadInputError as reason:
@@ -226,17 +227,38 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
         Raises: as ``get_dataset_archive``.
         """
-        return str(write_dataset(Leaving(self.store, options), self._finished(limit_cases), self._archives))
+        finished, missing = self._finished(limit_cases)
+        return str(write_dataset(Leaving(self.store, options), finished, self._archives, missing=missing))
 
     @property
     def _archives(self) -> Path:
         return self.store.data / "cache" / "archives"
 
-    def _finished(self, limit_cases: int | None) -> list[LabelledCase]:
-        cases = self.labelled_cases()
+    def _finished(self, limit_cases: int | None) -> tuple[list[LabelledCase], dict[str, HepaticError]]:
+        """Return images with final labels, so many at most, and by image why others are not to be had."""
+        cases: list[LabelledCase] = []
+        missing: dict[str, HepaticError] = {}
+        for image_id in self.store.labels.labelled(_FINAL):
+            try:
+                found = self.store.labelled_cases(_FINAL, only=[image_id])
+            except PacsError as reason:
+                if isinstance(reason, PacsDownError):
+                    self.store.check_reachable(image_id)
+                missing[image_id] = reason
+                continue
+            if not found:
+                missing[image_id] = NotFoundError(
+                    f"image {image_id!a}", expected="its files", came="some that have gone", fix="Put them back."
+                )
+            cases += found
+            if limit_cases and len(cases) == limit_cases:
+                break
         if not cases:
-            raise NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first.")
-        return cases[:limit_cases] if limit_cases and limit_cases > 0 else cases
+            raise next(
+                iter(missing.values()),
+                NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first."),
+            )
+        return cases, missing
 
     def files_to_leave(self, image_id: str) -> list[Path]:
         """Return the files of an image for an export: itself, or what was approved of it.

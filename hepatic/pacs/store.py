@@ -170,6 +170,14 @@ class PacsStore(Store):
         series = self.catalogue.get(self.images.get(image_id).series_uid)
         return series.study_date if series else ""
 
+    def check_reachable(self, image_id: str) -> None:
+        """Ask the server for one series of its list.
+
+        Raises:
+            PacsError: it is down, whatever is asked for.
+        """
+        self.client.series({"SeriesInstanceUID": self.images.get(image_id).series_uid})
+
     @property
     def trouble(self) -> str:
         """Why the last list could not be had, or not all of it; empty if it could."""

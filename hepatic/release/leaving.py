@@ -41,6 +41,7 @@ _ABOUT_ROI: Mapping[str, tuple[object, ...]] = {
 }
 _HELD = "held: text may be burnt in, and nobody has approved it"
 _UNFIT = "image or label cannot be read, or is of a kind that does not leave; its own site can tell why"
+_MISSING = "not to be had: its files have gone, or the PACS does not give them"
 _FARTHEST_MM = 10_000
 _LARGEST_VALUE = 65_535
 
@@ -216,16 +217,24 @@ def _is_box(value: object) -> bool:
     )
 
 
-def write_dataset(leaving: Leaving, cases: Iterable[LabelledCase], folder: Path) -> Path:
+def write_dataset(
+    leaving: Leaving, cases: Iterable[LabelledCase], folder: Path, *, missing: Iterable[str] = ()
+) -> Path:
     """Write a zip as ``hepatic.store.archive`` does, of images and labels without their patients, and return its path.
 
     ``deidentification.csv`` in it says what was done; ``left_out.json`` names by their new ids what stays, and why.
+
+    Args:
+        leaving: writes the copies.
+        cases: the images with their labels.
+        folder: for the zip.
+        missing: ids of images that are not to be had.
 
     Raises:
         BadInputError: no image can be read or may leave; why the first one does not.
         StorageError: the disk is full or cannot be written.
     """
-    left_out: dict[str, str] = {}
+    left_out = {leaving.by.pseudonyms.image(image_id): _MISSING for image_id in missing}
     first: BadInputError | None = None
     leave: list[LabelledCase] = []
     told: dict[str, Any] = {}

@@ -107,6 +107,13 @@ class Store(ABC):
     def fetch_ahead(self, image_id: str) -> None:  # noqa: B027 - nothing to do where all is here
         """Begin to fetch an image that somebody is about to ask for, if it is elsewhere."""
 
+    def check_reachable(self, image_id: str) -> None:  # noqa: B027 - nothing to ask where all is here
+        """Ask what has images that are elsewhere whether it answers at all, after it did not give one of them.
+
+        Raises:
+            HepaticError: it does not.
+        """
+
     @property
     def trouble(self) -> str:
         """Why images that are elsewhere cannot be listed at the moment; empty if they can."""

@@ -61,6 +61,14 @@ def folder(
     from hepatic.release.pseudonyms import Pseudonyms
     from hepatic.settings import settings
 
+    if source.is_file():
+        raise BadInputError(
+            "IN",
+            expected="a folder of DICOM files",
+            came="a file",
+            fix="Unpack an archive first; of a server's dataset only images in DICOM leave so, without labels; ask "
+            "the server for GET /datastore/dataset?deidentify=true, or use hepatic deidentify export, which keep them.",
+        )
     for one in (source, studies):  # a key is not drawn for a mistyped name
         if not one.is_dir():
             raise NotFoundError("the folder", expected="a folder", came=str(one), fix="Correct the path.")
@@ -103,9 +111,9 @@ def export(
             try:
                 cases = store.labelled_cases("final", only=[one.id]) if one.id in has_label else ()
                 leaving.export(one, target, label=next(iter(cases), None))
-            except PacsDownError:
-                raise
             except (BadInputError, PacsError) as reason:
+                if isinstance(reason, PacsDownError):
+                    store.check_reachable(one.id)
                 leaving.report.left_out[one.id] = str(reason)
     _told(leaving.report, target, report)
 

@@ -27,6 +27,7 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import read_labelmap, write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.refusal import NotAnImageError
+from hepatic.pacs.error import PacsError
 from hepatic.release.leaving import Leaving, write_dataset
 from hepatic.release.option import Option
 from hepatic.release.quarantine import HeldError, Quarantine
@@ -230,6 +231,15 @@ def test_the_rest_of_a_folder_leaves_and_the_exit_code_says_what_stayed(tmp_path
     assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 3
 
 
+def test_an_archive_is_no_folder_and_the_refusal_says_what_keeps_labels(store, tmp_path) -> None:
+    datastore = HepaticDatastore(store.root, auto_rescan_seconds=None, scan=False)
+    words = ["deidentify", "folder", datastore.get_dataset_archive(None), str(tmp_path / "out"), "--studies"]
+    datastore.store.close()
+    with pytest.raises(BadInputError, match=r"Unpack an archive first.*deidentify=true"):
+        CliRunner().invoke(app, [*words, str(store.root)], catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_held_picture_stays_and_its_copy_leaves_no_trace(store, tmp_path) -> None:
     leaving = Leaving(store)
     image = store.images.get(ids(store)["US"])
@@ -312,12 +322,12 @@ def pacs(tmp_path, monkeypatch):
     monkeypatch.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(tmp_path / "data"))
     settings.cache_clear()
     with serving(fake) as url:
-        yield url, tmp_path / "ct"
+        yield url, tmp_path / "ct", fake
     settings.cache_clear()
 
 
 def test_the_command_line_exports_from_a_pacs_what_is_labelled(pacs, tmp_path) -> None:
-    url, files = pacs
+    url, files, _ = pacs
     datastore = HepaticDatastore(url, auto_rescan_seconds=None)
     ct = next(image.id for image in datastore.store.images.all() if image.modality == "CT")
     still = next(image.id for image in datastore.store.images.all() if image.modality == "US")
@@ -336,3 +346,27 @@ def test_the_command_line_exports_from_a_pacs_what_is_labelled(pacs, tmp_path) -
     held = CliRunner().invoke(app, [*words, "--image", still, "--image", ct])
     assert held.exit_code == 1
     assert "left out: 1." in held.output
+
+
+@pytest.mark.parametrize("trouble", ["failing", "gone", "locked"])
+def test_a_dataset_of_a_pacs_goes_on_without_an_image_that_it_does_not_give(pacs, tmp_path, trouble) -> None:
+    url, _, fake = pacs
+    datastore = HepaticDatastore(url, auto_rescan_seconds=None)
+    ct, still = (datastore.store.images.all(modality=kind)[0] for kind in ("CT", "US"))
+    (tmp_path / "label.json").write_bytes(encode_rois([ROI((0, 0, 0, 5, 5, 5), "cyst")]))
+    for image in (ct, still):
+        datastore.save_label(image.id, str(tmp_path / "label.json"), "final", {})
+    fake.trouble[ct.series_uid] = trouble
+    Quarantine(datastore.store).approve(still.id, by="Dr. K")
+    with zipfile.ZipFile(datastore.get_dataset_archive(None)) as archive:
+        (left,) = json.loads(archive.read("left_out.json"))
+        assert (left, sum(name.startswith("image/") for name in archive.namelist())) == (ct.id, 1)
+    with zipfile.ZipFile(datastore.deidentified_archive(None, ())) as archive:
+        (left,) = json.loads(archive.read("left_out.json"))
+        assert left == Leaving(datastore.store).by.pseudonyms.image(ct.id)
+        assert sum(name.startswith("label/") for name in archive.namelist()) == 1
+    fake.trouble["search"] = "locked"
+    if trouble == "locked":
+        with pytest.raises(PacsError):
+            datastore.get_dataset_archive(None)
+    datastore.store.close()
