@@ -139,6 +139,7 @@ def _statement(request: dict[str, Any], result: dict[str, Any]) -> Any:
         probabilities={str(name): float(share) for name, share in params["probabilities"].items()},
         frame=int(params["frame"]) if "frame" in params else None,
         region=(left, top, right, bottom) if has_box else None,
+        has_onset=params["onset"] == "seen" if "onset" in params else None,
         algorithm=algorithm,
     )
 

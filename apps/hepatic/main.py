@@ -96,9 +96,9 @@ class HepaticApp(MONAILabelApp):
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
         taken = take_classes(self.datastore().store, image_id, self.tasks.values())
-        if taken.unread:
-            logger.info("a label was saved: %s", taken.unread)
-        told = {"classes": dict(taken.classes), "told": taken.unread}
+        if taken.told:
+            logger.info("a label was saved: %s", taken.told)
+        told = {"classes": dict(taken.classes), "told": taken.told}
         return {name: value for name, value in told.items() if value}
 
     def caches(self) -> dict[str, dict[str, int]]:

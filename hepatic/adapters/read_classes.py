@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hepatic.engine.cases import label_names, names_in
+from hepatic.engine.whole_image import without_outline
 from hepatic.errors import BadInputError
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
@@ -22,6 +23,11 @@ from hepatic.tasks.spec import ClassificationTask, Task
 _FINAL = "final"
 _PROBABILITY = re.compile(r"\s*p\s*=\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
 
+_NO_BOX = (
+    "Only the frame around the whole image was left, so the class is noted without a box. Outline the lesion and "
+    "submit again: models of one lesion learn nothing without it."
+)
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -29,11 +35,12 @@ class Taken:
 
     Attributes:
         classes: by note; an empty text for a class that was taken back. None where it said nothing.
-        unread: in words, where something is drawn and its names say no class, or contradict one another; else empty.
+        told: in words, what whoever saved it should know: something is drawn and its names say no class, or contradict
+            one another; or only the frame of the whole image was left, and so no lesion is outlined. Else empty.
     """
 
     classes: Mapping[str, str] = field(default_factory=dict)
-    unread: str = ""
+    told: str = ""
 
 
 def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: Collection[str] = ()) -> Taken:
@@ -41,9 +48,10 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
 
     They are in ``classes`` of the label's info, by note (``{"diagnosis": "hcc"}``; an empty text takes a class back),
     or in the names of its segments or regions of interest: ``hcc``, ``HCC p=0.93``, ``non-HCC`` or ``hepatocellular
-    carcinoma``. A name counts where something is drawn under it; names that contradict one another, and those that are
-    no classes, say nothing. What another note says is taken back where a name contradicts it: ``metastasis`` does
-    ``{"diagnosis": "hcc"}``, since an image that is called one is not called the other.
+    carcinoma``. A name counts where something is drawn under it, the frame of the whole image where nothing else is;
+    names that contradict one another, and those that are no classes, say nothing. What another note says is taken back
+    where a name contradicts it: ``metastasis`` does ``{"diagnosis": "hcc"}``, since an image that is called one is not
+    called the other.
 
     Args:
         store: which has a final label of the image.
@@ -61,13 +69,16 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
     label = store.labels.latest(image_id, _FINAL)
     noted = {note: str(image.info[note]) for note in known if image.info.get(note)}
     outright = label.info.get(CLASSES)
-    names = [] if outright is not None else [*_drawn(store, label), *words]
+    drawn, has_outline = ([], True) if outright is not None else _drawn(store, label)
+    names = [] if outright is not None else [*drawn, *words]
     classes = checked_classes(outright, known) if outright is not None else named_classes(names, known, noted)
     store.labels.update_info(
         image_id, _FINAL, {SAID: classes, BEFORE: noted, **({CLASSES: classes} if classes else {})}
     )
     store.images.update_info(image_id, classes)
-    return Taken(classes, "" if classes or not names else _unread(known))
+    if names and not classes:
+        return Taken(classes, _unread(known))
+    return Taken(classes, "" if has_outline else _NO_BOX)
 
 
 def known_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[str]]:
@@ -126,12 +137,13 @@ def class_named(name: str, classes: Collection[str]) -> str | None:
     return next((word for word in words if word in classes), None)
 
 
-def _drawn(store: Store, label: Label) -> list[str]:
-    """Return the names under which something is drawn."""
+def _drawn(store: Store, label: Label) -> tuple[list[str], bool]:
+    """Return the names under which something is drawn, and whether that is more than the frame of the whole image."""
     file = store.labels.path(label)
     if file.suffix.lower() == ".json":
-        return [str(roi.about.get("class") or roi.label) for roi in read_rois(file)]
+        return [str(roi.about.get("class") or roi.label) for roi in read_rois(file)], True
     labelmap = read_labelmap(file)
     named = labelmap.names or names_in(labelmap, label_names(label.info))
-    values = {int(value) for value in np.unique(labelmap.array)}
-    return [name for name, value in named.items() if value in values]
+    values = {int(value) for value in np.unique(labelmap.array)} - {0}
+    drawn = {value for value in values if without_outline(labelmap.array == value).any()}
+    return [name for name, value in named.items() if value in (drawn or values)], bool(drawn or not values)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from hepatic.engine.answer import Classification
+from hepatic.engine.whole_image import outline
 from hepatic.tasks.spec import ClassificationTask
 from hepatic.transforms.us_lesion import WHOLE_IMAGE
 
@@ -19,19 +20,24 @@ LOOKED_AT = 0.5
 def region_mask(answer: Classification) -> NDArray[np.uint8]:
     """Return where a classifier looked: (K, J, I) on the source's grid, 1 on the frame it was shown.
 
+    Of one that looked at the whole image only its edges: nobody has said that a lesion fills it.
+
     Args:
         answer: with ``frame``, and ``region`` (of its attention, or all it looked at) or ``roi``, in pixels, among its
             facts.
     """
     array = np.zeros(answer.grid.shape, np.uint8)
     frame = array[int(answer.facts.get("frame", 0))]
-    if answer.attention is None and "roi" in answer.facts:
-        left, top, right, bottom = (round(edge) for edge in answer.facts["roi"])
-        frame[top:bottom, left:right] = 1
+    if answer.attention is not None:
+        top, left, bottom, right = answer.facts["region"]
+        frame[top:bottom, left:right] = attention_on(answer.attention, (bottom - top, right - left)) >= LOOKED_AT
         return array
-    top, left, bottom, right = answer.facts["region"]
-    whole = np.ones((1, 1)) if answer.attention is None else answer.attention
-    frame[top:bottom, left:right] = attention_on(whole, (bottom - top, right - left)) >= LOOKED_AT
+    if "roi" in answer.facts:
+        left, top, right, bottom = (round(edge) for edge in answer.facts["roi"])
+    else:
+        top, left, bottom, right = answer.facts["region"]
+    is_whole = answer.facts.get("roi_from", WHOLE_IMAGE) == WHOLE_IMAGE
+    frame[top:bottom, left:right] = outline((bottom - top, right - left)) if is_whole else 1
     return array
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepatic.boxes import Boxes, from_voxels, to_voxels
+from hepatic.engine.whole_image import without_outline
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.labelmap import read_labelmap
@@ -36,7 +37,7 @@ def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
 
     Args:
         label: a labelmap, each connected part of a structure in which counts as a lesion, or Slicer markups (.json),
-            each ROI in which does.
+            each ROI in which does. A frame around the whole image (``hepatic.engine.whole_image``) is no lesion.
         grid: of the image.
         names: label value by structure, where the labelmap does not name them itself. Anatomy is no lesion; a labelmap
             nobody names holds lesions only.
@@ -59,7 +60,7 @@ def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
     values = {int(value) for value in np.unique(labelmap.array)} - {0}
     livers = {value for name, value in named.items() if structure(name) == LIVER}
     lesions = values - {value for name, value in named.items() if is_anatomy(name)}
-    corners = [corner for value in sorted(lesions) for corner in parts(labelmap.array == value)]
+    corners = [corner for value in sorted(lesions) for corner in parts(without_outline(labelmap.array == value))]
     shown = bool(livers & values)
     return Lesions(
         from_voxels(np.array(corners, np.float64).reshape(-1, 6), grid),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from highdicom import sr
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from hepatic.errors import BadInputError
@@ -19,6 +20,7 @@ from hepatic.io.markups import ROI
 
 SLICES = "slices"
 _CODE_VALUE = 16
+_NO_ONSET = sr.QualitativeEvaluation(codes.DCM.BolusArrivalTime, sr.CodedConcept("260415000", "SCT", "Not detected"))
 _ABSENT = sr.CodedConcept("2667000", "SCT", "Absent")
 
 
@@ -32,6 +34,7 @@ class Statement:
         probabilities: of each class or finding, by name, where a model says it.
         frame: on which the classes were told, from 0; None where on all of the image.
         region: (left, top, right, bottom) in pixels of that frame; None for the whole of it.
+        has_onset: whether the onset of contrast was seen; None where nobody looked for it. That it was not is said.
         algorithm: what said it; None for a reader.
         by: the reader; with an algorithm, who judged what it said. Empty where nobody did.
     """
@@ -41,6 +44,7 @@ class Statement:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     frame: int | None = None
     region: tuple[float, float, float, float] | None = None
+    has_onset: bool | None = None
     algorithm: Algorithm | None = None
     by: str = ""
 
@@ -146,12 +150,14 @@ def _finding(said: Statement, uid: str, name: str, score: object, *, is_lesion: 
             percent(own_code(_short(f"p:{one}"), f"Probability of {one.replace('_', ' ')}"), share)
             for one, share in said.probabilities.items()
         ),
-        evaluations=(sr.QualitativeEvaluation(LESION, _ABSENT),)
-        if none
-        else tuple(
-            sr.QualitativeEvaluation(own_code(_short(note), note.replace("_", " ").capitalize()), class_code(name))
-            for note, name in said.classes.items()
-            if name
+        evaluations=(
+            *([sr.QualitativeEvaluation(LESION, _ABSENT)] if none else ()),
+            *(
+                sr.QualitativeEvaluation(own_code(_short(note), note.replace("_", " ").capitalize()), class_code(name))
+                for note, name in said.classes.items()
+                if name
+            ),
+            *([_NO_ONSET] if said.has_onset is False else ()),
         ),
         is_lesion=is_lesion,
     )

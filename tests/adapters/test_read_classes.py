@@ -6,9 +6,13 @@ import pytest
 import infer_tasks
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.read_classes import class_named, take_classes
+from hepatic.adapters.region_mask import region_mask
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for
+from hepatic.engine.answer import Classification
+from hepatic.engine.label_boxes import boxes_on_picture
 from hepatic.engine.weights import Registry
+from hepatic.engine.whole_image import outline, without_outline
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
@@ -116,11 +120,63 @@ def test_names_of_which_no_class_is_read_are_told(datastore, save):
     for drawn in ({"haemangiom": True}, {"cyst": True, "fnh": True}):
         save(drawn)
         told = take_classes(datastore.store, datastore.list_images()[0], TASKS.values())
-        assert "what is noted stays. Classes are " in told.unread
-        assert "angioma" in told.unread
+        assert "what is noted stays. Classes are " in told.told
+        assert "angioma" in told.told
     assert notes(datastore)["lesion_type"] == "hcc"
     save({"haemangioma": True})
-    assert take_classes(datastore.store, datastore.list_images()[0], TASKS.values()).unread == ""
+    assert take_classes(datastore.store, datastore.list_images()[0], TASKS.values()).told == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn", "boxes"),
+    [
+        ("HCC p=0.63 (whole image)", (), []),
+        ("non-HCC", (), []),
+        ("hcc p=0.63 (whole image)", (slice(50, 90), slice(40, 50)), [(50, 40, 90, 50)]),
+        ("hcc p=0.63 (whole image)", (slice(10, 60), slice(20, 40)), [(12, 22, 60, 40)]),
+    ],
+)
+def test_the_frame_of_the_whole_image_gives_a_class_and_no_box(datastore, tmp_path, name, drawn, boxes):
+    image = datastore.list_images()[0]
+    grid = grid_of(datastore.image_files(image)[0])
+    facts = {"frame": 0, "roi": [20, 10, 140, 110], "roi_from": "whole image"}
+    about = {"grid": grid, "version": "v1", "model_sha256": "0" * 64, "timings_ms": {}}
+    array = region_mask(Classification(probabilities={}, label="hcc", facts=facts, **about))
+    assert array[0, 10:110, 20:140].mean() < 0.2, "the picture can be seen"
+    if drawn:
+        array[0, *drawn] = 1
+    file = tmp_path / "label.nrrd"
+    write_labelmap(file, Labelmap(array, grid, {}))
+    datastore.save_label(image, str(file), "final", {"label_info": [{"name": name, "idx": 1}]})
+    taken = take_classes(datastore.store, image, TASKS.values())
+    assert taken.classes["diagnosis"] == class_named(name, DIAGNOSES)
+    assert ("without a box" in taken.told) == (not boxes)
+    (case,) = cases_for(TASKS["us_bmode"], datastore)
+    found = boxes_on_picture(case.label, grid, case.names)
+    assert found == [pytest.approx(box) for box in boxes]
+    if not boxes:
+        with pytest.raises(BadInputError, match="a box around the lesion"):
+            case.sample(TASKS["us_bmode"])
+
+
+def test_a_lesion_that_is_a_filled_rectangle_keeps_its_box():
+    mask = np.zeros((1, 120, 160), bool)
+    mask[0, 10:110, 20:140] = True
+    assert (without_outline(mask) == mask).all()
+
+
+def test_a_frame_beside_a_lesion_of_another_name_says_nothing(datastore, tmp_path):
+    image = datastore.list_images()[0]
+    grid = grid_of(datastore.image_files(image)[0])
+    array = np.zeros(grid.shape, np.uint8)
+    array[0, 10:110, 20:140][outline((100, 120))] = 1
+    array[0, 50:70, 50:70] = 2
+    file = tmp_path / "label.seg.nrrd"
+    write_labelmap(file, Labelmap(array, grid, {"hcc p=0.63 (whole image)": 1, "non_hcc p=0.37": 2}))
+    datastore.save_label(image, str(file), "final", {})
+    assert take_classes(datastore.store, image, TASKS.values()).classes == {"diagnosis": "non_hcc"}
+    (case,) = cases_for(TASKS["us_bmode"], datastore)
+    assert case.sample(TASKS["us_bmode"])["boxes"] == [pytest.approx((50, 50, 70, 70))]
 
 
 def test_a_label_that_is_removed_takes_its_classes_along_and_no_others(datastore, save):

@@ -110,6 +110,24 @@ def test_a_classifier_says_its_class_how_probable_each_is_and_where_the_lesion_l
     np.testing.assert_allclose(back.boxes[0].box, from_voxels([[2, 40, 30, 3, 80, 90]], source.grid)[0], atol=1e-3)
 
 
+@pytest.mark.parametrize("region", [(30, 40, 90, 80), None])
+@pytest.mark.parametrize(("has_onset", "told"), [(False, ["Not detected"]), (True, []), (None, [])])
+def test_a_contrast_cine_without_an_onset_is_reported_as_one(tmp_path, tool, region, has_onset, told):
+    source = DicomSource.read(ULTRASOUND)
+    classes, shares = {"diagnosis": "hcc"}, {"hcc": 0.93, "non_hcc": 0.07}
+    said = Statement(
+        classes=classes, probabilities=shares, frame=0, region=region, has_onset=has_onset, algorithm=MODEL
+    )
+    for document in image_reports(said, source).values():
+        path = saved(document, tmp_path)
+        assert [line for line in complaints(tool, path) if line.startswith("Error")] == []
+        content = hd.sr.srread(path).content
+        (group,) = [*content.get_planar_roi_measurement_groups(), *content.get_image_measurement_groups()]
+        found = group.get_qualitative_evaluations(codes.DCM.BolusArrivalTime)
+        assert [one.value.meaning for one in found] == told
+        assert read_report(path, source).classes == classes, "it is no class"
+
+
 def test_a_class_of_a_whole_series_names_all_of_its_images(tmp_path, ct, tool):
     document = image_reports(Statement(classes={"phase": "venous"}, by="Bärbel"), ct)
     assert list(document) == [""]

@@ -5,7 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from highdicom.sr import srread
 from PIL import Image
+from pydicom.sr.codedict import codes
 
 from hepatic.io.read import read
 from hepatic.io.us_region import Region
@@ -152,3 +154,22 @@ def test_a_box_that_has_no_counterpart_on_the_image_beside_is_shown_on_one_alone
     pair = (Region((0, 0, 100, 100), None), Region((0, 130, 100, 170), None))
     opened = Opened(np.zeros((1, 100, 170), np.uint8), {"pair": pair})
     assert opened.beside([[40.0, 10.0, 60.0, 30.0], [0.0, 10.0, 20.0, 30.0]]) == [[140.0, 10.0, 160.0, 30.0]]
+
+
+def test_the_report_of_a_cine_says_where_no_onset_was_found(anna, ultrasound):
+    cine = ultrasound["cine"]
+
+    def told(roi):
+        """What the model answers, and what its report has of the onset."""
+        asked = {"data": {"params": json.dumps({"roi": roi})}}
+        params = anna.ask("POST", "/infer/us_ceus", params={"image": cine, "output": "json"}, **asked).json()
+        report = anna.ask("POST", "/infer/us_ceus", params={"image": cine, "output": "dicom_sr"}, **asked)
+        assert report.status_code == 200, report.text
+        (group,) = srread(io.BytesIO(report.content)).content.get_planar_roi_measurement_groups()
+        found = group.get_qualitative_evaluations(codes.DCM.BolusArrivalTime)
+        return params["onset"], [one.value.meaning for one in found]
+
+    left, top, right, bottom = ultrasound["truth"][cine]["lesions"][0]["boxes"][0]
+    assert told(roi_of((left, top, right + 1, bottom + 1))) == ("seen", [])
+    left, top, *_ = anna.case(cine)["picture"]["contrast"]
+    assert told(roi_of((left, top, left + 4, top + 4))) == ("none", ["Not detected"])
