@@ -507,7 +507,7 @@ def test_an_image_that_will_be_asked_for_is_fetched_ahead(pacs, store):
     for _ in range(20):
         store.fetch_ahead(Uids.ct)
     assert fetching() - before <= 2, "whoever asks, few are fetched at a time"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not store.is_here(Uids.ct) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert store.is_here(Uids.ct)

@@ -122,7 +122,7 @@ def test_the_next_sample_is_named_at_once_and_fetched_meanwhile(server, data):
         forget(data, image_id)
     sample = requests.post(f"{server}/activelearning/first", json={}, timeout=30).json()
     assert sample["id"] in ids
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not list((data / "cache" / "pacs" / sample["id"]).glob("[!.]*/*.dcm")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -167,7 +167,7 @@ def test_a_file_that_does_not_come_as_it_should_is_told_and_comes_when_the_pacs_
 def test_a_list_that_does_not_come_as_it_should_changes_nothing_and_is_told(server, pacs, trouble, monkeypatch):
     monkeypatch.setattr("hepatic.pacs.client._MOST", 500)
     pacs.trouble = {"search": trouble}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "trouble" not in (told := info(server)["datastore"]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -256,7 +256,7 @@ def test_a_server_starts_while_its_pacs_is_down_and_lists_it_when_it_is_up(pacs,
         assert told["total"] == 0
         assert "cannot be reached" in told["trouble"]
         with serving(pacs, port):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while info(address)["datastore"]["total"] != 4:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)

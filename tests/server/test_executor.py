@@ -64,7 +64,7 @@ def hold(executor):
         return "held"
 
     future = executor.submit(work, priority=Priority.INTERACTIVE)
-    assert started.wait(5)
+    assert started.wait(60)
     return future, go_on
 
 
@@ -85,8 +85,8 @@ def test_more_than_the_limit_is_refused(executor):
     with pytest.raises(QueueFullError, match="8 requests"):
         executor.submit(int)
     go_on.set()
-    assert [future.result(5) for future in futures] == [0] * 8
-    assert executor.submit(int).result(5) == 0
+    assert [future.result(60) for future in futures] == [0] * 8
+    assert executor.submit(int).result(60) == 0
 
 
 def test_waiting_work_can_be_cancelled(executor):
@@ -96,14 +96,14 @@ def test_waiting_work_can_be_cancelled(executor):
     assert executor.waiting == 0
     go_on.set()
     with pytest.raises(CancelledError):
-        future.result(5)
+        future.result(60)
 
 
 def test_running_work_is_left_alone_unless_it_is_to_be_killed(executor):
     future, go_on = hold(executor)
     assert not executor.cancel(future, kill=False)
     go_on.set()
-    assert future.result(5) == "held"
+    assert future.result(60) == "held"
 
 
 def test_running_work_can_be_killed_and_the_next_runs_in_a_new_slot(executor):
@@ -111,17 +111,17 @@ def test_running_work_can_be_killed_and_the_next_runs_in_a_new_slot(executor):
     following = executor.submit(lambda: "next")
     assert executor.cancel(future)
     with pytest.raises(WorkCancelledError):
-        future.result(5)
-    assert following.result(5) == "next"
+        future.result(60)
+    assert following.result(60) == "next"
 
 
 def test_a_slot_that_takes_long_to_kill_keeps_nobody_from_asking():
-    killing = threading.Event()
+    killing, asked = threading.Event(), threading.Event()
 
     class Tough(ThreadSlot):
         def kill(self):
             killing.set()
-            time.sleep(0.6)
+            asked.wait(60)
             super().kill()
 
     executor = Executor(Tough, slots=2)
@@ -129,13 +129,12 @@ def test_a_slot_that_takes_long_to_kill_keeps_nobody_from_asking():
         future, go_on = hold(executor)
         killer = threading.Thread(target=executor.cancel, args=[future])
         killer.start()
-        assert killing.wait(5)
-        asked = time.monotonic()
-        assert executor.submit(lambda: "other").result(5) == "other"
-        assert time.monotonic() - asked < 0.3
+        assert killing.wait(60)
+        assert executor.submit(lambda: "other").result(30) == "other"
+        asked.set()
         killer.join()
         with pytest.raises(WorkCancelledError):
-            future.result(5)
+            future.result(60)
         go_on.set()
     finally:
         executor.close()
@@ -146,14 +145,14 @@ def test_cancelling_what_just_ended_never_hits_the_next(executor):
         future = executor.submit(lambda: None)
         following = executor.submit(lambda n=number: n)
         executor.cancel(future)
-        assert following.result(5) == number
+        assert following.result(60) == number
 
 
 def test_work_that_takes_too_long_is_stopped_and_not_repeated(executor):
     future = executor.submit(time.sleep, 5, timeout_s=0.05)
     with pytest.raises(WorkTimeoutError):
-        future.result(5)
-    assert executor.submit(int).result(5) == 0
+        future.result(60)
+    assert executor.submit(int).result(60) == 0
 
 
 def test_a_slot_that_cannot_be_opened_is_tried_again():
@@ -166,7 +165,7 @@ def test_a_slot_that_cannot_be_opened_is_tried_again():
                 raise OSError("no room")
 
     executor = Executor(Stubborn, retry_delay_s=0.01)
-    assert executor.submit(lambda: "done").result(5) == "done"
+    assert executor.submit(lambda: "done").result(60) == "done"
     assert len(attempts) == 3
     executor.close()
 
@@ -178,7 +177,7 @@ def test_work_is_refused_when_no_slot_can_ever_be_opened():
 
     executor = Executor(Never, retry_delay_s=0.01)
     with pytest.raises(NoWorkerError):
-        executor.submit(int).result(5)
+        executor.submit(int).result(60)
     executor.close()
 
 
@@ -193,12 +192,12 @@ def test_a_slot_that_pauses_between_attempts_takes_no_call_from_an_idle_one():
 
     executor = Executor(Second, slots=2, retry_delay_s=10)
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while len(made) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.05)  # the one that failed pauses by now
         for number in range(6):
-            assert executor.submit(lambda n=number: n).result(2) == number
+            assert executor.submit(lambda n=number: n).result(60) == number
     finally:
         executor.close()
 
@@ -209,9 +208,9 @@ def test_closing_ends_everything_and_refuses_more():
     waiting = executor.submit(int)
     executor.close()
     with pytest.raises(WorkCancelledError):
-        running.result(5)
+        running.result(60)
     with pytest.raises(CancelledError):
-        waiting.result(5)
+        waiting.result(60)
     with pytest.raises(WorkCancelledError):
         executor.submit(int)
 
@@ -285,7 +284,7 @@ def test_a_process_that_was_given_the_number_of_a_worker_that_is_gone_is_left_al
             stranger.wait(0.2)
     finally:
         stranger.kill()
-        stranger.wait(5)
+        stranger.wait(60)
 
 
 def test_an_interpreter_that_exits_without_closing_does_not_hang():
@@ -325,16 +324,16 @@ def test_renewed_slots_finish_what_they_have_and_the_next_work_goes_to_new_ones(
         assert not after.done()
         assert not made[0].killed.is_set()
         gate.set()
-        assert under_way.result(5) is True
-        assert after.result(5) == 3
+        assert under_way.result(60) is True
+        assert after.result(60) == 3
         assert len(made) == 2
         assert made[0].killed.is_set()
         assert not made[1].killed.is_set()
         executor.renew()  # one that has nothing to do goes at once
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while len(made) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert executor.submit(len, "ab").result(5) == 2
+        assert executor.submit(len, "ab").result(60) == 2
         assert len(made) == 3
     finally:
         executor.close()

@@ -34,7 +34,7 @@ class Switched:
 
 
 def ready(address, status):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         answer = requests.get(f"{address}/ready", timeout=10)
         if answer.status_code == status:

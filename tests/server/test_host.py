@@ -65,7 +65,7 @@ def test_a_datastore_file_whose_write_fails_stays_as_it_was(host, studies, monke
 
 def test_what_another_process_writes_to_the_datastore_file_is_noticed(host, studies):
     Host(AppSpec(str(FOREIGN_APP), str(studies)), "worker").datastore.update_image_info("case0", {"voxels": 240})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "voxels" not in host.datastore.get_image_info("case0"):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -23,7 +23,7 @@ def infer(server, image="case0", timeout=60, **params):
     return requests.post(f"{server}/infer/threshold", params=query, files=form, timeout=timeout)
 
 
-def until(condition, limit_s=20.0):
+def until(condition, limit_s=120.0):
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -44,7 +44,7 @@ class PickyApp(MONAILabelApp):
 """
 
 
-def until(condition, limit_s=40.0):
+def until(condition, limit_s=120.0):
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -15,7 +15,7 @@ from tests.store.studies import write_image
 
 
 def until(holds) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)

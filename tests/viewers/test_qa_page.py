@@ -44,7 +44,7 @@ class Page:
         time.sleep(DEAD_S)
 
     def until(self, script):
-        return self.browser.until(script, limit_s=30)
+        return self.browser.until(script, limit_s=90)
 
     def text(self, selector):
         return self.browser.run(f"document.querySelector({selector!r})?.innerText || ''")
@@ -279,7 +279,7 @@ def test_a_study_is_not_finished_past_a_decision_that_was_refused(opened):
         page.press("1")  # of the next study: it is not held up
         page.until("document.querySelector('#badge').innerText.includes('refused')")
         uids = store.proposals.studies()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not any(list(verdicts(store, uid).values()) == ["true"] for uid in uids) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert sorted(len(verdicts(store, uid)) for uid in uids) == [0, 1]

@@ -43,7 +43,7 @@ class CasePage:
         self.until(f"{ANSWERED} && document.querySelector('#stage').ariaBusy == 'false'")
 
     def until(self, script):
-        return self.browser.until(script, limit_s=30)
+        return self.browser.until(script, limit_s=90)
 
     def text(self, selector):
         return self.browser.run(f"document.querySelector({selector!r})?.innerText || ''")

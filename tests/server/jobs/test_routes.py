@@ -41,7 +41,7 @@ def idle(server):
         requests.delete(f"{server}/{route}", timeout=30)
 
 
-def until(condition, limit_s=40.0):
+def until(condition, limit_s=120.0):
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -59,7 +59,7 @@ def ended(server, id):
     return until(lambda: (job := told(server, f"jobs/{id}"))["ended"] and job)
 
 
-def events(server, path, last="", limit_s=30.0):
+def events(server, path, last="", limit_s=120.0):
     """Yield the name, id and data of server-sent events, and comments as events without a name."""
     headers = {"Last-Event-ID": last} if last else {}
     with requests.get(f"{server}/{path}", stream=True, headers=headers, timeout=limit_s) as answer:
