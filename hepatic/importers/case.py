@@ -12,6 +12,7 @@ from pydicom.uid import UID
 
 from hepatic.boxes import Boxes
 from hepatic.geometry import Grid
+from hepatic.io.dicom_report_read import ReadReport
 from hepatic.io.image import Labelmap, Modality
 
 Known = Literal["complete", "positives_only"]
@@ -54,6 +55,8 @@ class Case:
             written to the folder it is given. No file means an image of this name that is in the studies already.
         instance_uids: SOPInstanceUIDs that such an image has one of, where it is one of several cines of a series.
         label: gives the labelmap on the image's grid; None where nothing is segmented.
+        report: gives what readers say of the image, from its file or the folder with its files; its boxes count where
+            nothing is segmented.
         boxes: gives boxes around lesions, (N, 6) LPS millimetres; None where they are those of the labelmap.
         known: whether all lesions are marked.
         said: words for classes of the whole image, beside those under which something is drawn.
@@ -70,6 +73,7 @@ class Case:
     instance_uids: frozenset[str] = frozenset()
     label: Callable[[Grid], Labelmap] | None = None
     boxes: Callable[[Grid], Boxes] | None = None
+    report: Callable[[Path], ReadReport | None] | None = None
     known: Known = "complete"
     said: Sequence[str] = ()
     facts: Mapping[str, object] = field(default_factory=dict)

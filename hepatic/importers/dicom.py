@@ -1,4 +1,4 @@
-"""Any folder of DICOM files: every series or cine an image, segmentations as labels of what they were made on."""
+"""Any folder of DICOM files: every series or cine an image, segmentations and reports as labels of what they are of."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.importers.case import Case, DataSet, Known
 from hepatic.importers.folder import files_below, nothing_found
+from hepatic.importers.reports import Report, find_report, read_reports
 from hepatic.importers.stacks import Slice, stacks
 from hepatic.io.dicom_element import text
+from hepatic.io.dicom_report_read import ReadReport
 from hepatic.io.dicom_seg_read import SegHeader, read_dicom_seg, read_seg_header
+from hepatic.io.dicom_source import DicomSource
 from hepatic.io.header import dicom_headers
 from hepatic.io.image import Labelmap, Modality, Volume
 from hepatic.io.labelmap import write_atomically
@@ -71,6 +74,7 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
     volumes: dict[str, _Series] = {}
     cines: list[tuple[str, _Series]] = []
     segmentations: dict[str, list[_Seg]] = defaultdict(list)
+    reports: list[Report] = []
     made: list[Case] = []
     for path in files_below(root):
         try:
@@ -79,6 +83,8 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
             about = read_seg_header(path)
             if about is not None:
                 segmentations[about.series_uid].append(_Seg(path, about))
+            elif (report := find_report(path)) is not None:
+                reports.append(report)
             continue
         except BadInputError as broken:
             made.append(_refused(path, broken))
@@ -103,7 +109,7 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
             cines.append((uid, series))
     for uid, series in cines:
         mine = [seg for seg in segmentations[uid] if series.uid in seg.header.instance_uids]
-        made.append(_case(series, _label(mine, meaning or {}), known))
+        made.append(_case(series, _label(mine, meaning or {}), _report(reports, uid, series), known))
     here = {series.uid for _, series in cines}
     segmentations = {
         uid: [seg for seg in segs if here.isdisjoint(seg.header.instance_uids)] for uid, segs in segmentations.items()
@@ -112,7 +118,7 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
         found = stacks(series.slices)
         segs = segmentations.pop(uid, [])
         if len(found) == 1:
-            made.append(_case(series, _label(segs, meaning or {}), known))
+            made.append(_case(series, _label(segs, meaning or {}), _report(reports, uid, series), known))
             continue
         for number, stack in enumerate(found, 1):
             mine = [seg for seg in segs if any(one.instance_uid in seg.header.instance_uids for one in stack)]
@@ -124,7 +130,12 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
     return sorted(made, key=lambda case: (case.patient_id, case.study_uid, case.name))
 
 
-def _case(series: _Series, label: Callable[[Grid], Labelmap] | None, known: Known) -> Case:
+def _case(
+    series: _Series,
+    label: Callable[[Grid], Labelmap] | None,
+    report: Callable[[Path], ReadReport | None] | None,
+    known: Known,
+) -> Case:
     files = [one.path for one in series.slices]
     return Case(
         name=series.uid,
@@ -135,6 +146,7 @@ def _case(series: _Series, label: Callable[[Grid], Labelmap] | None, known: Know
         modality=series.modality,
         image=lambda _scratch: files,
         label=label,
+        report=report,
         known=known,
     )
 
@@ -194,6 +206,12 @@ def _label(segs: list[_Seg], meaning: Mapping[str, str]) -> Callable[[Grid], Lab
         return read_dicom_seg(segs[0].path, like=grid, meaning=meaning)
 
     return read
+
+
+def _report(reports: Sequence[Report], series_uid: str, series: _Series) -> Callable[[Path], ReadReport | None] | None:
+    instances = {one.instance_uid for one in series.slices}
+    mine = [one for one in reports if one.is_about(series_uid, instances)]
+    return (lambda source: read_reports(mine, DicomSource.read(source))) if mine else None
 
 
 def _refused(path: Path, why: BadInputError) -> Case:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from hepatic.boxes import Boxes
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
 from hepatic.importers.case import Case, DataSet
 from hepatic.importers.labels import boxes_of
+from hepatic.io.dicom_report_read import ReadReport
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_atomically, write_labelmap
@@ -32,12 +34,15 @@ Done = Literal["added", "there", "none", "refused"]
 class Outcome:
     """What became of a case.
 
+    A report that cannot be used is told in ``why``, and keeps no labelmap out.
+
     Attributes:
         image: whether it was added or was there; ``none`` where it could not be read and so was not looked for.
         label: likewise; ``none`` where nothing is marked.
         boxes: how many lesions the label marks.
         image_id: of an image whose label was added.
         why: the reason of a refusal.
+        classes: of the image by note, as its reports say them.
     """
 
     image: Done
@@ -45,6 +50,7 @@ class Outcome:
     boxes: int = 0
     image_id: str = ""
     why: str = ""
+    classes: Mapping[str, str] = field(default_factory=dict)
 
 
 def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
@@ -62,15 +68,22 @@ def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
         except BadInputError as refused:
             return Outcome("refused", why=str(refused))
         done: Done = "added" if is_new else "there"
-        if case.label is None and case.boxes is None:
+        if case.label is None and case.boxes is None and case.report is None:
             return Outcome(done)
         if store.labels.history(image_id, TAG):
             return Outcome(done, "there")
+        report, why = None, ""
         try:
-            marked = _keep_label(store, data_set, case, image_id, Path(scratch))
-            return Outcome(done, "added", marked, image_id)
+            report = case.report and case.report(_source_of(store, image_id))
+        except BadInputError as refused:
+            why = str(refused)
+        if report is None and case.label is None and case.boxes is None:
+            return Outcome(done, "refused" if why else "none", why=why)
+        try:
+            marked = _keep_label(store, data_set, case, report, image_id, Path(scratch))
         except BadInputError as refused:
             return Outcome(done, "refused", why=str(refused))
+        return Outcome(done, "added", marked, image_id, why, report.classes if report else {})
 
 
 def _keep_image(store: FolderStore, data_set: DataSet, case: Case, scratch: Path) -> tuple[str, bool]:
@@ -148,15 +161,25 @@ def _keep_dicom(store: FolderStore, files: list[Path], info: dict[str, Any]) -> 
     return added, store.counts().images > before
 
 
-def _keep_label(store: FolderStore, data_set: DataSet, case: Case, image_id: str, scratch: Path) -> int:
-    """Return how many lesions were marked."""
+def _source_of(store: FolderStore, image_id: str) -> Path:
     try:
-        grid = grid_of(store.source(image_id))
+        return store.source(image_id)
     except NotFoundError as gone:
         raise BadInputError(image_id, expected="its files", came="none", fix="Import it again.") from gone
+
+
+def _keep_label(
+    store: FolderStore, data_set: DataSet, case: Case, report: ReadReport | None, image_id: str, scratch: Path
+) -> int:
+    """Return how many lesions were marked."""
+    grid = grid_of(_source_of(store, image_id))
     labelmap = None if case.label is None else case.label(grid)
-    if case.boxes is not None:
-        boxes: Boxes = case.boxes(grid)
+    rois: Sequence[ROI] = ()
+    if labelmap is None and case.boxes is None and report is not None:
+        rois, case = report.boxes, replace(case, known="complete" if report.complete else "positives_only")
+        boxes: Boxes = np.array([roi.box for roi in rois], np.float64).reshape(-1, 6)
+    elif case.boxes is not None:
+        boxes = case.boxes(grid)
     else:
         boxes = np.zeros((0, 6)) if labelmap is None else boxes_of(labelmap)
     if labelmap is not None:
@@ -164,8 +187,9 @@ def _keep_label(store: FolderStore, data_set: DataSet, case: Case, image_id: str
         write_labelmap(path, labelmap)
     else:
         path = scratch / "label.mrk.json"
-        write_atomically(path, encode_rois([_roi(box, number) for number, box in enumerate(boxes, 1)]))
-    store.labels.save(image_id, TAG, path, author=data_set.name, info=_label_info(data_set, case, labelmap, boxes))
+        write_atomically(path, encode_rois(rois or [_roi(box, number) for number, box in enumerate(boxes, 1)]))
+    author = (report and report.by) or data_set.name
+    store.labels.save(image_id, TAG, path, author=author, info=_label_info(data_set, case, labelmap, boxes))
     return len(boxes)
 
 

@@ -37,6 +37,7 @@ class Statement:
         has_onset: whether the onset of contrast was seen; None where nobody looked for it. That it was not is said.
         algorithm: what said it; None for a reader.
         by: the reader; with an algorithm, who judged what it said. Empty where nobody did.
+        complete: whether the boxes are all lesions of the image.
     """
 
     boxes: Sequence[ROI] = ()
@@ -47,6 +48,7 @@ class Statement:
     has_onset: bool | None = None
     algorithm: Algorithm | None = None
     by: str = ""
+    complete: bool = True
 
 
 def image_reports(
@@ -90,6 +92,7 @@ def image_reports(
             description=about,
             described=list({str(one.SOPInstanceUID): one for one in shown}.values()),
             instance=None if instance is None else instance(name),
+            is_complete=said.complete,
         )
 
     made = {"": document(sr.Comprehensive3DSR, full, "")}

@@ -30,7 +30,8 @@ REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
 _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 _HEADER = ("SOPClassUID", "SOPInstanceUID", *_EVIDENCE)
 _VERDICT, _TRUE = "verdict", "31874001"
-_OF_REVIEWS = {_VERDICT, "primary", "state"}
+_STATE = "state"
+_OF_REVIEWS = {_VERDICT, "primary", _STATE}
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class ReportHeader:
 
     Attributes:
         sop_uid: its own.
+        sop_class_uid: of what kind it is: what lies in space is in a Comprehensive 3D SR.
         images: SOPInstanceUIDs by SeriesInstanceUID, of the images among its evidence.
     """
 
     sop_uid: str
+    sop_class_uid: str
     images: Mapping[str, frozenset[str]]
 
 
@@ -52,16 +55,18 @@ class ReadReport:
 
     Attributes:
         boxes: with the ``candidate`` (tracking UID), ``score`` and ``class`` where they are told; what readers found to
-            be none is left out.
+            be none, or have not decided, is left out.
         classes: by what they say, where the report has hepatic's own codes.
         by: the person who observed it; empty where it names none.
         algorithm: what found it; None where it names none.
+        complete: whether it is about lesions, and says that all of them are in it.
     """
 
     boxes: tuple[ROI, ...]
     classes: Mapping[str, str]
     by: str
     algorithm: Algorithm | None
+    complete: bool = True
 
 
 def read_report_header(path: Path) -> ReportHeader | None:
@@ -72,7 +77,7 @@ def read_report_header(path: Path) -> ReportHeader | None:
         return None
     if dataset.get("SOPClassUID") not in REPORTS:
         return None
-    return ReportHeader(text(dataset, "SOPInstanceUID") or "", _evidence(dataset))
+    return ReportHeader(text(dataset, "SOPInstanceUID") or "", str(dataset.SOPClassUID), _evidence(dataset))
 
 
 def read_report(path: Path, source: DicomSource) -> ReadReport:
@@ -100,13 +105,15 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
         boxes: list[ROI] = []
         classes: dict[str, str] = {}
         algorithm: Algorithm | None = None
+        has_regions = False
         for group in groups:
             said = dict(_own_evaluations(group))
-            if said.get(_VERDICT, _TRUE) != _TRUE:
-                continue
             region = None if isinstance(group, hd.sr.MeasurementsAndQualitativeEvaluations) else group.roi
             named = _named(group, region)
             if named and not named & own:
+                continue
+            has_regions |= region is not None
+            if said.get(_VERDICT, "" if _STATE in said else _TRUE) != _TRUE:
                 continue
             box = None if region is None else _box(region, source)
             if is_of_one or named:  # of several images it must be said which one is meant
@@ -116,7 +123,8 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
                 boxes.append(_roi(group, box))
         people = content.get_observer_contexts(observer_type=codes.DCM.Person)
         names = [str(one.observer_identifying_attributes.name).replace("^", " ").strip() for one in people]
-        return ReadReport(tuple(boxes), classes, next(iter(names), ""), algorithm)
+        is_complete = has_regions and text(document, "CompletionFlag") == "COMPLETE"
+        return ReadReport(tuple(boxes), classes, next(iter(names), ""), algorithm, is_complete)
 
 
 def _evidence(dataset: Dataset) -> dict[str, frozenset[str]]:

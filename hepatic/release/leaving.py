@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
+from pydicom.dataset import Dataset
+
 from hepatic.errors import BadInputError
+from hepatic.io.dicom_image_report import Statement, image_reports
 from hepatic.io.dicom_instance import Instance
 from hepatic.io.dicom_seg import labels_seg
 from hepatic.io.dicom_segment import Algorithm
@@ -24,7 +27,7 @@ from hepatic.release.files import Report, deidentified, encoded, write_voxels
 from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.quarantine import HeldError, Quarantine
-from hepatic.release.words import cleaned, cleaned_model
+from hepatic.release.words import UID, cleaned, cleaned_model
 from hepatic.store.archive import KEEP_SECONDS, write_archive
 from hepatic.store.case import LabelledCase
 from hepatic.store.disk import TEMPORARY, make_folder, remove_stale
@@ -44,6 +47,21 @@ _UNFIT = "image or label cannot be read, or is of a kind that does not leave; it
 _MISSING = "not to be had: its files have gone, or the PACS does not give them"
 _FARTHEST_MM = 10_000
 _LARGEST_VALUE = 65_535
+
+
+@dataclass(frozen=True)
+class Left:
+    """The files in which an image has left.
+
+    Attributes:
+        image: its own.
+        label: those of its label, as DICOM where the image is.
+        notes: keys of the classes that the label says.
+    """
+
+    image: list[Path]
+    label: list[Path]
+    notes: frozenset[str]
 
 
 class Leaving:
@@ -94,11 +112,7 @@ class Leaving:
         suffix = label_suffix(case.label.name)
         target = folder / (self.by.pseudonyms.image(case.image_id) + suffix)
         if suffix.endswith(".json"):
-            rois = [
-                ROI(one.box, self._name(one.label, number), self._about_roi(one.about))
-                for number, one in enumerate(read_rois(case.label), 1)
-            ]
-            write_atomically(target, encode_rois(rois))
+            write_atomically(target, encode_rois(self._rois(case)))
         else:
             labelmap = read_labelmap(case.label)
             names: dict[str, int] = {}
@@ -112,35 +126,65 @@ class Leaving:
         """Return what is told of an image and its label: numbers, and names made of known words; nobody's name."""
         image, info = self._store.images.get(case.image_id), case.label_info
         told: dict[str, Any] = {"label_info": self._label_info(case)}
-        boxes, known, classes = (info.get(key) for key in ("boxes_lps_mm", "boxes_known", "classes"))
+        boxes, known = (info.get(key) for key in ("boxes_lps_mm", "boxes_known"))
         if isinstance(boxes, list):
             told["boxes_lps_mm"] = [box for box in boxes if _is_box(box)]
         if known in _KNOWN:
             told["boxes_known"] = known
-        if isinstance(classes, Mapping):
-            told["classes"] = {self._name(note, 0): self._name(said, 0) for note, said in classes.items()}
+        if classes := self._classes(case):
+            told["classes"] = classes
         return {"image": {"info": self._about(image)}, "labels": {"final": {"info": told}}}
 
-    def export(self, image: Image, target: Path, *, label: LabelledCase | None = None) -> list[Path]:
-        """Write an image into ``patient/study/series`` below a folder, its label beside it, and return the files.
+    def export(self, image: Image, target: Path, *, label: LabelledCase | None = None) -> Left:
+        """Write an image into ``patient/study/series`` below a folder, its label beside it.
 
-        The labelmap of a DICOM image becomes a DICOM segmentation of it, where it marks anything.
+        The labelmap of a DICOM image becomes a DICOM segmentation of it, where it marks anything; its boxes, and the
+        classes that its label says, become a structured report.
 
         Raises: as ``image`` and ``label``; nothing of the image is left behind then.
         """
         with TemporaryDirectory(dir=target, prefix=TEMPORARY) as made:
             files = self.image(image.id, Path(made))
-            if label is not None:
-                written = self.label(label, Path(made))
-                if files[0].suffix == ".dcm" and written.suffix != ".json":
-                    with suppress(BadInputError):
-                        written = self._segmentation(label, written, files)
-                files.append(written)
+            labels = [] if label is None else self._labels(label, Path(made), files)
             told = self._about(image)
             folder = target / str(told["patient"]) / str(told.get("StudyInstanceUID") or "none")
             folder /= self.by.pseudonyms.image(image.series_uid or image.id)
             folder.mkdir(parents=True, exist_ok=True)
-            return [file.replace(folder / file.name) for file in files]
+            left = [[file.replace(folder / file.name) for file in some] for some in (files, labels)]
+            return Left(left[0], left[1], frozenset() if label is None else frozenset(self._classes(label)))
+
+    def _labels(self, case: LabelledCase, folder: Path, image: Sequence[Path]) -> list[Path]:
+        """Write a label beside an image that has left, as DICOM where that is DICOM, and return its files."""
+        written = self.label(case, folder)
+        if image[0].suffix != ".dcm":
+            return [written]
+        reports: list[Path] = []
+        with suppress(BadInputError):
+            reports.append(self._report(case, image))
+        if written.suffix == ".json":
+            return reports or [written]
+        with suppress(BadInputError):
+            written = self._segmentation(case, written, image)
+        return [written, *reports]
+
+    def _report(self, case: LabelledCase, image: Sequence[Path]) -> Path:
+        """Write what a label says of an image that has left, but for its labelmap, as a report, and return its file.
+
+        Raises:
+            BadInputError: it says nothing more.
+        """
+        head = self._store.labels.latest(case.image_id, "final")
+        said = Statement(
+            boxes=self._rois(case) if case.label.suffix == ".json" else (),
+            classes=self._classes(case),
+            algorithm=self._algorithm(head),
+            by=self.by.pseudonyms.person(head.author).rstrip("^") if head.author else "",
+            complete=case.label_info.get("boxes_known") != "positives_only",
+        )
+        if not said.boxes and not said.classes:
+            raise BadInputError("the label", expected="boxes or classes", came="none", fix="There is nothing to tell.")
+        made = image_reports(said, DicomSource.read(image), instance=lambda _: self._instance("report", head))[""]
+        return self._saved(made, image[0].parent)
 
     def _segmentation(self, case: LabelledCase, labels: Path, files: Sequence[Path]) -> Path:
         """Write a label that has left as a segmentation of the image that has, and return its file.
@@ -151,18 +195,38 @@ class Leaving:
         head = self._store.labels.latest(case.image_id, "final")
         named = {str(one["name"]): int(one["idx"]) for one in self._label_info(case) if isinstance(one["idx"], int)}
         source = DicomSource.read(files)
-        uids = [self.by.pseudonyms.uid(f"label of {case.image_id}{end}") for end in ("", f", version {head.version}")]
         made = labels_seg(
             read_labelmap(labels, like=source.grid),
             source,
             names=named,
             algorithm=self._algorithm(head),
             judged=True,
-            instance=Instance(series_uid=uids[0], sop_uid=uids[1], number=head.version),
+            instance=self._instance("label", head),
         )
-        target = labels.with_name(f"{uids[1]}.dcm")
+        return self._saved(made, labels.parent)
+
+    def _instance(self, kind: str, head: Label) -> Instance:
+        """Return which one of which series an object made of a version of a label is, the same in every export."""
+        uids = [self.by.pseudonyms.uid(f"{kind} of {head.image_id}{end}") for end in ("", f", version {head.version}")]
+        return Instance(series_uid=uids[0], sop_uid=uids[1], number=head.version)
+
+    def _saved(self, made: Dataset, folder: Path) -> Path:
+        target = folder / f"{made.SOPInstanceUID}.dcm"
         made.save_as(target, enforce_file_format=True)
         return target
+
+    def _rois(self, case: LabelledCase) -> list[ROI]:
+        return [
+            ROI(one.box, self._name(one.label, number), self._about_roi(one.about))
+            for number, one in enumerate(read_rois(case.label), 1)
+        ]
+
+    def _classes(self, case: LabelledCase) -> dict[str, str]:
+        """Return the classes that a label says, by note, as far as they are known words."""
+        said = case.label_info.get("classes")
+        told = said.items() if isinstance(said, Mapping) else ()
+        named = {"_".join(self._words(note).split()): "_".join(self._words(name).split()) for note, name in told}
+        return {note: name for note, name in named.items() if note and name}
 
     def _label_info(self, case: LabelledCase) -> list[dict[str, Any]]:
         """Return the segments that a client listed with their numbers; what has none is left out."""
@@ -182,6 +246,8 @@ class Leaving:
     def _about_roi(self, about: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is told of a box: of each field only what hepatic itself would write there."""
         told = {key: about[key] for key, allowed in _ABOUT_ROI.items() if about.get(key) in allowed}
+        if isinstance(uid := about.get("candidate"), str) and UID.fullmatch(uid):
+            told["candidate"] = self.by.pseudonyms.uid(uid)
         if _is_number(about.get("score"), 0, 1):
             told["score"] = about["score"]
         if name := self._words(about.get("class")):

@@ -36,9 +36,9 @@ _OURS = (
     "tumor tumour lesion hcc tace primary cyst metastasis haemangioma hemangioma background segment box boxes "
     "reviewed accepted proposed drawn by hand around with without contrast cine still run of the in and or on from "
     "abdomen thorax pelvis chest upper lower left right phantom probability undetermined true false "
-    "benign malignant fnh icc lymphoma abscess fll bmode model detector classifier segmenter segmentation seg net unet "
-    "nnunet ltdnet centernet unknown verdict candidate candidates state review unreviewed adjudicated conflict unsure "
-    "diagnosis type pixel pixels"
+    "benign malignant angioma fnh icc lymphoma abscess fll bmode model detector classifier segmenter segmentation seg "
+    "net unet nnunet ltdnet centernet unknown verdict candidate candidates state review unreviewed adjudicated "
+    "conflict unsure diagnosis type pixel pixels"
 )
 _PEOPLE = (
     "alexander bauer berger bismuth black boyd brown burns campbell castro child cooper cruz evans ferguson flores fox "

@@ -83,12 +83,12 @@ def export(
     studies: Studies,
     image: Annotated[
         list[str] | None,
-        typer.Option(help="Id of an image; may be repeated. All by default; of a PACS those with a final label."),
+        typer.Option(help="Id of an image; may be repeated. All by default; of a PACS those with a label or review."),
     ] = None,
     keep: Keep = None,
     report: ReportFile = None,
 ) -> None:
-    """Export images of the studies, with their final labels beside them, without their patients.
+    """Export images of the studies, with their final labels and what was reviewed beside them, without their patients.
 
     Pictures that are held stay until they are approved (hepatic quarantine). What stays is listed, with exit code 1.
 
@@ -99,22 +99,27 @@ def export(
     hepatic deidentify export out --studies http://localhost:8042/dicom-web
     """
     from hepatic.pacs.error import PacsDownError, PacsError
-    from hepatic.release.leaving import Leaving
+    from hepatic.release.leaving import Leaving, Left
+    from server.reviews_leaving import images_of, reviews_of, write_reviews
 
     target.mkdir(parents=True, exist_ok=True)
     with _store(studies) as store:
         leaving = Leaving(store, keep or ())
         labelled = store.labels.labelled("final")
-        wanted = labelled if is_url(studies) else store.images.ids()
+        reviews = reviews_of(store.data)
+        reviewed = store.images.known([one for review in reviews for one in images_of(review)])
+        wanted = dict.fromkeys([*labelled, *reviewed]) if is_url(studies) else store.images.ids()
         has_label = set(labelled)
+        left: dict[str, Left] = {}
         for one in map(store.images.get, wanted if image is None else image):
             try:
                 cases = store.labelled_cases("final", only=[one.id]) if one.id in has_label else ()
-                leaving.export(one, target, label=next(iter(cases), None))
+                left[one.id] = leaving.export(one, target, label=next(iter(cases), None))
             except (BadInputError, PacsError) as reason:
                 if isinstance(reason, PacsDownError):
                     store.check_reachable(one.id)
                 leaving.report.left_out[one.id] = str(reason)
+        write_reviews(reviews, left, leaving)
     _told(leaving.report, target, report)
 
 

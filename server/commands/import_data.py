@@ -117,16 +117,21 @@ def import_data(
             task = progress.add_task("images", total=len(found))
             for case in found:
                 outcome = keep(store, data_set, case)
+                why = outcome.why
                 if outcome.label == "added":
-                    note_classes(store, outcome.image_id, words=case.said)
+                    try:
+                        note_classes(store, outcome.image_id, words=case.said, classes=outcome.classes)
+                    except BadInputError as unknown:
+                        why = str(unknown)
                 images += outcome.image == "added"
                 there += outcome.image == "there"
                 labels += outcome.label == "added"
                 boxes += outcome.boxes
-                if outcome.why:
+                if why:
                     refused += 1
-                    what = "left out" if outcome.image == "refused" else "label left out"
-                    console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {outcome.why}')}", highlight=False)
+                    what = "report left out" if outcome.label == "added" else "label left out"
+                    what = "left out" if outcome.image == "refused" else what
+                    console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {why}')}", highlight=False)
                 progress.advance(task)
     if there:
         console.print(f"{there} images were there already and were left as they are", highlight=False)

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from hepatic.store.said import CLASSES
 from hepatic.store.store import Store
 
 if TYPE_CHECKING:
     from hepatic.tasks.spec import Task
 
+FINAL = "final"
+
 _CLASSIFIED = "US"
 
 
-def note_classes(store: Store, image_id: str, *, words: Sequence[str] = ()) -> None:
+def note_classes(
+    store: Store, image_id: str, *, words: Sequence[str] = (), classes: Mapping[str, str] | None = None
+) -> None:
     """Note the classes that the final label of an image names, for hepatic's own classifiers.
 
     Args:
         store: with the label.
         image_id: which image.
         words: what is said of the whole image.
+        classes: what is said of it outright, by note.
+
+    Raises:
+        BadInputError: ``classes`` holds a note or a class that there is not; nothing is noted.
     """
-    if store.images.get(image_id).modality != _CLASSIFIED:
+    modality = store.images.get(image_id).modality
+    if modality != _CLASSIFIED and not classes:
         return  # saves loading the tasks
 
-    from hepatic.adapters.read_classes import take_classes
+    from hepatic.adapters.read_classes import checked_classes, known_classes, take_classes
 
+    if classes:
+        known = known_classes(_tasks(), modality)
+        store.labels.update_info(image_id, FINAL, {CLASSES: checked_classes(classes, known)})
     take_classes(store, image_id, _tasks(), words=words)
 
 

@@ -2,10 +2,12 @@
 
 import pydicom
 import pytest
+from highdicom import sr
 from pydicom.uid import SegmentationStorage, generate_uid
 
 from hepatic.boxes import from_voxels
 from hepatic.io.dicom_image_report import Statement, image_reports
+from hepatic.io.dicom_report import Finding, own_code, report
 from hepatic.io.dicom_report_read import read_report, read_report_header
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.markups import ROI
@@ -90,3 +92,17 @@ def without_images(report):
         for group in container.get("ContentSequence", ()):
             if "ContentSequence" in group:
                 group.ContentSequence = [one for one in group.ContentSequence if one.ValueType != "IMAGE"]
+
+
+@pytest.mark.parametrize(("complete", "says"), [(False, (False, 0)), (True, (True, 0))])
+def test_a_candidate_that_nobody_has_decided_is_no_lesion(phases, tmp_path, complete, says):
+    _, venous = phases
+    state = sr.QualitativeEvaluation(own_code("state", "State of the review"), own_code("unreviewed", "Unreviewed"))
+    found = Finding(uid="2.25.7", name="Lesion", evaluations=(state,))
+    group = found.in_space(from_voxels([[2, 4, 5, 4, 8, 11]], venous.grid)[0].tolist(), venous.grid, venous)
+    made = report(
+        sr.Comprehensive3DSR, [group], venous, observers=["Ann"], description="Reviewed", is_complete=complete
+    )
+    made.save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    read = read_report(tmp_path / "report.dcm", venous)
+    assert (read.complete, len(read.boxes)) == says
