@@ -20,6 +20,9 @@ Outcome = Literal["read", "ours", "left", "later", "waits"]
 """It is a label now; it was sent from here; it is none of ours to read; it is tried again; some of its images are not
 there yet."""
 
+UNREAD = {"left": "left where they are", "later": "tried again later", "waits": "waiting for their images"}
+"""Outcomes that give no label, in words."""
+
 _PAUSES_S = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 """After so long it is tried again; after the last of these it is left."""
 
@@ -87,6 +90,25 @@ class Origin:
     tracking: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Unread:
+    """An object of which there is no label.
+
+    Attributes:
+        key: UIDs of study, series and instance, or of a series whose instances could not be listed; the path of a file.
+        outcome: what came of it.
+        told: why; nothing that the object itself says.
+        next_at: before which it is not tried again, seconds since 1970; 0 where it is not.
+        at: when it was looked at last, seconds since 1970.
+    """
+
+    key: str
+    outcome: Outcome
+    told: str
+    next_at: float
+    at: float
+
+
 class Inbox:
     """The record, one SQLite file.
 
@@ -123,6 +145,20 @@ class Inbox:
             awaited = connection.execute("SELECT key, series_uid, images FROM awaited").fetchall()
         there = images(sorted({series for _, series, _ in awaited})) if awaited else {}
         return list(dict.fromkeys([*keys, *(key for key, series, had in awaited if there.get(series, 0) != had)]))
+
+    def unread(self, *, limit: int) -> list[Unread]:
+        """Return the objects that were left, are tried again, or wait for their images, the last looked at first."""
+        query = """SELECT key, outcome, told, next_at, at FROM seen WHERE outcome IN (SELECT value FROM json_each(?))
+            ORDER BY at DESC, key LIMIT ?"""
+        with self._database.read() as connection:
+            return [Unread(*row) for row in connection.execute(query, (json.dumps(list(UNREAD)), limit))]
+
+    def unread_counts(self) -> dict[str, int]:
+        """Return how many of them there are of each outcome."""
+        query = "SELECT outcome, count(*) FROM seen GROUP BY outcome"
+        with self._database.read() as connection:
+            found = dict(connection.execute(query).fetchall())
+        return {outcome: int(found.get(outcome, 0)) for outcome in UNREAD}
 
     def note(
         self, key: str, stamp: str, outcome: Outcome, told: str = "", *, awaits: Mapping[str, int] | None = None

@@ -57,7 +57,8 @@ class Sender:
     A PACS that is down or cannot search is tried again after 5 s, 10 s and so on up to ten minutes, and at once with
     what is new; each time with another object first, those that have not failed yet before the others: it may be the
     object that keeps it from answering. An object that it refuses is tried four times in the same rhythm, and then no
-    more; one that it fails to store, or at which it cannot be asked although it has just taken another, twelve times.
+    more; one that it fails to store, or at which it falls silent although it has just answered, twelve times: it
+    answers what is asked before an object is sent, so that one that brings it down is told from a PACS that is down.
 
     Args:
         outbox: the record.
@@ -78,6 +79,7 @@ class Sender:
     ) -> None:
         self._outbox, self._pacs, self._due, self._make, self._clock = outbox, pacs, due, make, clock
         self._failures, self._pause_until = 0, 0.0
+        self._has_answered = False
         self.trouble = ""
         """Why nothing is sent at the moment; empty where nothing is wrong."""
 
@@ -88,16 +90,16 @@ class Sender:
             self.hurry()
         if self._clock() < self._pause_until:
             return
-        has_taken = False
+        self._has_answered = False
         for entry in self._outbox.ready(now=self._clock()):
             try:
-                has_taken |= self._send(entry)
+                self._send(entry)
             except NotNowError:
                 return
             except PacsError as failure:
                 told = str(failure)
                 if isinstance(failure, PacsDownError) or failure.answered in _GATEWAY_ANSWERS:
-                    if has_taken:  # it was not down a moment ago
+                    if self._has_answered:  # it was not down a moment ago
                         self._refused(entry, told, most=MOST_FAILURES)
                     else:
                         self._outbox.put_last(entry, told)
@@ -112,8 +114,7 @@ class Sender:
         """Wait no longer for a PACS that was down."""
         self._failures, self._pause_until = 0, 0.0
 
-    def _send(self, entry: Entry) -> bool:
-        """Send an entry; return whether the PACS has it now."""
+    def _send(self, entry: Entry) -> None:
         try:
             made = self._make(entry)
         except NotFoundError:
@@ -121,10 +122,11 @@ class Sender:
         except BadInputError as reason:
             logger.info("a result is not sent to the PACS: %s", reason)
             self._outbox.settle(entry, "left_out", str(reason))
-            return False
+            return
         try:
             self._outbox.write_down(entry, {one.name: one.reference for one in made})
             missing = [one for one in made if not self._has(one.reference)]
+            self._has_answered = True
             stored = self._pacs.store([one.file for one in missing]) if missing else Stored((), {})
         finally:
             for one in made:
@@ -133,7 +135,6 @@ class Sender:
             self._refused(entry, f"The PACS did not take it: {', '.join(sorted(set(stored.failed.values())))}.")
         else:
             self._outbox.settle(entry, "sent")
-        return not stored.failed
 
     def _has(self, one: Reference) -> bool:
         try:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hepatic.pacs.inbox import UNREAD
 from server.commands.client import HERE, Server, asked, connected
 
 app = typer.Typer(
@@ -31,6 +32,8 @@ def status(
 ) -> None:
     """Show how many results wait, were sent, refused or left out, and those whose state changed last.
 
+    Segmentations and reports of others that were found and are no labels come after them, with the reason.
+
     [bold]Examples[/]
 
     hepatic pacs status
@@ -48,18 +51,33 @@ def status(
     console = Console()
     if not told["pacs"]:
         console.print("There is no PACS behind this server: set HEPATIC_DICOMWEB_URL, or serve its URL.")
-        return
+    else:
+        _show_results(console, told)
+    _show_unread(console, told["unread"])
+
+
+def _show_results(console: Console, told: dict[str, Any]) -> None:
     console.print(f"Sent by itself: {', '.join(told['sends']) or 'nothing (HEPATIC_DICOMWEB_RESULTS)'}")
     console.print(", ".join(f"{count} {_words(name)}" for name, count in told["counts"].items()), highlight=False)
     if told["trouble"]:
         console.print(f"[yellow]{escape(told['trouble'])}[/]", highlight=False)
     table = Table("result", "state", "since", "why")
     for one in told["results"]:
-        since = datetime.fromisoformat(one["at"]).astimezone().strftime("%Y-%m-%d %H:%M")
         name = f"[{_COLOURS[one['state']]}]{_words(one['state'])}[/]"
-        table.add_row(escape(one["about"]), name, since, escape(one["reason"]))
+        table.add_row(escape(one["about"]), name, _since(one), escape(one["reason"]))
     if table.row_count:
         console.print(table)
+
+
+def _show_unread(console: Console, unread: dict[str, Any]) -> None:
+    if not any(unread["counts"].values()):
+        return
+    found = ", ".join(f"{count} {UNREAD[name]}" for name, count in unread["counts"].items() if count)
+    console.print(f"Segmentations and reports of others that are no labels: {found}", highlight=False)
+    table = Table("object", "state", "since", "why")
+    for one in unread["objects"]:
+        table.add_row(escape(one["object"]), UNREAD[one["state"]], _since(one), escape(one["reason"]))
+    console.print(table)
 
 
 @app.command("retry")
@@ -95,6 +113,10 @@ def send(
         for one in image:
             asked(client, "POST", "pacs/send", json={"image": one, "tag": tag})
             Console().print(f"The label '{tag}' of {one} is being sent.", highlight=False)
+
+
+def _since(one: dict[str, Any]) -> str:
+    return datetime.fromisoformat(one["at"]).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _words(state: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from hepatic.errors import BadInputError, HepaticError
 from hepatic.harvest.store import ReviewStore
 from hepatic.pacs.client import PacsClient
-from hepatic.pacs.inbox import Inbox
+from hepatic.pacs.inbox import Inbox, Unread
 from hepatic.pacs.outbox import Entry, Outbox, State
 from hepatic.pacs.sender import Made, NotNowError, Sender
 from hepatic.pacs.spec import PacsSpec
@@ -90,9 +90,13 @@ class PacsResults:
         self._inbox.close()
 
     def told(self, state: State | None, *, limit: int, offset: int) -> dict[str, Any]:
-        """Return what is sent by itself, how many results are in each state, and some of them."""
+        """Return what is sent by itself, how many results are in each state, and some of them; and what is unread."""
+        unread = {
+            "counts": self._inbox.unread_counts(),
+            "objects": [_unread_as_json(one) for one in self._inbox.unread(limit=limit)],
+        }
         if self.outbox is None:
-            return {"pacs": False, "sends": [], "trouble": "", "counts": {}, "results": []}
+            return {"pacs": False, "sends": [], "trouble": "", "counts": {}, "results": [], "unread": unread}
         found = self.outbox.entries(state, limit=limit, offset=offset)
         return {
             "pacs": True,
@@ -100,6 +104,7 @@ class PacsResults:
             "trouble": self._sender.trouble,
             "counts": self.outbox.counts(),
             "results": [_as_json(one) for one in found],
+            "unread": unread,
         }
 
     def retry(self, result: str = "") -> int:
@@ -170,6 +175,16 @@ def _as_json(one: Entry) -> dict[str, Any]:
         "refusals": one.attempts,
         "at": _iso(one.at),
         "next_at": _iso(one.next_at) if one.state == "waiting" and one.next_at else None,
+    }
+
+
+def _unread_as_json(one: Unread) -> dict[str, Any]:
+    return {
+        "object": one.key,
+        "state": one.outcome,
+        "reason": one.told,
+        "at": _iso(one.at),
+        "next_at": _iso(one.next_at) if one.next_at else None,
     }
 
 

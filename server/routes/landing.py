@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
+from hepatic.pacs.inbox import UNREAD
 from server.access.user import User, UserDep
 from server.plain import number
 from server.routes.docs import PAGE_HEADERS
@@ -51,7 +52,7 @@ def landing(request: Request, services: ServicesDep, user: UserDep) -> HTMLRespo
             progress=_progress(info["datastore"]),
             models="".join(_model(name, about) for name, about in info["models"].items()) or _no_model(info),
             training=_training(info),
-            pacs=_pacs(services.pacs.told(None, limit=1, offset=0)),
+            pacs=_pacs(told := services.pacs.told(None, limit=1, offset=0)) + _unread(told["unread"]["counts"]),
         ),
         headers=PAGE_HEADERS,
     )
@@ -140,6 +141,13 @@ def _pacs(told: Mapping[str, Any]) -> str:
     return (
         f'<h2>Sent to the PACS</h2><p>Of what readers say: {sends}. <a href="pacs/">{escape(numbers)}</a>.</p>{trouble}'
     )
+
+
+def _unread(counts: Mapping[str, int]) -> str:
+    """What was found of others beside the images and is no label, where there is any."""
+    numbers = ", ".join(f"{count} {UNREAD[name]}" for name, count in counts.items() if count)
+    what = "Segmentations and reports of others that are no labels"
+    return f'<p>{what}: <a href="pacs/">{escape(numbers)}</a>.</p>' if numbers else ""
 
 
 def _last_training(stats: Mapping[str, Any] | None) -> str:

@@ -30,6 +30,8 @@ def results(
     """How many results wait, were sent, were refused or left out, and why; those whose state changed last come first.
 
     ``sends`` is what is sent by itself (``HEPATIC_DICOMWEB_RESULTS``), ``trouble`` why nothing is sent at the moment.
+    ``unread`` are segmentations and reports of others that are no labels, and why: ``left`` (never), ``later`` (tried
+    again at ``next_at``), ``waits`` (for its images).
     """
     return services.pacs.told(state, limit=limit, offset=offset)
 

@@ -184,7 +184,7 @@ def test_an_object_at_which_the_pacs_falls_silent_is_tried_after_the_others(desk
     desk.results |= {"label/a": "1", "label/b": "1"}
     pacs.trouble[uid_of("label/a", "1")] = "slow"
     assert set(desk.look().values()) == {"waiting"}
-    assert "said nothing" in desk.sender.trouble
+    assert ["said nothing" in one.told for one in desk.outbox.entries() if one.result == "label/a"] == [True]
     assert desk.look(700) == {("label/a", 1): "waiting", ("label/b", 1): "sent"}
     for _ in range(MOST_REFUSALS):
         desk.look(700)
@@ -194,15 +194,15 @@ def test_an_object_at_which_the_pacs_falls_silent_is_tried_after_the_others(desk
 
 
 class Breaking:
-    """A PACS that breaks at one object, or at all."""
+    """A PACS that breaks at some objects, or at all."""
 
-    def __init__(self, uid, failure, *, at_search=False):
-        self.uid, self.failure, self.at_search = uid, failure, at_search
+    def __init__(self, failure, *uids, at_search=False):
+        self.uids, self.failure, self.at_search = uids, failure, at_search
         self.tries = 0
         self.is_down = False
 
     def has_instance(self, _study, _series, uid):
-        if self.at_search:
+        if self.at_search or self.is_down:
             self._try(uid)
         return False
 
@@ -213,7 +213,7 @@ class Breaking:
         return Stored(uids, {})
 
     def _try(self, uid):
-        if self.is_down or uid == self.uid:
+        if self.is_down or uid in self.uids:
             self.tries += 1
             raise self.failure
 
@@ -221,15 +221,13 @@ class Breaking:
 @pytest.mark.parametrize("failure", [unreachable(), silent(30), failed(504)])
 @pytest.mark.parametrize("at_search", [False, True])
 def test_an_object_that_brings_the_pacs_down_delays_no_other_and_is_given_up(tmp_path, failure, at_search):
-    breaking = Breaking(uid_of("label/a", "1"), failure, at_search=at_search)
+    breaking = Breaking(failure, uid_of("label/a", "1"), at_search=at_search)
     desk = Desk(tmp_path, breaking)
     desk.results["label/a"] = "1"
-    for _ in range(12):
-        desk.look(700)
-    assert breaking.tries == 12
+    desk.look()
     (entry,) = desk.outbox.entries("waiting")
-    assert (entry.told, entry.attempts) == (str(failure), 0), "alone, it tells nothing of the object"
-    for n in range(MOST_FAILURES):
+    assert (entry.told, entry.attempts) == (str(failure), int(not at_search)), "a search tells nothing of the object"
+    for n in range(MOST_FAILURES - entry.attempts):
         assert desk.states()[("label/a", 1)] == "waiting"
         desk.results[f"label/{n}"] = "1"
         assert desk.look(2)[(f"label/{n}", 1)] == "sent", "at once"
@@ -243,8 +241,24 @@ def test_an_object_that_brings_the_pacs_down_delays_no_other_and_is_given_up(tmp
     assert breaking.tries == tries
 
 
+@pytest.mark.parametrize("failure", [unreachable(), silent(30), failed(504)])
+def test_objects_that_bring_the_pacs_down_are_given_up_though_nothing_else_is_sent(tmp_path, failure):
+    results = [f"label/{n}" for n in range(5)]
+    breaking = Breaking(failure, *(uid_of(one, "1") for one in results))
+    desk = Desk(tmp_path, breaking)
+    desk.results |= dict.fromkeys(results, "1")
+    for _ in range(len(results) * MOST_FAILURES):
+        breaking.is_down = True  # until it is started again
+        desk.look(700)
+        breaking.is_down = False
+        desk.look(700)
+    assert set(desk.states().values()) == {"refused"}
+    assert {one.told for one in desk.outbox.entries()} == {str(failure)}
+    assert desk.outbox.retry() == len(results)
+
+
 def test_a_pacs_that_is_down_for_a_weekend_while_results_are_made_refuses_none(tmp_path):
-    breaking = Breaking("", unreachable())
+    breaking = Breaking(unreachable())
     desk = Desk(tmp_path, breaking)
     desk.results["label/first"] = "1"
     desk.look()

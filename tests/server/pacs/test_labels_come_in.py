@@ -7,6 +7,7 @@ from contextlib import closing
 import numpy as np
 import pydicom
 import requests
+from typer.testing import CliRunner
 
 from hepatic.boxes import from_voxels
 from hepatic.io.dicom_image_report import SLICES, Statement, image_reports
@@ -15,6 +16,7 @@ from hepatic.io.dicom_source import DicomSource
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import encode_labelmap, read_labelmap
 from hepatic.io.markups import ROI, read_rois
+from server.cli import app
 from tests.importers.dicom_files import write_ct, write_seg
 from tests.pacs.served import served as served_pacs
 
@@ -161,6 +163,15 @@ def test_what_is_no_object_is_passed_over(tmp_path, studies, ct_uid):
         services = address.app.state.services
         inbox = services.spec.data_dir / "inbox.sqlite"
         with closing(sqlite3.connect(inbox)) as connection:
-            told = "SELECT key, outcome FROM seen"
-            assert wait_for(lambda: connection.execute(told).fetchall()) == [("half.dcm", "left")]
+            seen = "SELECT key, outcome FROM seen"
+            assert wait_for(lambda: connection.execute(seen).fetchall()) == [("half.dcm", "left")]
+        unread = told(address)["unread"]
+        assert unread["counts"] == {"left": 1, "later": 0, "waits": 0}
+        assert [(one["object"], one["state"], bool(one["reason"])) for one in unread["objects"]] == [
+            ("half.dcm", "left", True)
+        ]
+        command = CliRunner().invoke(app, ["pacs", "status", "--server", address], env={"COLUMNS": "300"})
+        assert "1 left where they are" in command.output
+        assert "half.dcm" in command.output
+        assert "1 left where they are" in requests.get(address, timeout=30).text
         assert label(address, ct_uid, "final", tmp_path) is None
