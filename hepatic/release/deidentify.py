@@ -24,6 +24,7 @@ from hepatic.release.names import Names, words_of
 from hepatic.release.option import Option
 from hepatic.release.pixels import PIXEL_DATA, clean_pixels
 from hepatic.release.profile import (
+    BODY_PARTS,
     CODED,
     CODES,
     CONTENT,
@@ -32,6 +33,7 @@ from hepatic.release.profile import (
     PIXELS,
     PROFILE,
     TERMS,
+    WRITTEN,
     Action,
     action_for,
     name_of,
@@ -165,8 +167,14 @@ class _One:
         unknown = [word for word in words_of(coded) if word not in vocabulary()]
         return any(map(self.names.is_in, unknown)) if _CODED_STRING.fullmatch(coded) else bool(unknown)
 
+    def _is_worded(self, coded: str) -> bool:
+        """Whether a coded string that somebody chose is made of known words, parts of the body and small numbers."""
+        words = words_of(coded)
+        known = all(word in vocabulary() or word in BODY_PARTS or re.fullmatch(r"\d{1,2}", word) for word in words)
+        return known and not self._is_odd(coded)
+
     def clean(self, dataset: Dataset) -> None:
-        clean_code(dataset, words=self._cleaned, other=self.by.pseudonyms.code)
+        clean_code(dataset, words=self._cleaned, other=self.by.pseudonyms.code, numbers=self.numbers)
         for tag in list(dataset.keys()):
             try:
                 element = dataset[tag]
@@ -250,6 +258,8 @@ class _One:
             element.value = _each(element.value, self._cleaned)
         elif element.keyword in TERMS:
             element.value = element.value if element.value in TERMS[element.keyword] else ""
+        elif element.keyword in WRITTEN:
+            element.value = element.value if self._is_worded(str(element.value)) else WRITTEN[element.keyword]
         elif element.VR == "CS":
             element.value = _each(element.value, lambda value: REMOVED if self._is_odd(str(value)) else value)
         elif element.VR == "UI":

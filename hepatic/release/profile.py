@@ -71,6 +71,14 @@ TERMS = {
     "SmokingStatus": ("YES", "NO", "UNKNOWN"),
 }
 """What may be said there, and nothing else (PS3.3, C.7.1.1 and C.7.2.2)."""
+WRITTEN = {"BodyPartExamined": "", "ContentLabel": "ANONYMIZED"}
+"""Coded strings that somebody chooses, and what becomes of one with an unknown word: the latter must have a value."""
+BODY_PARTS = (
+    "abdomenpelvis", "abdopelvis", "chestabdomen", "chestabdpelvis", "neckchest", "neckchestabdomen",
+    "neckchestabdpelv", "headneck", "cspine", "tspine", "lspine", "ctspine", "tlspine", "lsspine",
+    "wholebody", "extremity",
+)  # fmt: skip
+"""Words of BodyPartExamined (PS3.16, annex L) that are none in a text."""
 _DESCRIPTORS = (
     "AcquisitionDeviceProcessingDescription", "AcquisitionProtocolDescription", "ContrastBolusAgent",
     "DerivationDescription", "PerformedProcedureStepDescription", "ProtocolName", "RequestedProcedureDescription",

@@ -422,6 +422,10 @@ def test_no_text_leaves_as_something_else(key, tmp_path, keyword, vr) -> None:
         (("999999994", "SCT", f"liver of {STRANGER}"), ("999999994", "SCT", "liver of")),
         (("4711081-2", "LN", "liver"), ("4711081-2", "LN", "liver")),
         (("mm2", "UCUM", STRANGER), ("mm2", "UCUM", "square millimeter")),
+        (("10*6/ml", "UCUM", "liver"), ("10*6/ml", "UCUM", "liver")),
+        (("[iU]/ml{liver}", "UCUM", "liver"), ("[iU]/ml{liver}", "UCUM", "liver")),
+        (("{pixels}2", "UCUM", "Pixels"), ("{pixels}2", "UCUM", "Pixels")),
+        (("T-62000", "SRT", "liver"), ("T-62000", "SRT", "liver")),
         (("{pixels}", "UCUM", "Pixels"), ("{pixels}", "UCUM", "Pixels")),
         (("lesion_type", "99HEPATIC", "Lesion type"), ("lesion_type", "99HEPATIC", "Lesion type")),
     ],
@@ -715,9 +719,33 @@ def test_times_are_times_and_numbers_are_not_the_patients(tmp_path, key, keyword
     assert (told[8:] if keyword.endswith("DateTime") else told) == left
 
 
-@pytest.mark.parametrize(("scheme", "value"), [("SCT", "83910427"), ("LN", "4711081-5")])
+@pytest.mark.parametrize(
+    ("scheme", "value"),
+    [
+        ("SCT", "83910427"), ("LN", "4711081-5"), ("UCUM", "Mary"), ("UCUM", "J.Doe"), ("UCUM", "8391"),
+        ("UCUM", "mm{Mary}"), ("SRT", "M-MARIA"), ("FMA", "4711081"),
+    ],
+)  # fmt: skip
 def test_a_code_that_only_looks_like_one_is_another(tmp_path, key, scheme, value) -> None:
-    made = released(key, tmp_path, lambda dataset: setattr(dataset, "ViewCodeSequence", [coded(value, scheme, "cyst")]))
-    (item,) = made.ViewCodeSequence
-    assert (item.CodingSchemeDesignator, item.CodeMeaning) == ("99HEPATIC", "cyst")
+    def change(dataset):
+        dataset.PatientID, dataset.ViewCodeSequence = "HOSP-4711081", [coded(value, scheme, "cyst")]
+
+    (item,) = released(key, tmp_path, change).ViewCodeSequence
+    assert item.CodeMeaning == "cyst"
+    assert item.CodingSchemeDesignator == ("UCUM" if scheme == "UCUM" else "99HEPATIC")
     assert value.encode() not in (tmp_path / "out.dcm").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "written", "left"),
+    [
+        ("BodyPartExamined", "ABDOMEN", "ABDOMEN"),
+        ("BodyPartExamined", "CHESTABDPELVIS", "CHESTABDPELVIS"),
+        ("BodyPartExamined", "LIVER MUELLER", ""),
+        ("BodyPartExamined", "KRATOCHVIL", ""),
+        ("ContentLabel", "VERSION_2", "VERSION_2"),
+        ("ContentLabel", "DR_MUELLER", "ANONYMIZED"),
+    ],
+)
+def test_coded_strings_that_somebody_chooses_are_known_words(tmp_path, key, keyword, written, left) -> None:
+    assert (released(key, tmp_path, lambda dataset: setattr(dataset, keyword, written)).get(keyword) or "") == left
