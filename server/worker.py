@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,22 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
         "pair": tuple(images.values()) if all(images.values()) else None,
         "affine": ultrasound.cine.grid.affine.tolist(),
     }
+
+
+def eligibility(image_id: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Return what speaks against learning from an ultrasound image, fit for JSON.
+
+    Args:
+        image_id: of the image.
+        notes: keys of the notes of which one has to hold its class.
+
+    Raises:
+        NotFoundError: there is no such image, or its files have gone.
+        BadInputError: it cannot be read, or is no ultrasound.
+    """
+    from hepatic.harvest.noted_class import examined
+
+    return examined(loaded().datastore().store, image_id, notes).as_json()
 
 
 def propose_mask(image_id: str) -> dict[str, Any]:

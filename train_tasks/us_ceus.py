@@ -22,5 +22,5 @@ RECIPE = replace(
     task=TASK,
     expand=ExpandViews(VIEWS),
     augment=(FlipBoxes(axis=2), JitterIntensity()),
-    presets=dict.fromkeys(("paper", "res3d", "dense3d"), PAPER),
+    presets={name: {**PAPER, "eligible_only": True} for name in ("paper", "res3d", "dense3d")},
 )

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from hepatic.engine.cases import label_names, names_in
+from hepatic.engine.eligibility import NOTE
+from hepatic.engine.eligibility import SAID as ELIGIBLE_OR_NOT
 from hepatic.engine.whole_image import without_outline
 from hepatic.errors import BadInputError
 from hepatic.io.labelmap import read_labelmap
@@ -63,20 +65,25 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
         BadInputError: ``classes`` holds a note or a class that there is not.
     """
     image = store.images.get(image_id)
+    tasks = list(tasks)
     known = known_classes(tasks, image.modality)
     if not known:
         return Taken()
     label = store.labels.latest(image_id, _FINAL)
-    noted = {note: str(image.info[note]) for note in known if image.info.get(note)}
-    outright = label.info.get(CLASSES)
-    drawn, has_outline = ([], True) if outright is not None else _drawn(store, label)
-    names = [] if outright is not None else [*drawn, *words]
-    classes = checked_classes(outright, known) if outright is not None else named_classes(names, known, noted)
+    sayable = sayable_classes(tasks, image.modality)
+    noted = {note: str(image.info[note]) for note in sayable if image.info.get(note)}
+    names, has_outline = list(words), True
+    if (outright := label.info.get(CLASSES)) is not None:
+        classes = checked_classes(outright, sayable)
+    else:
+        drawn, has_outline = _drawn(store, label)
+        names += drawn
+        classes = named_classes(names, known, {note: noted[note] for note in known if note in noted})
     store.labels.update_info(
         image_id, _FINAL, {SAID: classes, BEFORE: noted, **({CLASSES: classes} if classes else {})}
     )
     store.images.update_info(image_id, classes)
-    if names and not classes:
+    if outright is None and names and not classes:
         return Taken(classes, _unread(known))
     return Taken(classes, "" if has_outline else _NO_BOX)
 
@@ -88,6 +95,12 @@ def known_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[st
         for task in tasks
         if isinstance(task, ClassificationTask) and task.uses_boxes and task.modality == modality
     }
+
+
+def sayable_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[str]]:
+    """Return what readers can say outright, by note: the same, and whether the image is fit to learn from."""
+    known = known_classes(tasks, modality)
+    return {**known, NOTE: ELIGIBLE_OR_NOT} if known else {}
 
 
 def named_classes(

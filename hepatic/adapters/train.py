@@ -20,13 +20,13 @@ from hepatic.engine.start import check_imagenet
 from hepatic.engine.train_network import Progress
 from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import BadInputError, NotFoundError
-from hepatic.harvest.noted_class import snapshot_class_cases
+from hepatic.harvest.noted_class import snapshot_class_cases, with_its_study
 from hepatic.harvest.places import prepared_folder
 from hepatic.harvest.snapshot_cases import Prepare, snapshot_cases
 from hepatic.harvest.snapshots import snapshot_file
 from hepatic.settings import settings
 from hepatic.tasks.recipe import Recipe
-from hepatic.tasks.spec import ClassificationTask, Option
+from hepatic.tasks.spec import ClassificationTask, Option, Task
 
 compat.install()
 
@@ -37,6 +37,12 @@ logger = logging.getLogger(__name__)
 
 STATS, PLAN = "stats.json", "plan.json"
 _SNAPSHOT = re.compile(r"([0-9a-f]{64})(\.json)?")
+_FLAGGED = Option(
+    name="flagged",
+    default="preset",
+    choices=("preset", "leave_out", "take"),
+    description="Images that paper 002 excludes; by default the paper's presets of us_ceus leave them out.",
+)
 
 
 class HepaticTrainTask(TrainTask):  # type: ignore[misc]
@@ -79,6 +85,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
                 name="warm_up_epochs", default=-1, minimum=-1, description="Epochs before; -1 takes the recipe's own."
             ),
             Option(name="seed", default=0, minimum=0, description="Seed of the run."),
+            *([_FLAGGED] if _is_of_lesions(recipe.task) else []),
         )
 
     def config(self) -> dict[str, Any]:
@@ -153,12 +160,13 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             preset=str(chosen["preset"]),
             device=settings().device,
             imagenet=str(request.get("imagenet") or ""),
+            eligible_only={"leave_out": True, "take": False}.get(str(chosen.get(_FLAGGED.name))),
         )
         served = self._registry.served(self.recipe.name)
         self._check_imagenet(choices, served)
         snapshot = self._snapshot(request.get("snapshot"), datastore)
         frozen = bool(snapshot) and isinstance(self.recipe.task, ClassificationTask)
-        cases = [] if frozen else cases_for(self.recipe.task, datastore)
+        cases = [] if frozen else cases_for(self.recipe.task, datastore, with_study=self._eligible_only(choices))
         if not frozen and not cases and isinstance(self.recipe.task, ClassificationTask):
             raise BadInputError(
                 "training",
@@ -217,7 +225,9 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             return list(plan.cases)
         file = snapshot_file(self._data_dir, plan.snapshot)
         if isinstance(self.recipe.task, ClassificationTask) and isinstance(datastore, HepaticDatastore):
-            return list(snapshot_class_cases(file, self.recipe.task, datastore.store))
+            found = snapshot_class_cases(file, self.recipe.task, datastore.store)
+            wanted = self._eligible_only(plan.settings)
+            return [with_its_study(case, datastore.store) if wanted else case for case in found]
         reviewed = snapshot_cases(file, prepared=prepared_folder(self._data_dir), prepare=self._prepare)
         said = {case.image_id for case in reviewed if case.complete}
         labelled = {case.image_id for case in plan.cases} - said
@@ -225,6 +235,11 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             *(case for case in plan.cases if case.image_id not in said),
             *(case for case in reviewed if case.image_id not in labelled),
         ]
+
+    def _eligible_only(self, choices: FitSettings) -> bool:
+        if choices.eligible_only is None:
+            return self.recipe.preset(choices.preset or self.recipe.task.preset_name).eligible_only
+        return choices.eligible_only
 
     def _tell(self, progress: Progress) -> None:
         """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""
@@ -248,3 +263,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         temporary = file.with_suffix(".new")
         temporary.write_text(json.dumps(stats, indent=1))
         temporary.replace(file)
+
+
+def _is_of_lesions(task: Task) -> bool:
+    return isinstance(task, ClassificationTask) and task.needs_boxes

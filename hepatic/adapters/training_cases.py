@@ -7,6 +7,8 @@ from pathlib import Path
 from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.engine.cases import Case, ClassCase, label_names
+from hepatic.engine.eligibility import NOTE
+from hepatic.harvest.noted_class import with_its_study
 from hepatic.tasks.spec import ClassificationTask, Task
 
 compat.install()
@@ -14,10 +16,19 @@ compat.install()
 from monailabel.interfaces.datastore import Datastore  # noqa: E402
 
 
-def cases_for(task: Task, datastore: Datastore) -> list[Case | ClassCase]:
-    """Return what a task is trained on: final labels, or the classes that stand in the notes of images."""
+def cases_for(task: Task, datastore: Datastore, *, with_study: bool = False) -> list[Case | ClassCase]:
+    """Return what a task is trained on: final labels, or the classes that stand in the notes of images.
+
+    Args:
+        task: what is trained.
+        datastore: any.
+        with_study: whether the other images of classified ones' studies are wanted, too.
+    """
     if isinstance(task, ClassificationTask):
-        return list(classified_cases(datastore, modality=task.modality, note=task.note, drawn=task.uses_boxes))
+        found = classified_cases(datastore, modality=task.modality, note=task.note, drawn=task.uses_boxes)
+        if with_study and isinstance(datastore, HepaticDatastore):
+            return [with_its_study(case, datastore.store) for case in found]
+        return list(found)
     return list(labelled_cases(datastore, modality=task.modality, markups=task.type == "detection"))
 
 
@@ -45,6 +56,7 @@ def classified_cases(datastore: Datastore, *, modality: str, note: str, drawn: b
                     truth=str(info[note]),
                     label=None if label is None else label.label,
                     names={} if label is None else label.names,
+                    said=str(info.get(NOTE) or ""),
                 )
             )
     return cases

@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,12 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hepatic.engine.eligibility import Eligibility, eligibility, said_flags
 from hepatic.engine.kind import training_sample
 from hepatic.engine.label_boxes import boxes_on_picture, read_lesions
 from hepatic.engine.split import Side
 from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
 from hepatic.io.content import content_hash
-from hepatic.io.image import Labelmap, Volume
+from hepatic.io.image import Cine, Labelmap, Volume
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.read import read
 from hepatic.tasks.recipe import Recipe, one_sample
@@ -131,15 +134,25 @@ class ClassCase(_OneImage):
             of a picture without a lesion (``ClassificationTask.absent``) is none.
         names: label value by structure, as ``Case.names``.
         boxes: of lesions in pixels of an ultrasound picture (top, left, bottom, right), beside those of the label.
+        said: what a reader says of its eligibility (``hepatic.engine.eligibility``); empty where nobody has.
+        beside: the other ultrasound images of its study.
     """
 
     truth: str
     label: Path | None = None
     names: Mapping[str, int] = field(default_factory=dict)
     boxes: tuple[tuple[float, float, float, float], ...] = ()
+    said: str = ""
+    beside: tuple[Path, ...] = ()
 
     def sample(self, task: Task) -> Sample:
-        """Read the image; BadInputError when the task does not know its class, or learns of boxes and there is none."""
+        """Read the image.
+
+        Raises:
+            BadInputError: the task does not know its class, or learns of boxes and there is none, or a reader has said
+                that nothing is to be learnt from it.
+        """
+        Eligibility(self.said, said_flags(self.said)).check(self.image_id)
         classes = task.classes if isinstance(task, ClassificationTask) else ()
         if self.truth not in classes:
             raise BadInputError(
@@ -149,10 +162,8 @@ class ClassCase(_OneImage):
                 fix="Correct the note.",
             )
         image = task.accept(read(self.source))
-        boxes = [*self.boxes]
         is_absent = isinstance(task, ClassificationTask) and self.truth == task.absent
-        if self.label is not None and not is_absent:
-            boxes += boxes_on_picture(self.label, image.grid, self.names)
+        boxes = [*self.boxes] if is_absent else self.drawn(image.grid)
         if not boxes and isinstance(task, ClassificationTask) and task.needs_boxes and not is_absent:
             raise BadInputError(
                 f"image {self.image_id}, which is named {self.truth}",
@@ -162,10 +173,30 @@ class ClassCase(_OneImage):
             )
         return {"source": image, "options": task.parse_options({}), "truth": self.truth, "boxes": boxes}
 
+    def drawn(self, grid: Grid) -> list[tuple[float, float, float, float]]:
+        """Return its boxes and those of the label, which lies on this grid; BadInputError where it cannot be read."""
+        own = [] if self.label is None else boxes_on_picture(self.label, grid, self.names)
+        return [*self.boxes, *own]
+
+    def eligibility(self, image: Volume | Cine | None = None) -> Eligibility:
+        """Return what speaks against learning from it; BadInputError where the image cannot be read.
+
+        Args:
+            image: where it is read already.
+        """
+        image = read(self.source) if image is None else image
+        boxes = list(self.boxes)
+        with suppress(BadInputError):  # a label that cannot be read shows no lesion
+            boxes = self.drawn(image.grid)
+        return eligibility(
+            self.source, image=image, beside=self.beside, boxes=boxes, is_named=bool(self.truth), said=self.said
+        )
+
     def content(self) -> str:
-        """Hashes of image and label, the class, and the boxes."""
+        """Hashes of image and label, the class, the boxes, and what a reader says of its eligibility."""
         drawn = "" if self.label is None else content_hash(self.label)
-        return f"{content_hash(self.source)} {self.truth} {drawn} {sorted(self.names.items())} {self.boxes}"
+        about = f"{content_hash(self.source)} {self.truth} {drawn} {sorted(self.names.items())} {self.boxes}"
+        return f"{about} {self.said}" if self.said else about
 
 
 def label_names(info: Mapping[str, Any]) -> dict[str, int]:
@@ -238,6 +269,8 @@ def prepare_cases(
     for case in cases:
         try:
             whole = whole_sample(case, recipe.task, livers)
+            if recipe.eligible_only and isinstance(case, ClassCase):
+                case.eligibility(whole["source"]).check(case.image_id)
             samples.append(_views(recipe, whole, 1) if isinstance(case, ClassCase) else list(_prepared(recipe, whole)))
         except BadInputError as error:
             prepared.left_out[case.image_id] = str(error)

@@ -143,6 +143,9 @@ def _fit(
         parent.version if parent else "new weights",
         run.name,
     )
+    left_out = {**training.left_out, **tuning.left_out, **judging.left_out}
+    if left_out:
+        logger.warning("%d of %d images are left out, for the reasons above", len(left_out), len(cases))
     ready = {recipes[0].task.pre_fingerprint: (training, tuning)}
 
     def as_prepared_by(recipe: Recipe) -> tuple[PreparedCases, PreparedCases]:
@@ -179,7 +182,7 @@ def _fit(
             "validation": _counts(judging),
             "best_epoch": trained.best_epoch,
             "epoch_chosen": epoch_chosen(recipe, tuning),
-            "left_out": {**training.left_out, **tuning.left_out, **judging.left_out},
+            "left_out": left_out,
             **({"begins_with": trained.begins_with} if trained.begins_with else {}),
             **({"snapshot": settings.snapshot} if settings.snapshot else {}),
         },
@@ -253,7 +256,7 @@ def _counts(prepared: PreparedCases) -> dict[str, int]:
 
 
 def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe:
-    """Leave out the warm-up stages when training goes on from a trained model, and set the epochs asked for."""
+    """Leave out the warm-up stages when training goes on from a trained model, and set what was asked for."""
     *warm_up, last = recipe.stages
     if fine_tune:
         warm_up = []
@@ -264,7 +267,8 @@ def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe
         warm_up = [dataclasses.replace(stage, epochs=settings.warm_up_epochs) for stage in warm_up]
         warm_up = [stage for stage in warm_up if stage.epochs]
     optimiser = recipe.fine_tune_optimiser if fine_tune else recipe.optimiser
-    return dataclasses.replace(recipe, stages=(*warm_up, last), optimiser=optimiser)
+    eligible_only = recipe.eligible_only if settings.eligible_only is None else settings.eligible_only
+    return dataclasses.replace(recipe, stages=(*warm_up, last), optimiser=optimiser, eligible_only=eligible_only)
 
 
 def _run_name(recipe: Recipe, cases: Sequence[TrainingCase], settings: FitSettings, parent: ModelVersion | None) -> str:

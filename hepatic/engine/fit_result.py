@@ -23,6 +23,7 @@ class FitSettings:
         notes: written on the model card.
         imagenet: file or folder of ImageNet weights to begin with, from scratch; the setting's where empty.
         snapshot: SHA-256 of the snapshot of verdicts among the cases, written on the card; empty where there is none.
+        eligible_only: whether images are left out that the lists of paper 002 exclude; None takes the preset's own.
     """
 
     seed: int = 0
@@ -35,6 +36,7 @@ class FitSettings:
     notes: str = ""
     imagenet: str = ""
     snapshot: str = ""
+    eligible_only: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hepatic.engine.cases import ClassCase, label_names
+from hepatic.engine.eligibility import NOTE, Eligibility
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
 from hepatic.store.disk import sha256_of
@@ -49,6 +51,7 @@ class NotedClass:
         note: key of the note.
         name: what it says.
         label: where the lesions are; None where nobody has drawn them, or no classifier wants to know.
+        eligibility: what a reader says of it (``hepatic.engine.eligibility``); empty where nobody has.
     """
 
     image_id: str
@@ -57,6 +60,7 @@ class NotedClass:
     note: str
     name: str
     label: Drawn | None
+    eligibility: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a snapshot holds it."""
@@ -76,6 +80,7 @@ class NotedClass:
             truth=self.name,
             label=None if self.label is None else _file(self.image_id, self.label, store),
             names={} if self.label is None else self.label.names,
+            said=self.eligibility,
         )
 
 
@@ -119,6 +124,7 @@ def noted_classes(
             note=note,
             name=name,
             label=drawn.get(image.id) if uses_boxes else None,
+            eligibility=str(image.info.get(NOTE) or ""),
         )
         for (note, modality), uses_boxes in sorted(asked.items())
         for image in sorted(store.images.all(modality=modality), key=lambda one: one.id)
@@ -154,6 +160,44 @@ def snapshot_class_cases(file: Path, task: ClassificationTask, store: Store) -> 
             fix="Name the classes of images if there are none, and take a new snapshot.",
         )
     return cases
+
+
+def examined(store: Store, image_id: str, notes: Iterable[str]) -> Eligibility:
+    """Return what speaks against learning from an image, whatever is noted of it and drawn on it.
+
+    Args:
+        store: of the image.
+        image_id: which image.
+        notes: keys of the notes of which one has to hold its class.
+
+    Raises:
+        NotFoundError: there is no such image, or its files have gone.
+        BadInputError: it cannot be read, or is no ultrasound.
+    """
+    image, history = store.images.get(image_id), store.labels.history(image_id, FINAL)
+    head = history[-1] if history and not history[-1].removed else None
+    case = ClassCase(
+        image_id=image_id,
+        patient_id=image.patient_id,
+        source=store.source(image_id),
+        truth=next((str(image.info[note]) for note in sorted(notes) if image.info.get(note)), ""),
+        label=None if head is None else store.labels.path(head),
+        names={} if head is None else label_names(head.info),
+        said=str(image.info.get(NOTE) or ""),
+    )
+    return with_its_study(case, store).eligibility()
+
+
+def with_its_study(case: ClassCase, store: Store) -> ClassCase:
+    """Return a case with the other images of its study, of the same modality, that can be had."""
+    own = store.images.get(case.image_id)
+    others = store.images.all(study_uid=own.study_uid, modality=own.modality) if own.study_uid else []
+    found = []
+    for other in others:
+        if other.id != own.id:
+            with suppress(NotFoundError):
+                found.append(store.source(other.id))
+    return replace(case, beside=tuple(found))
 
 
 def _is_taken_back(history: Sequence[Label], note: str) -> bool:

@@ -40,7 +40,7 @@ class Outcome:
         image: whether it was added or was there; ``none`` where it could not be read and so was not looked for.
         label: likewise; ``none`` where nothing is marked.
         boxes: how many lesions the label marks.
-        image_id: of an image whose label was added.
+        image_id: of the image; empty where it could not be read.
         why: the reason of a refusal.
         classes: of the image by note, as its reports say them.
     """
@@ -69,20 +69,20 @@ def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
             return Outcome("refused", why=str(refused))
         done: Done = "added" if is_new else "there"
         if case.label is None and case.boxes is None and case.report is None:
-            return Outcome(done)
+            return Outcome(done, image_id=image_id)
         if store.labels.history(image_id, TAG):
-            return Outcome(done, "there")
+            return Outcome(done, "there", image_id=image_id)
         report, why = None, ""
         try:
             report = case.report and case.report(_source_of(store, image_id))
         except BadInputError as refused:
             why = str(refused)
         if report is None and case.label is None and case.boxes is None:
-            return Outcome(done, "refused" if why else "none", why=why)
+            return Outcome(done, "refused" if why else "none", image_id=image_id, why=why)
         try:
             marked = _keep_label(store, data_set, case, report, image_id, Path(scratch))
         except BadInputError as refused:
-            return Outcome(done, "refused", why=str(refused))
+            return Outcome(done, "refused", image_id=image_id, why=str(refused))
         return Outcome(done, "added", marked, image_id, why, report.classes if report else {})
 
 

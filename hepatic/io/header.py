@@ -9,6 +9,7 @@ from typing import Literal
 from hepatic.errors import BadInputError
 from hepatic.io.content import source_files
 from hepatic.io.dicom import DicomHeader, read_header
+from hepatic.io.dicom_age import age_years
 from hepatic.io.dicom_element import text
 from hepatic.io.format import EXPECTED, format_of
 from hepatic.io.image import Modality
@@ -29,6 +30,7 @@ class ImageHeader:
         sop_instance_uids: one per file, in the order of the files given; empty where it is not DICOM.
         patient_id: and what follows: None where neither the file says it nor, where it is not DICOM, its sidecar.
         study_date: DICOM DA, YYYYMMDD.
+        age_years: of the patient, when the study was made.
     """
 
     kind: Literal["volume", "cine"]
@@ -40,6 +42,7 @@ class ImageHeader:
     series_uid: str | None = None
     series_description: str | None = None
     study_date: str | None = None
+    age_years: float | None = None
 
     @property
     def frames(self) -> int:
@@ -78,6 +81,7 @@ def header(source: Source) -> ImageHeader:
         first.series_uid,
         first.series_description,
         first.study_date,
+        first.age_years,
     )
 
 
@@ -149,4 +153,5 @@ def _dicom(found: DicomHeader) -> ImageHeader:
         text(dataset, "SeriesInstanceUID"),
         text(dataset, "SeriesDescription"),
         text(dataset, "StudyDate"),
+        age_years(dataset),
     )

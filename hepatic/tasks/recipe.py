@@ -80,6 +80,8 @@ class Recipe:
         imagenet: name of the network in torchvision, such as ``resnet50``, where its ImageNet weights, if the user has
             them, are a start; empty where they are none.
         bf16: forward in bfloat16.
+        eligible_only: leave out ultrasound images that the lists of paper 002 exclude (``hepatic.engine.eligibility``).
+            What a reader excludes is left out anyway.
         presets: by name, the fields that differ (``task`` follows by the same name).
     """
 
@@ -99,6 +101,7 @@ class Recipe:
     answered_by: Literal["best", "copies", "mean"] = "best"
     imagenet: str = ""
     bf16: bool = False
+    eligible_only: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

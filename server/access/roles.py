@@ -96,6 +96,7 @@ _TABLE: Mapping[Role, tuple[str, ...]] = {
         "GET /cases/web/{file}",
         "GET /cases/api/v1/images",
         "GET /cases/api/v1/images/{image}",
+        "GET /cases/api/v1/images/{image}/eligibility",
         "GET /cases/api/v1/images/{image}/frames/{frame}.png",
         "GET /cases/api/v1/images/{image}/models/{model}",
         "GET /cases/api/v1/images/{image}/models/{model}/attention.png",

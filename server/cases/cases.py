@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hepatic.boxes import to_voxels
 from hepatic.engine.cases import label_names
+from hepatic.engine.eligibility import NOTE
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.geometry import Grid
 from hepatic.io.us_region import carried
@@ -199,6 +200,30 @@ class Cases:
         history = self.store.labels.history(image_id, FINAL) if looks_at_label else []
         asked = json.dumps([chosen, [one.version for one in history[-1:]]], sort_keys=True)
         return await self._answers.get((image_id, signature, model, version, asked), run)
+
+    async def eligibility(self, image_id: str, notes: Sequence[str]) -> dict[str, Any]:
+        """Return what speaks against learning from an image, as ``worker.eligibility`` says it.
+
+        Args:
+            image_id: of the image.
+            notes: keys of the notes of which one has to hold its class.
+
+        Raises:
+            BadInputError: it cannot be read.
+        """
+        store, notes = self.store, sorted(notes)
+        image = store.images.get(image_id)
+        study = store.images.all(study_uid=image.study_uid, modality=MODALITY) if image.study_uid else [image]
+        noted = {note: image.info.get(note) for note in (*notes, NOTE)}
+        history = store.labels.history(image_id, FINAL)
+        about = [noted, [one.version for one in history[-1:]], [store.images.signature(one.id) for one in study]]
+
+        async def examine() -> dict[str, Any]:
+            await self._path(image_id)
+            told: dict[str, Any] = await self._work(worker.eligibility, image_id, notes, limit_s=_ANSWER_S)
+            return told
+
+        return await self._answers.get((image_id, NOTE, json.dumps(about, sort_keys=True)), examine)
 
     async def drawn(self, label: Label | None, opened: Opened) -> Drawn:
         """Return what a label shows; one that cannot be read, as older versions of hepatic kept it, hides no image."""

@@ -55,12 +55,16 @@ def import_data(
         bool, typer.Option("--deidentify", help="Take patients out of DICOM before it is kept (PS3.15).")
     ] = False,
     keep_of_them: Keep = None,
+    flags: Annotated[
+        Path | None, typer.Option(help="JSON file to write: which ultrasound images paper 002 would not learn from.")
+    ] = None,
 ) -> None:
     """Copy a public data set, with patients, masks, boxes and licence, into the studies.
 
     Nothing is downloaded: get the data set from its publisher, under its licence. What is there already is left as it
     is, so an import that was cut off goes on when it is called again. Masks and boxes become final labels, which
-    models are trained on; names of classes in them are noted, which classifiers are trained on.
+    models are trained on; names of classes in them are noted, which classifiers are trained on. Of ultrasound images it
+    is told what paper 002 would not learn from; they are imported all the same.
 
     [bold]Examples[/]
 
@@ -80,6 +84,7 @@ def import_data(
     from hepatic.io.image import Modality
     from hepatic.io.refusal import NotAnImageError
     from hepatic.store.folder import FolderStore
+    from server.commands.flagged import tell_flags
     from server.commands.noted import note_classes
 
     if kind not in IMPORTERS:
@@ -112,11 +117,13 @@ def import_data(
             ]
         console.print(f"{data_set.name}: {len(found)} images, {data_set.licence} ({data_set.url})", highlight=False)
         images = labels = boxes = there = refused = 0
+        imported: list[str] = []
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("images", total=len(found))
             for case in found:
                 outcome = keep(store, data_set, case)
+                imported += [outcome.image_id] if outcome.image_id else []
                 why = outcome.why
                 if outcome.label == "added":
                     try:
@@ -133,6 +140,7 @@ def import_data(
                     what = "left out" if outcome.image == "refused" else what
                     console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {why}')}", highlight=False)
                 progress.advance(task)
+        tell_flags(store, imported, console, file=flags)
     if there:
         console.print(f"{there} images were there already and were left as they are", highlight=False)
     console.print(

@@ -35,16 +35,17 @@ def note_classes(
     if modality != _CLASSIFIED and not classes:
         return  # saves loading the tasks
 
-    from hepatic.adapters.read_classes import checked_classes, known_classes, take_classes
+    from hepatic.adapters.read_classes import checked_classes, sayable_classes, take_classes
 
     if classes:
-        known = known_classes(_tasks(), modality)
-        store.labels.update_info(image_id, FINAL, {CLASSES: checked_classes(classes, known)})
-    take_classes(store, image_id, _tasks(), words=words)
+        sayable = sayable_classes(tasks(), modality)
+        store.labels.update_info(image_id, FINAL, {CLASSES: checked_classes(classes, sayable)})
+    take_classes(store, image_id, tasks(), words=words)
 
 
 @cache
-def _tasks() -> tuple[Task, ...]:
+def tasks() -> tuple[Task, ...]:
+    """Return hepatic's own tasks."""
     import infer_tasks
     from hepatic.tasks.discover import discover_tasks
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from hepatic.engine.eligibility import NOTE, SAID
 from hepatic.store.images import Image
 from server.cases import readings
 from server.cases.pictures import CURVE_LEFT, CURVE_PX, CURVE_RIGHT, span_s
@@ -119,6 +120,17 @@ async def case(request: Request, services: ServicesDep, reader: ReaderDep, image
     return JSONResponse({**told, "reader": reader, "picture": about, "viewer": viewer}, headers=NO_STORE)
 
 
+@router.get("/{image}/eligibility", summary="Whether an image is fit to learn from", response_model=None)
+async def eligibility(services: ServicesDep, image: str) -> Response:
+    """By the lists of paper 002: ``flags`` speak against it, ``said`` is a reader's word, which counts more.
+
+    A reader says it as a class of the note ``eligibility`` (``PUT reading``).
+    """
+    found = await run_in_threadpool(services.cases.image, image)
+    notes = [note for note in _notes(services) if note != NOTE]
+    return JSONResponse(await services.cases.eligibility(found.id, notes), headers=NO_STORE)
+
+
 @router.get("/{image}/models/{model}", summary="What a model says of an image", response_model=None)
 async def answer(services: ServicesDep, answered: AnsweredDep) -> Response:
     """Probabilities and the class that follows, what it looked at, warnings; not the heat map and curve themselves."""
@@ -221,6 +233,6 @@ def _about(image: Image) -> dict[str, Any]:
 
 
 def _notes(services: Services) -> dict[str, tuple[str, ...]]:
-    """Return the classes of all classifiers for ultrasound, by the note that keeps them."""
+    """Return what can be said of an image, by the note that keeps it: classes of all classifiers, and eligibility."""
     models = services.cases.models(frames=2).values()
-    return {str(about["note"]): tuple(about["classes"]) for about in models if about.get("note")}
+    return {NOTE: SAID, **{str(about["note"]): tuple(about["classes"]) for about in models if about.get("note")}}

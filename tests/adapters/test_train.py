@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import pydicom
 import pytest
 import torch
 
@@ -10,18 +11,21 @@ from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.scoring import ForegroundEntropy
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for, labelled_cases
+from hepatic.boxes import from_voxels
 from hepatic.engine.cases import data_hash, label_names
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
 from hepatic.harvest.noted_class import noted_classes
 from hepatic.harvest.store import ReviewStore
+from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.read import read
 from hepatic.io.sidecar import Sidecar, write_sidecar
 from hepatic.store.score import read_scores
+from sample_data.ceus import write_ceus
 from tests.engine import test_start
 from tests.engine.test_fit import BOX, QUICK, TASK, serve
 from tests.engine.toys import CLASSIFICATION, CLASSIFIER, DETECTION, DETECTOR, LIVER, box_of, write_ct
@@ -258,7 +262,7 @@ def test_a_snapshot_without_images_for_a_classifier_says_so(noted, tmp_path):
 
 
 def test_imagenet_weights_that_do_not_fit_or_are_of_no_use_are_refused_before_a_label_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("hepatic.adapters.train.cases_for", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr("hepatic.adapters.train.cases_for", lambda *_, **__: pytest.fail("read"))
     registry = Registry(tmp_path / "models")
     trainer = HepaticTrainTask(test_start.RECIPE, registry, tmp_path / "runs")
     for name, weights in (("good", test_start.GIVEN), ("other", {"layer.weight": torch.zeros(1)})):
@@ -295,3 +299,47 @@ def test_a_detector_is_trained_on_boxes_that_slicer_saved_and_a_segmentation_is_
 def test_an_abbreviation_keeps_its_capitals(tmp_path):
     task = HepaticTrainTask(US_CEUS, Registry(tmp_path), tmp_path)
     assert task.description == "Train HCC or another tumour, from a contrast cine"
+
+
+@pytest.fixture(scope="module")
+def children(tmp_path_factory):
+    """Contrast cines of two children, with class and box; stills of their studies lie beside them."""
+    out = tmp_path_factory.mktemp("children")
+    write_ceus(out, 2, seed=3, size="tiny")
+    files = sorted((out / "studies").rglob("*.dcm"), key=lambda file: file.stat().st_size)
+    children = [pydicom.dcmread(file) for file in files[2:]]
+    for file, child in zip(files[2:], children, strict=True):
+        child.PatientAge = "012Y"
+        child.save_as(file)
+    datastore = HepaticDatastore(out / "studies", auto_rescan_seconds=None)
+    for child in children:
+        image = str(child.SeriesInstanceUID)
+        grid = grid_of(datastore.image_files(image)[0])
+        box = tuple(from_voxels([[0, 40, 30, 1, 60, 60]], grid)[0].tolist())
+        (out / "box.mrk.json").write_bytes(encode_rois([ROI(box, "lesion")]))
+        datastore.save_label(image, str(out / "box.mrk.json"), "final", {})
+        datastore.update_image_info(image, {"diagnosis": "hcc"})
+    yield datastore
+    datastore.store.close()
+
+
+@pytest.mark.parametrize(
+    ("preset", "flagged", "is_left_out"),
+    [
+        ("small", "preset", False),
+        ("paper", "preset", True),
+        ("res3d", "preset", True),
+        ("paper", "take", False),
+        ("small", "leave_out", True),
+    ],
+)
+def test_what_paper_002_excludes_is_left_out_by_its_presets_or_as_asked(
+    children, tmp_path, monkeypatch, caplog, preset, flagged, is_left_out
+):
+    trainer = HepaticTrainTask(US_CEUS, Registry(tmp_path / "models"), tmp_path / "runs")
+    assert trainer.config()["flagged"] == ["preset", "leave_out", "take"]
+    monkeypatch.setattr("hepatic.engine.fit.train_members", lambda *_, **__: pytest.fail("trains"))
+    with pytest.raises((BadInputError, pytest.fail.Exception)):
+        trainer({"preset": preset, "flagged": flagged}, children)
+    assert ("under_18 (the patient was 12 years old)" in caplog.text) == is_left_out
+    assert "no_b_mode" not in caplog.text, "the study's still shows it"

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from hepatic.errors import BadInputError
 from hepatic.importers.kinds import IMPORTERS
 from hepatic.io.header import header
 from hepatic.store.folder import FolderStore
+from sample_data.ceus import write_ceus
 from sample_data.us import write_us
 from server.cli import app
 from server.commands.import_data import KINDS
@@ -118,3 +120,23 @@ def test_classes_of_labels_from_a_folder_are_noted(tmp_path):
     command = ["import-dir", str(tmp_path / "truth"), "--studies", str(tmp_path / "studies")]
     assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
     assert noted(tmp_path / "studies")["lesion_type"] == "hcc"
+
+
+def test_what_paper_002_would_not_learn_from_is_told_and_imported_all_the_same(tmp_path):
+    write_ceus(tmp_path, 1, seed=3, size="tiny")
+    cine, still = sorted((tmp_path / "studies").rglob("*.dcm"), key=lambda file: -file.stat().st_size)
+    child = pydicom.dcmread(cine)
+    child.PatientAge = "012Y"
+    child.save_as(cine)
+    still.unlink()
+    flags = tmp_path / "flags.json"
+    said = hepatic("dicom", tmp_path / "studies", "--studies", tmp_path / "copy", "--flags", flags).output
+    assert "1 images and 0 labels" in said
+    assert "0 of 1 ultrasound images are eligible" in said
+    (told,) = json.loads(flags.read_text()).values()
+    names = [one["flag"] for one in told["flags"]]
+    assert not {"under_18", "no_diagnosis", "no_box"} - set(names)
+    assert "under_18" in said
+    assert told["flags"][0] == {
+        "flag": "under_18", "why": "the patient was 12 years old", "criterion": "inclusion a",
+    }  # fmt: skip

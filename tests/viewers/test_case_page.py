@@ -75,6 +75,26 @@ def test_a_key_says_the_class_and_another_takes_it_back(page):
     page.until("document.querySelector('#told').innerText.includes('Nothing to take back')")
 
 
+def test_why_an_image_is_not_fit_to_learn_from_is_shown_and_a_reader_has_the_last_word(page):
+    page.case("still")
+    page.until("document.querySelector('#fit').innerText.startsWith('Not fit to learn from')")
+    page.browser.run("document.querySelector('#eligibility').open = true")
+    assert "no cine of the study fills with contrast (inclusion b, exclusion g)" in page.text("#flags")
+    page.browser.run("document.querySelector('#badge').textContent = ''")
+    page.browser.run("document.querySelectorAll('#sayings button')[1].click()")
+    page.until(SAVED)
+    page.until("document.querySelector('#flags').innerText.includes('shadow over the lesion: a reader says so')")
+    assert page.text("#sayings [aria-pressed='true']").endswith("shadow over the lesion")
+    assert page.told("still")["reading"]["classes"] == {"eligibility": "shadow"}
+    page.browser.run("document.querySelector('#badge').textContent = ''")
+    page.browser.run("document.dispatchEvent(new KeyboardEvent('keydown', {code: 'Digit1', key: '!', shiftKey: true}))")
+    page.until(SAVED)
+    page.until("document.querySelector('#fit').innerText == 'Fit to learn from'")
+    for _ in range(2):
+        page.says("z")
+    assert page.told("still")["reading"]["classes"] == {}
+
+
 def test_a_cine_is_scrubbed_with_its_curve_beside_it(page):
     page.case("cine")
     assert page.text("#result").startswith(("HCC", "not HCC"))

@@ -23,6 +23,7 @@ export const opened = async (image) => (await ask(at(image))).json();
 /** @returns {Promise<Answer>} */
 export const answered = async (image, model, options, signal) =>
   (await ask(at(image, `/models/${model}${queried(options)}`), { signal })).json();
+export const eligibility = async (image) => (await ask(at(image, "/eligibility"))).json();
 export const framePicture = async (image, frame) => createImageBitmap(await (await ask(at(image, `/frames/${frame}.png`))).blob());
 export const attentionPicture = async (image, model, options) =>
   createImageBitmap(await (await ask(at(image, `/models/${model}/attention.png${queried(options)}`))).blob());

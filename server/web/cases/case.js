@@ -6,6 +6,7 @@ import { byId } from "../../qa/web/dom.js";
 import { openViewer, showViewer } from "../../qa/web/viewer.js";
 import * as api from "./api.js";
 import { Draft } from "./draft.js";
+import { Eligibility } from "./eligibility.js";
 import { Frames } from "./frames.js";
 import { listen } from "./keys.js";
 import * as panel from "./panel.js";
@@ -32,7 +33,8 @@ class Page {
     this.strength = Number(kept("strength", "35"));
     this.draft = new Draft(this.stage, (box) => this._boxed(box, false));
     this.playing = 0;
-    listen({ keys: KEYS, isDrawing: () => this.draft.isOpen, act: (what, how) => this.act(what, how), choose: (place) => this._choose(this.model?.classes[place]) });
+    listen({ keys: KEYS, isDrawing: () => this.draft.isOpen, act: (what, how) => this.act(what, how), choose: (place, isShifted) => this._chosen(place, isShifted) });
+    this.eligibility = new Eligibility(this.image, (reading, told) => this._say(reading, told));
     byId("frame").addEventListener("input", () => this.show(Number(byId("frame").value)));
     byId("model").addEventListener("change", () => this._prefer(byId("model").value));
     byId("strength").value = String(this.strength);
@@ -63,6 +65,7 @@ class Page {
       this._failed(failure);
     }
     document.body.dataset.ready = "true";
+    await this.eligibility.examine();
   }
 
   get model() {
@@ -113,6 +116,7 @@ class Page {
     this.stage.boxes = this.told.reading.boxes;
     this.stage.beside = this.told.reading.beside;
     panel.showReading(this.told, this.model, (name) => this._choose(name));
+    this.eligibility.showSaid(this.told.reading.classes);
     this.stage.draw();
   }
 
@@ -259,6 +263,11 @@ class Page {
     this._say({ boxes: isMore ? [...this.told.reading.boxes, box] : [box], frame: this.frame }, "The box is noted.");
   }
 
+  _chosen(place, isShifted) {
+    if (!isShifted) this._choose(this.model?.classes[place]);
+    else if (this.told && !this.draft.isOpen) this.eligibility.choose(place);
+  }
+
   _choose(name) {
     const { model } = this;
     if (!model || !name || this.draft.isOpen) return;
@@ -296,6 +305,7 @@ class Page {
       if (status === "stored") this.stored = followedBy(this.stored, [event]); // until it is told by the server
       await this._load().catch(() => {});
       this._changed();
+      this.eligibility.examine();
     }
     if (reason) panel.tell(reason, true);
   }

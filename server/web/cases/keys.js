@@ -3,7 +3,7 @@
 const DRAWING = { enter: "box-save", escape: "box-close", b: "box-close", arrowleft: "left", arrowright: "right", arrowup: "up", arrowdown: "down", h: "help" };
 const REPEATED = new Set(["back", "on", "left", "right", "up", "down", "weaker", "stronger"]);
 
-/** @param {{keys: Object<string, string>, isDrawing: () => boolean, act: (what: string, how?: {corner: boolean, far: boolean}) => void, choose?: (place: number) => void}} page keys: what each does while no box is drawn */
+/** @param {{keys: Object<string, string>, isDrawing: () => boolean, act: (what: string, how?: {corner: boolean, far: boolean}) => void, choose?: (place: number, isShifted: boolean) => void}} page keys: what each does while no box is drawn */
 export function listen(page) {
   document.addEventListener("keydown", (event) => {
     if (event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
@@ -13,10 +13,10 @@ export function listen(page) {
     if (focused instanceof HTMLElement && focused.matches("input:not([type=checkbox]), select") && !/^(Page|Escape)/.test(event.key)) return;
     const isDrawing = page.isDrawing();
     if (event.ctrlKey && !(isDrawing && event.key.startsWith("Arrow"))) return;
-    const digit = event.shiftKey ? null : /^Digit([1-9])$/.exec(event.code)?.[1];
+    const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
     if (digit && !isDrawing && page.choose) {
       event.preventDefault();
-      if (!event.repeat) page.choose(Number(digit) - 1);
+      if (!event.repeat) page.choose(Number(digit) - 1, event.shiftKey);
       return;
     }
     const what = (isDrawing ? DRAWING : page.keys)[event.key.toLowerCase()];

@@ -11,6 +11,7 @@ from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for
 from hepatic.engine.plan import Plan
 from hepatic.engine.weights import Registry
+from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
@@ -29,7 +30,7 @@ def still(ultrasound, cases_app):
     store = cases_app.state.services.cases.store
     if store.labels.tags(ultrasound["still"]):
         store.labels.remove(ultrasound["still"], "final", author="test")
-    store.images.update_info(ultrasound["still"], {"lesion_type": "", "diagnosis": ""})
+    store.images.update_info(ultrasound["still"], {"lesion_type": "", "diagnosis": "", "eligibility": ""})
 
 
 def seen(person, image):
@@ -156,7 +157,7 @@ def test_nobody_takes_back_what_another_said_and_a_reader_cannot_save(people, st
     ("reading", "told"),
     [
         ({"classes": {"lesion_type": "abscess"}}, "one of homogeneous"),
-        ({"classes": {"mood": "good"}}, "notes of diagnosis, lesion_type"),
+        ({"classes": {"mood": "good"}}, "notes of diagnosis, eligibility, lesion_type"),
         ({"boxes": [[-5, 0, 40, 40]]}, "within"),
         ({"boxes": [[10, 10, 11, 40]]}, "2 pixels wide"),
         ({"boxes": [[10, 10, 20, 20]], "frame": 1}, "frame from 0 to 0"),
@@ -288,3 +289,29 @@ def test_a_client_that_sends_back_the_history_it_was_told_changes_none(anna, peo
     version = anna.say(still, seen(anna, still), classes={"lesion_type": "cyst"}).json()["version"]
     assert anna.take_back(still, version).json() == {"restored": version - 1, "version": version + 1}
     assert anna.case(still)["reading"]["boxes"] == theirs
+
+
+def test_a_reader_says_whether_an_image_is_fit_to_learn_from(anna, people, still, cases_app):
+    def flags():
+        told = anna.get(f"/{still}/eligibility")
+        assert told.status_code == 200, told.text
+        return [one["flag"] for one in told.json()["flags"]]
+
+    version = anna.say(still, seen(anna, still), classes={"diagnosis": "hcc"}, boxes=[[40, 50, 70, 90]]).json()[
+        "version"
+    ]
+    assert flags() == ["no_contrast"], "the study is a still"
+    version = anna.say(still, version, classes={"eligibility": "shadow"}).json()["version"]
+    told = people["Rita"].get(f"/{still}/eligibility").json()
+    assert (told["eligible"], told["said"]) == (False, "shadow")
+    assert told["flags"][0] == {"flag": "shadow", "why": "a reader says so", "criterion": "exclusion d"}
+    with pytest.raises(BadInputError, match="shadow"):
+        trained_on(cases_app, still, "us_bmode")
+    assert anna.case(still)["history"][0]["classes"] == {"eligibility": "shadow"}
+    version = anna.say(still, version, classes={"eligibility": "eligible"}).json()["version"]
+    assert anna.get(f"/{still}/eligibility").json()["eligible"]
+    assert trained_on(cases_app, still, "us_bmode") == ("hcc", [[50, 40, 90, 70]])
+    for left in ("shadow", ""):
+        version = anna.take_back(still, version).json()["version"]
+        assert anna.get(f"/{still}/eligibility").json()["said"] == left
+    assert anna.say(still, version, classes={"eligibility": "blurred"}).status_code == 422
