@@ -18,7 +18,8 @@ from server.upstream import Upstream
 
 router = APIRouter(prefix="/ohif", tags=["Viewer"])
 
-_CONFIG = (Path(__file__).parent.parent / "web" / "ohif" / "app-config.js").read_text("utf-8")
+_OURS = Path(__file__).parent.parent / "web" / "ohif"
+_CONFIG = (_OURS / "app-config.js").read_text("utf-8")
 _INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _POLICY = (
     "default-src 'none'; "
@@ -45,7 +46,7 @@ def ohif(request: Request, path: str) -> Response:
     tree, index = viewer()
     if path == "app-config.js":
         return _config(request)
-    file = tree.find(path) if is_plain(path) else None
+    file = _ours().find(path) or tree.find(path) if is_plain(path) else None
     if file is None and (not is_plain(path) or is_asset(path)):
         raise missing("the viewer's file")
     return sent(request, file or index, {"Content-Security-Policy": _policy(index), "X-Frame-Options": "SAMEORIGIN"})
@@ -93,6 +94,11 @@ def _config(request: Request) -> Response:
 def _tree() -> Tree | None:
     root = monailabel_static()
     return Tree(root / "ohif") if root else None
+
+
+@cache
+def _ours() -> Tree:
+    return Tree(_OURS)
 
 
 @cache

@@ -3,6 +3,7 @@
 import base64
 
 import numpy as np
+import SimpleITK
 
 READY = """
 typeof services !== 'undefined' && cornerstone.getEnabledElements().length >= %d
@@ -30,6 +31,26 @@ STORED = """(async () => {
       one => Object.fromEntries(Object.values(one.segments).map(segment => [segment.segmentIndex, segment.label]))),
   };
 })()"""
+DRAWN = """services.segmentationService.getActiveSegmentation(
+  services.viewportGridService.getActiveViewportId()).representationData.Labelmap.imageIds.map(id => {
+    const slice = cornerstone.cache.getImage(id);
+    const {imagePositionPatient} = cornerstone.metaData.get('imagePlaneModule', slice.referencedImageId);
+    return {height: imagePositionPatient[2], labels: [...slice.voxelManager.getScalarData()]};
+  })"""
+MIDDLE = """(({left, top, width, height}) => [left + width / 2, top + height / 2])(
+  cornerstone.getEnabledElements()[0].viewport.canvas.getBoundingClientRect())"""
+LISTEN = """window.told = [];
+services.uiNotificationService.show = (show => said => {
+  window.told.push(said);
+  return show(said);
+})(services.uiNotificationService.show.bind(services.uiNotificationService));"""
+CATCH = """URL.createObjectURL = (make => blob => {
+  const reader = new FileReader();
+  reader.onload = () => { window.caught = reader.result.split(',')[1]; };
+  reader.readAsDataURL(blob);
+  return make(blob);
+})(URL.createObjectURL.bind(URL));"""
+SEGMENTATIONS = "document.querySelector('[data-cy=panelSegmentationWithTools-btn]')"
 STATE = """services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray()
   .reduce((sum, label, at) => (31 * sum + label * (at + 1)) % 4294967291, 0)"""
 UPLOAD = """(async () => {
@@ -47,6 +68,20 @@ SET = """(() => {
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value').set.call(field, `%s`);
   field.dispatchEvent(new Event('%s', {bubbles: true}));
 })()"""
+
+
+def on_viewer(image, labels):
+    """Labels of a SimpleITK image in a viewer's volume, each voxel where it lies in the patient."""
+    shown, to_world = labels
+    voxels = np.stack(np.meshgrid(*map(np.arange, shown.shape[::-1]), indexing="ij"), axis=-1).reshape(-1, 3)
+    world = voxels @ to_world[:3, :3].T + to_world[:3, 3]
+    direction = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    there = (world - image.GetOrigin()) @ np.linalg.inv(direction).T
+    assert np.abs(there - np.round(there)).max() < 1e-2
+    i, j, k = np.round(there).astype(int).T
+    found = np.zeros_like(shown)
+    found[voxels[:, 2], voxels[:, 1], voxels[:, 0]] = SimpleITK.GetArrayFromImage(image)[k, j, i]
+    return found
 
 
 class Ohif:
@@ -106,6 +141,50 @@ class Ohif:
         to_world[:3, 3] = told["origin"]
         return labels, to_world
 
+    def use(self, tool, *, panel=True):
+        """Drag the brush or the eraser across the middle of the first viewport, and wait for what that changes."""
+        if panel:
+            self.click(SEGMENTATIONS)
+        self.click(f"document.querySelector('[data-cy={tool}]')")
+        self.browser.until(f"document.querySelector('[data-cy={tool}]').className.includes('!bg-primary-light')")
+        self.browser.run(f"window.before = JSON.stringify({DRAWN})")
+        x, y = self.browser.run(MIDDLE)
+        self.browser.drag((x, y), (x + 30, y + 20))
+        self.browser.until(f"JSON.stringify({DRAWN}) !== window.before")
+
+    def drawn(self):
+        """The active segmentation: labels of each slice in a row, by its height in mm."""
+        return {one["height"]: one["labels"] for one in self.browser.run(DRAWN)}
+
+    def save_label(self):
+        """Press the button that saves a label, and return what the viewer says then."""
+        self.browser.run(LISTEN)
+        self.click("document.querySelector('[data-cy=SaveLabel]')")
+        return self.told()
+
+    def export_segmentation(self):
+        """Choose Export DICOM SEG in the menu of the segmentation that is shown, and return what the viewer says."""
+        self.browser.run(LISTEN)
+        self._choose_in_menu("Export & Download", "Export DICOM SEG")
+        return self.told()
+
+    def download_segmentation(self):
+        """Choose Download DICOM SEG there, and return the file."""
+        self.browser.run(CATCH)
+        self._choose_in_menu("Export & Download", "Download DICOM SEG")
+        return base64.b64decode(self.browser.until("window.caught"))
+
+    def _choose_in_menu(self, *words):
+        menu = "document.querySelector('[role=combobox]').parentElement.querySelector('[aria-haspopup=menu]')"
+        self.browser.until(f"!!{menu}")
+        self.browser.run(f"{menu}.dispatchEvent(new PointerEvent('pointerdown', {{bubbles: true, button: 0}}))")
+        for one in words:
+            self.click(f"[...document.querySelectorAll('[role=menuitem]')].find(item => item.innerText === '{one}')")
+
+    def told(self):
+        """The next notification."""
+        return self.browser.until("window.told.shift()")["message"]
+
     def stored_segmentation(self):
         """What the viewer makes of a small study's SEG object: its slices by height in mm, and its names."""
         told = self.browser.run(STORED)
@@ -151,6 +230,12 @@ class Ohif:
     def click(self, element):
         """Click an element as soon as there is one."""
         self.browser.until(f"(one => one && (one.click(), true))({element})")
+
+    def point(self, element):
+        """Click where an element is, as a hand with a mouse does."""
+        self.browser.until(f"!!({element})")
+        there = self.browser.run(f"({element}).getBoundingClientRect().toJSON()")
+        self.browser.click(there["x"] + there["width"] / 2, there["y"] + there["height"] / 2)
 
     def press(self, words):
         """Press the button that says this."""

@@ -17,7 +17,7 @@ from tests.importers.dicom_files import write_ct
 
 from .browser import browsing
 from .conftest import ROOT
-from .ohif import READY, Ohif
+from .ohif import READY, Ohif, on_viewer
 
 pytestmark = pytest.mark.viewer
 
@@ -66,21 +66,10 @@ def inferred(address, model, series, **params):
 def by_name(file, labels, content, of, segments):
     """Labels of an NRRD in a viewer's volume, each voxel where it lies in the patient, numbered as the viewer does."""
     file.write_bytes(content)
-    image = SimpleITK.ReadImage(str(file))
-    shown, to_world = labels
-    voxels = np.stack(np.meshgrid(*map(np.arange, shown.shape[::-1]), indexing="ij"), axis=-1).reshape(-1, 3)
-    world = voxels @ to_world[:3, :3].T + to_world[:3, 3]
-    direction = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    there = (world - image.GetOrigin()) @ np.linalg.inv(direction).T
-    assert np.abs(there - np.round(there)).max() < 1e-2
-    i, j, k = np.round(there).astype(int).T
     renumbered = np.zeros(256, np.uint8)
     for value, name in enumerate(of, 1):
         renumbered[value] = segments[name]
-    found = renumbered[SimpleITK.GetArrayFromImage(image)[k, j, i]]
-    expected = np.zeros_like(shown)
-    expected[voxels[:, 2], voxels[:, 1], voxels[:, 0]] = found
-    return expected
+    return renumbered[on_viewer(SimpleITK.ReadImage(str(file)), labels)]
 
 
 def test_a_liver_is_segmented_in_the_viewer_as_the_server_segments_it(ohif, studies, tmp_path):

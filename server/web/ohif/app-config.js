@@ -1,11 +1,13 @@
 // What OHIF asks for on its start: the studies come through this server, and its MONAI Label panel talks to it.
 document.cookie = `MONAILABEL_SERVER_URL=${escape(`${location.origin}/`)}; path=/ohif; SameSite=Strict`;
 
+const hepatic = import('/ohif/hepatic.js');
+
 window.config = {
   routerBasename: '/ohif/',
   showStudyList: true,
-  extensions: [],
-  modes: [],
+  extensions: [hepatic.then(({extension}) => extension)],
+  modes: [hepatic.then(({monaiLabel}) => monaiLabel), hepatic.then(({segmentation}) => segmentation)],
   showWarningMessageForCrossOrigin: true,
   showCPUFallbackMessage: true,
   showLoadingIndicator: true,

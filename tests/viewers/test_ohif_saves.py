@@ -1,0 +1,194 @@
+"""What a reader corrects or draws in OHIF is a label of hepatic's: these voxels, of this reader, with its history."""
+
+import json
+import time
+
+import highdicom as hd
+import httpx
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+
+from hepatic.settings import settings
+from server.app import create_app
+from server.running import running
+from tests.importers.dicom_files import write_ct
+from tests.slicer import connected, secret_of
+
+from .browser import browsing
+from .conftest import ROOT
+from .ohif import Ohif, on_viewer
+
+pytestmark = pytest.mark.viewer
+
+FROM_THE_HEAD = ("from the head", "exported")
+SERIES = (*FROM_THE_HEAD, "from the feet", "drawn")
+OWN_EXPORT = """void commandsManager.runCommand(
+  'storeSegmentation', {segmentationId: '1', dataSource: extensionManager.getActiveDataSource()[0]}, 'SEGMENTATION')"""
+
+
+@pytest.fixture(scope="module")
+def images(orthanc, tmp_path_factory):
+    """CT series of a few voxels in the PACS, each in a study of its own: a header of each, by name."""
+    headers = {}
+    for number, name in enumerate(SERIES, 1):
+        files = write_ct(tmp_path_factory.mktemp("ct"), patient=f"SAVES{number}", study=f"1.2.826.8.{number}")
+        for file in files if name in FROM_THE_HEAD else ():
+            ds = pydicom.dcmread(file)
+            ds.InstanceNumber = len(files) + 1 - ds.InstanceNumber
+            ds.save_as(file)
+        orthanc.store(files)
+        headers[name] = pydicom.dcmread(files[0])
+    return headers
+
+
+@pytest.fixture(scope="module")
+def app(orthanc, images, tmp_path_factory):
+    """Ours, on the PACS, to which it sends labels and passes on what browsers send; it asks for a login."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(tmp_path_factory.mktemp("hepatic")))
+        patch.setenv("HEPATIC_DICOMWEB_RESULTS", "labels")
+        patch.setenv("HEPATIC_DICOMWEB_STOW", "1")
+        patch.setenv("HEPATIC_PROPOSE_IN_BACKGROUND", "false")
+        settings.cache_clear()
+        yield create_app(ROOT / "tests" / "ohif_app", orthanc.dicomweb_url, score_in_background=False, auth=True)
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def ohif(app, tool, tmp_path_factory):
+    """The viewer, in which Dr. K is logged in."""
+    secret = secret_of(app, "reviewer")
+    profile = tmp_path_factory.mktemp("browser")
+    with running(app) as address, browsing(tool("chromium", "chromium"), profile, size="1400,900") as browser:
+        browser.open(f"{address}/login?next=%2Fohif%2F")
+        browser.until("document.querySelector('#password') !== null")
+        browser.run(f"document.querySelector('#password').value = {secret!r}; document.querySelector('button').click()")
+        browser.until("location.pathname.startsWith('/ohif')")
+        yield Ohif(browser, address)
+
+
+@pytest.fixture
+def slicer(ohif, app, tmp_path):
+    return connected(ohif.address, tmp_path, secret_of(app, "reviewer"))
+
+
+def saved(slicer, image, tag="final"):
+    """The label as 3D Slicer gets it."""
+    return SimpleITK.ReadImage(slicer.download_label(image.SeriesInstanceUID, tag))
+
+
+def told_of(slicer, image, tag="final"):
+    """What is kept with the label."""
+    objects = json.loads(json.dumps(slicer.datastore()))["objects"]
+    return objects[image.SeriesInstanceUID]["labels"].get(tag, {}).get("info")
+
+
+def wait_for(look):
+    """What a look comes to as soon as that is something."""
+    deadline = time.monotonic() + 120
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def corrected(ohif, image):
+    """Open a series, have a model segment it, and paint over that: the labels that are shown, and their numbers."""
+    ohif.open(image.StudyInstanceUID)
+    ohif.connect()
+    ohif.tab("segmentation")
+    ohif.choose_model("Segmentation", "corner")
+    ohif.run("Segmentation")
+    computed = ohif.labelmap()[0]
+    ohif.use("Brush")
+    shown = ohif.labelmap()
+    assert not np.array_equal(shown[0], computed)
+    assert not np.array_equal(shown[0], shown[0][::-1])
+    return shown, ohif.segments()
+
+
+def segmentations(orthanc, image):
+    """What the PACS has of segmentations of a study: which version each is, and who made it."""
+    asked = {"Level": "Instance", "Query": {"Modality": "SEG", "StudyInstanceUID": str(image.StudyInstanceUID)}}
+    with httpx.Client(base_url=orthanc.url, trust_env=False) as client:
+        found = client.post("/tools/find", json=asked).json()
+        tags = [client.get(f"/instances/{one}/simplified-tags").json() for one in found]
+    return sorted((one["ContentLabel"], one["ContentCreatorName"]) for one in tags)
+
+
+def test_a_labelmap_is_corrected_and_saved_voxel_for_voxel_with_who_drew_it(ohif, images, slicer, app, orthanc):
+    image = images["from the head"]
+    shown, numbers = corrected(ohif, image)
+    assert ohif.save_label() == "Saved in hepatic: angioma, liver, tumour"  # the brush draws the panel's first segment
+    np.testing.assert_array_equal(on_viewer(saved(slicer, image), shown), shown[0])
+    info = told_of(slicer, image)
+    assert info["label_info"] == [{"name": name, "idx": numbers[name]} for name in ("angioma", "liver", "tumour")]
+    assert (info["version"], info["author"]) == (1, "reader-1")
+    assert wait_for(lambda: segmentations(orthanc, image)) == [("VERSION_1", "reader-1^")]
+
+    ohif.use("Eraser", panel=False)
+    again = ohif.labelmap()
+    assert not np.array_equal(again[0], shown[0])
+    assert ohif.export_segmentation().startswith("Saved in hepatic: ")
+    np.testing.assert_array_equal(on_viewer(saved(slicer, image), again), again[0])
+    labels = app.state.services.host.datastore.store.labels
+    history = labels.history(image.SeriesInstanceUID, "final")
+    assert [(one.version, one.author) for one in history] == [(1, "reader-1"), (2, "reader-1")]
+    kept = SimpleITK.ReadImage(str(labels.path(history[0])))
+    np.testing.assert_array_equal(on_viewer(kept, shown), shown[0])
+    assert wait_for(lambda: segmentations(orthanc, image)[1:]) == [("VERSION_2", "reader-1^")]
+
+
+@pytest.mark.parametrize("name", SERIES[1:3])
+def test_a_download_is_the_same_voxels(ohif, images, slicer, name, tmp_path):
+    image = images[name]
+    shown, numbers = corrected(ohif, image)
+    (tmp_path / "label.dcm").write_bytes(ohif.download_segmentation())
+    assert ohif.save_label().startswith("Saved in hepatic: ")
+    label = saved(slicer, image)
+    np.testing.assert_array_equal(on_viewer(label, shown), shown[0])
+    segmentation = hd.seg.segread(tmp_path / "label.dcm")
+    for number in numbers.values():
+        frames = [
+            (group.PlanePositionSequence[0].ImagePositionPatient[2], segmentation.get_stored_frame(at, as_index=True))
+            for at, group in enumerate(segmentation.PerFrameFunctionalGroupsSequence)
+            if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
+        ]
+        expected = shown[0] == number
+        assert sum(int(frame.sum()) for _, frame in frames) == expected.sum()
+        for height, frame in frames:
+            np.testing.assert_array_equal(frame, expected[round((height - shown[1][2, 3]) / shown[1][2, 2])])
+
+
+def test_what_is_drawn_in_the_mode_segmentation_is_saved(ohif, images, slicer):
+    image = images["drawn"]
+    ohif.open(image.StudyInstanceUID, mode="segmentation", viewports=1)
+    assert ohif.save_label() == "Not saved. There is no segmentation in this viewport."
+    ohif.point("[...document.querySelectorAll('span, div')].findLast(one => one.innerText === 'Add Segmentation')")
+    ohif.browser.until("services.segmentationService.getSegmentations().length")
+    assert ohif.save_label() == "Not saved. Nothing is drawn in this segmentation."
+    ohif.use("Brush", panel=False)
+    drawn = ohif.drawn()
+    assert ohif.save_label() == "Saved in hepatic: Segment 1"
+    label = saved(slicer, image)
+    voxels = SimpleITK.GetArrayFromImage(label)
+    assert len(drawn) == len(voxels) == 8
+    for height, row in drawn.items():
+        k = label.TransformPhysicalPointToIndex((*label.GetOrigin()[:2], height))[2]
+        np.testing.assert_array_equal(voxels[k].ravel(), row)
+    assert told_of(slicer, image)["label_info"] == [{"name": "Segment 1", "idx": 1}]
+
+
+def test_a_segmentation_that_another_ohif_exports_is_a_label(ohif, images, slicer):
+    image = images["exported"]
+    shown, numbers = corrected(ohif, image)
+    ohif.browser.run(OWN_EXPORT)
+    ohif.press("Save")
+    wait_for(lambda: told_of(slicer, image, "pacs"))
+    found = on_viewer(saved(slicer, image, "pacs"), shown)
+    listed = {one["name"]: one["idx"] for one in told_of(slicer, image, "pacs")["label_info"]}
+    assert set(listed) == set(numbers)
+    for name, number in numbers.items():
+        np.testing.assert_array_equal(found == listed[name], shown[0] == number)
