@@ -27,7 +27,8 @@ from hepatic.io.refusal import NotAnImageError
 from hepatic.pacs.error import PacsDownError, PacsError
 from hepatic.pacs.spec import pacs_spec
 from hepatic.pacs.store import PacsStore
-from hepatic.release.leaving import Leaving, write_dataset
+from hepatic.release.dataset import write_dataset
+from hepatic.release.leaving import Leaving
 from hepatic.release.option import Option
 from hepatic.release.quarantine import Quarantine
 from hepatic.settings import is_url, settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,7 +126,10 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
     apart: dict[tuple[str, frozenset[str]], list[_Seg]] = defaultdict(list)
     for seg in (seg for segs in segmentations.values() for seg in segs):
         apart[seg.header.series_uid, frozenset() if seg.header.is_placed else seg.header.instance_uids].append(seg)
-    made += [_of_another_series(segs, _label(segs, meaning or {}), known) for segs in apart.values()]
+    for segs in apart.values():
+        mine = [one for one in reports if one.is_about(segs[0].header.series_uid, segs[0].header.instance_uids)]
+        made.append(_of_another_series(segs, _label(segs, meaning or {}), _reader(mine), known))
+    made += _of_reports_alone(reports, series_uids={*volumes, *(uid for uid, _ in apart)}, instance_uids=here)
     return sorted(made, key=lambda case: (case.patient_id, case.study_uid, case.name))
 
 
@@ -179,7 +182,12 @@ def _of_stack(
     )
 
 
-def _of_another_series(segs: list[_Seg], label: Callable[[Grid], Labelmap] | None, known: Known) -> Case:
+def _of_another_series(
+    segs: list[_Seg],
+    label: Callable[[Grid], Labelmap] | None,
+    report: Callable[[Path], ReadReport | None] | None,
+    known: Known,
+) -> Case:
     file, header = segs[0].path.name, segs[0].header
     return Case(
         name=header.series_uid or file,
@@ -187,8 +195,30 @@ def _of_another_series(segs: list[_Seg], label: Callable[[Grid], Labelmap] | Non
         image=lambda _scratch: [],
         instance_uids=header.instance_uids,
         label=label,
+        report=report,
         known=known,
     )
+
+
+def _of_reports_alone(
+    reports: Sequence[Report], *, series_uids: Collection[str], instance_uids: Collection[str]
+) -> list[Case]:
+    """Return a case for each image that reports are about, but for those that are cases already."""
+    about: dict[tuple[str, frozenset[str]], list[Report]] = defaultdict(list)
+    for one in reports:
+        for series_uid, instances in one.header.images.items():
+            if series_uid not in series_uids and instances.isdisjoint(instance_uids):
+                about[series_uid, instances].append(one)
+    return [
+        Case(
+            name=series_uid,
+            origin=f"report {several[0].path.name} of series {series_uid}",
+            image=lambda _scratch: [],
+            instance_uids=instances,
+            report=_reader(several),
+        )
+        for (series_uid, instances), several in about.items()
+    ]
 
 
 def _label(segs: list[_Seg], meaning: Mapping[str, str]) -> Callable[[Grid], Labelmap] | None:
@@ -210,8 +240,11 @@ def _label(segs: list[_Seg], meaning: Mapping[str, str]) -> Callable[[Grid], Lab
 
 def _report(reports: Sequence[Report], series_uid: str, series: _Series) -> Callable[[Path], ReadReport | None] | None:
     instances = {one.instance_uid for one in series.slices}
-    mine = [one for one in reports if one.is_about(series_uid, instances)]
-    return (lambda source: read_reports(mine, DicomSource.read(source))) if mine else None
+    return _reader([one for one in reports if one.is_about(series_uid, instances)])
+
+
+def _reader(reports: Sequence[Report]) -> Callable[[Path], ReadReport | None] | None:
+    return (lambda source: read_reports(reports, DicomSource.read(source))) if reports else None
 
 
 def _refused(path: Path, why: BadInputError) -> Case:

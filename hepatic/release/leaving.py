@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
@@ -26,11 +25,10 @@ from hepatic.release.deidentify import Deidentifier, Pixels
 from hepatic.release.files import Report, deidentified, encoded, write_voxels
 from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
-from hepatic.release.quarantine import HeldError, Quarantine
+from hepatic.release.quarantine import Quarantine
 from hepatic.release.words import UID, cleaned, cleaned_model
-from hepatic.store.archive import KEEP_SECONDS, write_archive
 from hepatic.store.case import LabelledCase
-from hepatic.store.disk import TEMPORARY, make_folder, remove_stale
+from hepatic.store.disk import TEMPORARY
 from hepatic.store.images import Image
 from hepatic.store.label import Label
 from hepatic.store.names import label_suffix, split_suffix
@@ -42,9 +40,6 @@ _ABOUT_ROI: Mapping[str, tuple[object, ...]] = {
     "primary": (True, False),
     "origin": ("model", "manual", "inherited"),
 }
-_HELD = "held: text may be burnt in, and nobody has approved it"
-_UNFIT = "image or label cannot be read, or is of a kind that does not leave; its own site can tell why"
-_MISSING = "not to be had: its files have gone, or the PACS does not give them"
 _FARTHEST_MM = 10_000
 _LARGEST_VALUE = 65_535
 
@@ -281,46 +276,3 @@ def _is_box(value: object) -> bool:
         and len(value) == 6
         and all(_is_number(one, -_FARTHEST_MM, _FARTHEST_MM) for one in value)
     )
-
-
-def write_dataset(
-    leaving: Leaving, cases: Iterable[LabelledCase], folder: Path, *, missing: Iterable[str] = ()
-) -> Path:
-    """Write a zip as ``hepatic.store.archive`` does, of images and labels without their patients, and return its path.
-
-    ``deidentification.csv`` in it says what was done; ``left_out.json`` names by their new ids what stays, and why.
-
-    Args:
-        leaving: writes the copies.
-        cases: the images with their labels.
-        folder: for the zip.
-        missing: ids of images that are not to be had.
-
-    Raises:
-        BadInputError: no image can be read or may leave; why the first one does not.
-        StorageError: the disk is full or cannot be written.
-    """
-    left_out = {leaving.by.pseudonyms.image(image_id): _MISSING for image_id in missing}
-    first: BadInputError | None = None
-    leave: list[LabelledCase] = []
-    told: dict[str, Any] = {}
-    make_folder(folder)
-    remove_stale(folder, older_than_s=KEEP_SECONDS)
-    with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as made:
-        for number, case in enumerate(cases):
-            new_id = leaving.by.pseudonyms.image(case.image_id)
-            place = Path(made) / str(number)
-            (place / "image").mkdir(parents=True)
-            try:
-                files = leaving.image(case.image_id, place / "image")
-                label = leaving.label(case, place)
-                told[new_id] = leaving.about(case)
-            except BadInputError as reason:  # its words may quote what a client or a file said
-                first = first or reason
-                left_out[new_id] = _HELD if isinstance(reason, HeldError) else _UNFIT
-            else:
-                leave.append(replace(case, image_id=new_id, files=tuple(files), label=label))
-        if not leave and first is not None:
-            raise first
-        report = {"deidentification.csv": leaving.report.csv()}
-        return write_archive(leave, folder, metadata=json.dumps({"objects": told}), left_out=left_out, beside=report)

@@ -55,6 +55,20 @@ def test_boxes_in_space_and_on_slices_are_one_report(folder, source, said, bring
     assert [one.label for one in bring("dicom", folder).values()] == ["there"]
 
 
+def test_reports_find_their_image_in_the_studies_and_are_named_where_they_do_not(
+    folder, source, said, bring, store, tmp_path
+) -> None:
+    (tmp_path / "reports").mkdir()
+    write(tmp_path / "reports", said, source, "", SLICES)
+    (outcome,) = bring("dicom", tmp_path / "reports").values()
+    assert outcome.image == "refused"
+    assert "Import the images first" in outcome.why
+    assert [one.label for one in bring("dicom", folder).values()] == ["none"]
+    (outcome,) = bring("dicom", tmp_path / "reports").values()
+    assert (outcome.image, outcome.label, outcome.boxes) == ("there", "added", 1)
+    assert store.labelled_cases("final")
+
+
 def test_the_last_version_counts(folder, source, said, bring, store) -> None:
     later = replace(said.boxes[0], box=tuple(from_voxels([[2, 9, 9, 4, 12, 12]], source.grid)[0].tolist()))
     write(folder, replace(said, boxes=[later]), source, series_uid="1.2.3.4", number=2)

@@ -28,7 +28,8 @@ from hepatic.io.labelmap import read_labelmap, write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.refusal import NotAnImageError
 from hepatic.pacs.error import PacsError
-from hepatic.release.leaving import Leaving, write_dataset
+from hepatic.release.dataset import write_dataset
+from hepatic.release.leaving import Leaving
 from hepatic.release.option import Option
 from hepatic.release.quarantine import HeldError, Quarantine
 from hepatic.settings import settings
