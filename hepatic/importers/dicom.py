@@ -127,8 +127,9 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
     for seg in (seg for segs in segmentations.values() for seg in segs):
         apart[seg.header.series_uid, frozenset() if seg.header.is_placed else seg.header.instance_uids].append(seg)
     for segs in apart.values():
-        mine = [one for one in reports if one.is_about(segs[0].header.series_uid, segs[0].header.instance_uids)]
-        made.append(_of_another_series(segs, _label(segs, meaning or {}), _reader(mine), known))
+        header = segs[0].header
+        told = [one for one in reports if one.is_about(header.series_uid, header.instance_uids)]
+        made.append(_of_another_series(segs, _label(segs, meaning or {}), _reader(told), known))
     made += _of_reports_alone(reports, series_uids={*volumes, *(uid for uid, _ in apart)}, instance_uids=here)
     return sorted(made, key=lambda case: (case.patient_id, case.study_uid, case.name))
 

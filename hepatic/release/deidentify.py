@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from hepatic import __version__
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_element import text
 from hepatic.release.codes import clean_code
+from hepatic.release.dates import shifted
 from hepatic.release.names import Names, words_of
 from hepatic.release.option import Option
 from hepatic.release.pixels import PIXEL_DATA, clean_pixels
@@ -53,8 +54,6 @@ _ALGORITHM = ("111001", "111003")  # name and version, which say what model it w
 _DUMMIES = {"DA": "19000101", "DT": "19000101000000"}  # validators refuse the library's year 1
 _FEWEST_DIGITS = 5
 """Shorter numbers are in images by chance."""
-_TIME = re.compile(r"(?:[01]\d|2[0-3])(?::?[0-5]\d(?::?(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?")
-_ZONE = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d")
 Pixels = Literal["free", "approved", "unseen"]
 """Nothing says that text is burnt in; a person saw that there is none, or none any more; there may be some."""
 REMOVED = "ANONYMIZED"
@@ -208,7 +207,7 @@ class _One:
             case Action.UID:
                 element.value = _each(element.value, self.by.pseudonyms.uid)
             case Action.SHIFT:
-                element.value = _each(element.value, lambda value: _shifted(str(value), element.VR, self.shift))
+                element.value = _each(element.value, lambda value: shifted(str(value), element.VR, self.shift))
             case Action.CLEAN:
                 is_model = element.keyword in MODELS or concept_of(dataset) in _ALGORITHM
                 element.value = _each(element.value, self._cleaned_model if is_model else self._cleaned)
@@ -319,23 +318,6 @@ def _texts(value: object) -> list[str]:
 
 def _each(value: Any, change: Any) -> Any:
     return [change(one) for one in value] if isinstance(value, MultiValue | list) else change(value)
-
-
-def _shifted(value: str, vr: str, by: timedelta) -> str:
-    """Return a date, or a time with its date, moved by whole days; clock times stay, what is neither goes."""
-    if vr == "TM":
-        return value if _TIME.fullmatch(value.strip()) else ""
-    digits = value.replace(".", "") if vr == "DA" else value
-    try:
-        day = datetime.strptime(digits[:8], "%Y%m%d") + by  # noqa: DTZ007
-    except (ValueError, OverflowError):
-        return ""
-    if vr == "DA":
-        return f"{day:%Y%m%d}"
-    clock, zone = _TIME.match(digits, 8), _ZONE.search(digits, 8)
-    if (clock.end() if clock else 8) != (zone.start() if zone else len(digits)):
-        return ""
-    return f"{day:%Y%m%d}{digits[8:]}"
 
 
 def _coded(code: Code) -> Dataset:
