@@ -18,7 +18,7 @@ from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
 from hepatic.labels import class_words
 from hepatic.store.label import Label
-from hepatic.store.said import BEFORE, CLASSES, SAID
+from hepatic.store.said import BEFORE, CLASSES, SAID, said_by, told_with
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask, Task
 
@@ -65,12 +65,11 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
         BadInputError: ``classes`` holds a note or a class that there is not.
     """
     image = store.images.get(image_id)
-    tasks = list(tasks)
     known = known_classes(tasks, image.modality)
     if not known:
         return Taken()
     label = store.labels.latest(image_id, _FINAL)
-    sayable = sayable_classes(tasks, image.modality)
+    sayable = sayable_classes(known)
     noted = {note: str(image.info[note]) for note in sayable if image.info.get(note)}
     names, has_outline = list(words), True
     if (outright := label.info.get(CLASSES)) is not None:
@@ -88,6 +87,35 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
     return Taken(classes, "" if has_outline else _NO_BOX)
 
 
+def take_unsaid_classes(
+    store: Store, image_id: str, version: int, tasks: Iterable[Task], *, words: Collection[str] = ()
+) -> Mapping[str, str]:
+    """Note the classes that an earlier version of the final label names, if nobody has said any of the image since.
+
+    So a label that was imported before names were read says its classes, too, and no reader's word is written over.
+
+    Args:
+        store: which has that version.
+        image_id: which image.
+        version: of its final label.
+        tasks, words: as ``take_classes``.
+
+    Returns:
+        What is noted now that was not, by note.
+    """
+    image, history = store.images.get(image_id), store.labels.history(image_id, _FINAL)
+    known = known_classes(tasks, image.modality)
+    is_said = any(image.info.get(note) for note in known) or any(known.keys() & said_by(one).keys() for one in history)
+    if not known or is_said or history[-1].removed:
+        return {}
+    own = store.labels.get(image_id, _FINAL, version)
+    classes = named_classes([*_drawn(store, own)[0], *words], known, {})
+    if classes and own == history[-1]:
+        store.labels.update_info(image_id, _FINAL, told_with(classes, {}))
+    store.images.update_info(image_id, classes)
+    return classes
+
+
 def known_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[str]]:
     """Return the classes, by note, that readers can say of an image of a modality."""
     return {
@@ -97,9 +125,8 @@ def known_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[st
     }
 
 
-def sayable_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[str]]:
-    """Return what readers can say outright, by note: the same, and whether the image is fit to learn from."""
-    known = known_classes(tasks, modality)
+def sayable_classes(known: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Return what can be said outright where some classes can: these, and whether the image is fit to learn from."""
     return {**known, NOTE: ELIGIBLE_OR_NOT} if known else {}
 
 

@@ -43,6 +43,7 @@ class Outcome:
         image_id: of the image; empty where it could not be read.
         why: the reason of a refusal.
         classes: of the image by note, as its reports say them.
+        version: of the label, where an earlier import of the same case saved it; else 0.
     """
 
     image: Done
@@ -51,6 +52,7 @@ class Outcome:
     image_id: str = ""
     why: str = ""
     classes: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
 
 
 def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
@@ -70,8 +72,9 @@ def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
         done: Done = "added" if is_new else "there"
         if case.label is None and case.boxes is None and case.report is None:
             return Outcome(done, image_id=image_id)
-        if store.labels.history(image_id, TAG):
-            return Outcome(done, "there", image_id=image_id)
+        if history := store.labels.history(image_id, TAG):
+            own = [one.version for one in history if one.info.get("source") == _source(data_set, case)]
+            return Outcome(done, "there", image_id=image_id, version=max(own, default=0))
         report, why = None, ""
         try:
             report = case.report and case.report(_source_of(store, image_id))

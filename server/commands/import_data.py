@@ -85,7 +85,7 @@ def import_data(
     from hepatic.io.refusal import NotAnImageError
     from hepatic.store.folder import FolderStore
     from server.commands.flagged import tell_flags
-    from server.commands.noted import note_classes
+    from server.commands.noted import note_classes, note_unsaid
 
     if kind not in IMPORTERS:
         raise BadInputError("KIND", expected=f"one of {', '.join(IMPORTERS)}", came=ascii(kind), fix="See --help.")
@@ -116,7 +116,7 @@ def import_data(
                 replace(case, modality=cast(Modality, modality)) if case.modality == "OT" else case for case in found
             ]
         console.print(f"{data_set.name}: {len(found)} images, {data_set.licence} ({data_set.url})", highlight=False)
-        images = labels = boxes = there = refused = 0
+        images = labels = boxes = there = refused = noted = 0
         imported: list[str] = []
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
@@ -130,6 +130,7 @@ def import_data(
                         note_classes(store, outcome.image_id, words=case.said, classes=outcome.classes)
                     except BadInputError as unknown:
                         why = str(unknown)
+                noted += note_unsaid(store, outcome.image_id, outcome.version, words=case.said)
                 images += outcome.image == "added"
                 there += outcome.image == "there"
                 labels += outcome.label == "added"
@@ -141,6 +142,8 @@ def import_data(
                     console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {why}')}", highlight=False)
                 progress.advance(task)
         tell_flags(store, imported, console, file=flags)
+    if noted:
+        console.print(f"classes of {noted} labels that were there already were noted", highlight=False)
     if there:
         console.print(f"{there} images were there already and were left as they are", highlight=False)
     console.print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
+from hepatic.store.disk import sha256_of
+from hepatic.store.label import Label
 from hepatic.store.names import IMAGE_SUFFIXES, LABEL_SUFFIXES, check_tag, split_suffix, stem_of
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def import_dir(
     datastore = HepaticDatastore(studies, auto_rescan_seconds=None)
     console = Console(stderr=True)
     by_stem = {stem_of(info["name"]): image_id for image_id, info in _infos(datastore)}
-    images = kept = left = 0
+    images = kept = left = noted = 0
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
         task = progress.add_task("images", total=len(pictures))
         for file in pictures:
@@ -76,14 +78,18 @@ def import_dir(
         matched = [(mask, image_id) for mask, image_id in wanted if image_id is not None][:first]
         task = progress.add_task("labels", total=len(matched))
         for mask, image_id in matched:
-            if datastore.label_versions(image_id, tag) and not replace:
+            versions = datastore.label_versions(image_id, tag)
+            if versions and not replace:
                 left += 1
+                noted += tag == "final" and _note_unsaid(datastore, mask, versions)
             else:
                 kept += _add_label(datastore, mask, image_id, tag, author)
             progress.advance(task)
     strays = [mask.name for mask, image_id in wanted if image_id is None]
     if strays:
         console.print(f"[yellow]{len(strays)} labels belong to no image here, for example {strays[0]}[/]")
+    if noted:
+        console.print(f"classes of {noted} labels that were there already were noted", highlight=False)
     if left:
         console.print(f"{left} labels were there already and were left as they are (see --replace)", highlight=False)
     console.print(f"{images} images and {kept} labels were imported into {studies}", highlight=False)
@@ -107,6 +113,15 @@ def _add_image(datastore: HepaticDatastore, file: Path, console: Console) -> str
     except HepaticError as refused:
         console.print(f"[yellow]left out:[/] {file.name}: {refused}", highlight=False)
         return None
+
+
+def _note_unsaid(datastore: HepaticDatastore, mask: Path, versions: Sequence[Label]) -> bool:
+    """Note the classes of a label that is there already, if this very file was imported as one of its versions."""
+    from server.commands.noted import note_unsaid
+
+    sha256 = sha256_of(mask)
+    own = [one.version for one in versions if one.sha256 == sha256]
+    return note_unsaid(datastore.store, versions[0].image_id, max(own, default=0))
 
 
 def _add_label(datastore: HepaticDatastore, mask: Path, image_id: str, tag: str, author: str) -> int:

@@ -35,12 +35,29 @@ def note_classes(
     if modality != _CLASSIFIED and not classes:
         return  # saves loading the tasks
 
-    from hepatic.adapters.read_classes import checked_classes, sayable_classes, take_classes
+    from hepatic.adapters.read_classes import checked_classes, known_classes, sayable_classes, take_classes
 
     if classes:
-        sayable = sayable_classes(tasks(), modality)
+        sayable = sayable_classes(known_classes(tasks(), modality))
         store.labels.update_info(image_id, FINAL, {CLASSES: checked_classes(classes, sayable)})
     take_classes(store, image_id, tasks(), words=words)
+
+
+def note_unsaid(store: Store, image_id: str, version: int, *, words: Sequence[str] = ()) -> bool:
+    """Note the classes of a label that was imported before, where nobody has said any; return whether some were.
+
+    Args:
+        store: with the label.
+        image_id: which image.
+        version: of its final label, which the import saved; 0 for none.
+        words: what is said of the whole image.
+    """
+    if not version or store.images.get(image_id).modality != _CLASSIFIED:
+        return False
+
+    from hepatic.adapters.read_classes import take_unsaid_classes
+
+    return bool(take_unsaid_classes(store, image_id, version, tasks(), words=words))
 
 
 @cache

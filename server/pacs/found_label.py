@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
-from hepatic.adapters.read_classes import checked_classes, named_classes
+from hepatic.adapters.read_classes import checked_classes, named_classes, sayable_classes
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.io.dicom_label_header import LabelHeader
 from hepatic.io.markups import read_rois
@@ -37,7 +37,7 @@ def save_found(
     label: Existing,
     header: LabelHeader,
     *,
-    known: Mapping[str, Collection[str]],
+    known: Mapping[str, Sequence[str]],
 ) -> str:
     """Save a label that an object holds; return its tag, empty where nothing is to be saved.
 
@@ -138,13 +138,13 @@ def _save(
     return tag
 
 
-def _classes(label: Existing, known: Mapping[str, Collection[str]]) -> dict[str, str]:
+def _classes(label: Existing, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return the classes that a label says by note; none where it says some that there are not."""
     outright = label.info.get(CLASSES)
     if outright is None:
         return named_classes(label.drawn, known, {})
     try:
-        return checked_classes(outright, known)
+        return checked_classes(outright, sayable_classes(known))
     except BadInputError as failure:
         logger.info("the classes of a label that was found are not noted: %s", type(failure).__name__)
         return {}

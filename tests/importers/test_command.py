@@ -14,6 +14,7 @@ from hepatic.errors import BadInputError
 from hepatic.importers.kinds import IMPORTERS
 from hepatic.io.header import header
 from hepatic.store.folder import FolderStore
+from hepatic.store.said import told_with
 from sample_data.ceus import write_ceus
 from sample_data.us import write_us
 from server.cli import app
@@ -140,3 +141,73 @@ def test_what_paper_002_would_not_learn_from_is_told_and_imported_all_the_same(t
     assert told["flags"][0] == {
         "flag": "under_18", "why": "the patient was 12 years old", "criterion": "inclusion a",
     }  # fmt: skip
+
+
+@pytest.fixture
+def before(tmp_path):
+    """A picture with the outline of an HCC, imported when no class was noted: store, image, and how to import again."""
+    Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 3, (48, 1))).save(tmp_path / "still.png")
+    shape = {"label": "hcc", "shape_type": "rectangle", "points": [[10, 6], [30, 20]]}
+    about = {"imagePath": "still.png", "imageData": None, "shapes": [shape], "flags": {}}
+    (tmp_path / "still.json").write_text(json.dumps(about))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.commands.noted.note_classes", lambda *_, **__: None)
+        hepatic("labelme", tmp_path, "--studies", tmp_path / "studies")
+    assert noted(tmp_path / "studies") == {}
+    store = FolderStore(tmp_path / "studies", header=header)
+    yield store, store.images.ids()[0], lambda: hepatic("labelme", tmp_path, "--studies", tmp_path / "studies").output
+    store.close()
+
+
+def test_a_second_import_notes_the_classes_of_labels_from_before_they_were_read(before, tmp_path):
+    store, image, again = before
+    assert "classes of 1 labels that were there already were noted" in again()
+    assert noted(tmp_path / "studies") == {"diagnosis": "hcc", "lesion_type": "hcc"}
+    (version,) = store.labels.history(image, "final")
+    assert version.info["classes_said"] == {"diagnosis": "hcc", "lesion_type": "hcc"}
+    assert "were noted" not in again()
+    assert len(store.labels.history(image, "final")) == 1, "nothing is imported twice"
+
+
+@pytest.mark.parametrize("said", [{"diagnosis": "non_hcc"}, {"diagnosis": ""}, {"lesion_type": "cyst"}])
+def test_a_second_import_writes_over_nothing_that_a_reader_said_since(before, tmp_path, said):
+    store, image, again = before
+    file = tmp_path / "none.mrk.json"
+    file.write_text('{"markups": []}')
+    store.labels.save(image, "final", file, author="anna", info=told_with(said, {}))
+    store.images.update_info(image, said)
+    assert "were noted" not in again()
+    assert noted(tmp_path / "studies") == {note: name for note, name in said.items() if name}
+
+
+def test_a_class_that_was_noted_without_a_label_stands_and_a_removed_label_says_nothing(before, tmp_path):
+    store, image, again = before
+    store.images.update_info(image, {"diagnosis": "non_hcc"})
+    again()
+    assert noted(tmp_path / "studies") == {"diagnosis": "non_hcc"}
+    store.images.update_info(image, {"diagnosis": ""})
+    store.labels.remove(image, "final", author="anna")
+    again()
+    assert noted(tmp_path / "studies") == {}
+
+
+def test_a_reader_who_only_drew_leaves_the_class_to_the_import(before, tmp_path):
+    store, image, again = before
+    file = tmp_path / "none.mrk.json"
+    file.write_text('{"markups": []}')
+    store.labels.save(image, "final", file, author="anna", info=told_with({}, {}))
+    again()
+    assert noted(tmp_path / "studies") == {"diagnosis": "hcc", "lesion_type": "hcc"}
+    assert store.labels.latest(image, "final").info["classes_said"] == {}, "anna has not said so"
+
+
+def test_a_second_import_of_a_folder_notes_classes_likewise(tmp_path):
+    write_us(tmp_path, 1, seed=3, size="tiny", kind="hcc")
+    command = ["import-dir", str(tmp_path / "truth"), "--studies", str(tmp_path / "studies")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.commands.noted.note_classes", lambda *_, **__: None)
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert noted(tmp_path / "studies") == {}
+    assert "classes of 1 labels that were there already were noted" in CliRunner().invoke(app, command).output
+    assert "were noted" not in CliRunner().invoke(app, command).output
+    assert noted(tmp_path / "studies")["lesion_type"] == "hcc"

@@ -147,6 +147,15 @@ def test_only_a_final_label_s_classes_are_noted_and_none_that_there_are_not(shel
     assert (shelf.heads["pacs"], shelf.noted) == ("of another", "")
 
 
+def test_whether_an_image_is_fit_to_learn_from_comes_with_its_class(shelf):
+    said = {"lesion_type": "cyst", "eligibility": "shadow"}
+    shelf.found("sr 1", classes=said)
+    assert (shelf.noted, shelf.said_of(FINAL)) == ("cyst", said)
+    assert shelf.store.images.get("a").info["eligibility"] == "shadow"
+    shelf.found("sr 2", number=2, drawn=["shadow"])
+    assert "eligibility" not in shelf.labels.latest("a", FINAL).info.get("classes", {}), "a name is no such word"
+
+
 def test_nothing_that_is_written_beside_a_label_makes_it_one_that_was_found(shelf):
     found = {"sop_uid": f"{SEG}.1", "series_uid": SEG, "version": 1, "tracking": []}
     mine = shelf.said("mine", pacs=found, version=1)
