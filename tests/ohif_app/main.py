@@ -24,6 +24,11 @@ def written(labels, grid):
     return file
 
 
+def drawn(datastore, image):
+    label = datastore.get_label_by_image_id(image, "final")
+    return [one["name"] for one in datastore.get_label_info(label, "final").get("label_info", [])]
+
+
 class Corner(InferTask):
     """Two boxes in one corner of the image: no axis can be turned round, or two be swapped, without being seen."""
 
@@ -59,7 +64,7 @@ class Clicked(InferTask):
 
 
 class Quick(TrainTask):
-    """Learns nothing, at once."""
+    """Learns nothing, at once; tells what it could have learned from: the names drawn on each image."""
 
     def __init__(self, name):
         super().__init__(f"Train {name}")
@@ -71,7 +76,10 @@ class Quick(TrainTask):
         return {"best_metric": 0.5, "epoch": 1, "total_epochs": 1}
 
     def __call__(self, request, datastore):
-        return {"best_metric": 0.5}
+        return {
+            "best_metric": 0.5,
+            "drawn": {image: drawn(datastore, image) for image in datastore.get_labeled_images()},
+        }
 
 
 class OhifApp(HepaticApp):

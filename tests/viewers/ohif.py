@@ -231,12 +231,6 @@ class Ohif:
         """Click an element as soon as there is one."""
         self.browser.until(f"(one => one && (one.click(), true))({element})")
 
-    def point(self, element):
-        """Click where an element is, as a hand with a mouse does."""
-        self.browser.until(f"!!({element})")
-        there = self.browser.run(f"({element}).getBoundingClientRect().toJSON()")
-        self.browser.click(there["x"] + there["width"] / 2, there["y"] + there["height"] / 2)
-
     def press(self, words):
         """Press the button that says this."""
         self.click(f"[...document.querySelectorAll('button')].find(one => one.innerText.trim() === '{words}')")

@@ -1,6 +1,5 @@
 """What a reader corrects or draws in OHIF is a label of hepatic's: these voxels, of this reader, with its history."""
 
-import json
 import time
 
 import highdicom as hd
@@ -14,7 +13,7 @@ from hepatic.settings import settings
 from server.app import create_app
 from server.running import running
 from tests.importers.dicom_files import write_ct
-from tests.slicer import connected, secret_of
+from tests.slicer import connected, secret_of, web
 
 from .browser import browsing
 from .conftest import ROOT
@@ -23,7 +22,7 @@ from .ohif import Ohif, on_viewer
 pytestmark = pytest.mark.viewer
 
 FROM_THE_HEAD = ("from the head", "exported")
-SERIES = (*FROM_THE_HEAD, "from the feet", "drawn")
+SERIES = (*FROM_THE_HEAD, "from the feet", "drawn", "of another patient", "of one more")
 OWN_EXPORT = """void commandsManager.runCommand(
   'storeSegmentation', {segmentationId: '1', dataSource: extensionManager.getActiveDataSource()[0]}, 'SEGMENTATION')"""
 
@@ -79,10 +78,10 @@ def saved(slicer, image, tag="final"):
     return SimpleITK.ReadImage(slicer.download_label(image.SeriesInstanceUID, tag))
 
 
-def told_of(slicer, image, tag="final"):
-    """What is kept with the label."""
-    objects = json.loads(json.dumps(slicer.datastore()))["objects"]
-    return objects[image.SeriesInstanceUID]["labels"].get(tag, {}).get("info")
+def labels_of(slicer, image):
+    """What is kept with each label of an image, by tag."""
+    labels = slicer.datastore()["objects"][image.SeriesInstanceUID]["labels"]
+    return {tag: label["info"] for tag, label in labels.items()}
 
 
 def wait_for(look):
@@ -123,10 +122,11 @@ def test_a_labelmap_is_corrected_and_saved_voxel_for_voxel_with_who_drew_it(ohif
     shown, numbers = corrected(ohif, image)
     assert ohif.save_label() == "Saved in hepatic: angioma, liver, tumour"  # the brush draws the panel's first segment
     np.testing.assert_array_equal(on_viewer(saved(slicer, image), shown), shown[0])
-    info = told_of(slicer, image)
+    info = labels_of(slicer, image)["final"]
     assert info["label_info"] == [{"name": name, "idx": numbers[name]} for name in ("angioma", "liver", "tumour")]
-    assert (info["version"], info["author"]) == (1, "reader-1")
-    assert wait_for(lambda: segmentations(orthanc, image)) == [("VERSION_1", "reader-1^")]
+    assert info["author"] == "reader-1"
+    first, second = f"VERSION_{info['version']}", f"VERSION_{info['version'] + 1}"
+    wait_for(lambda: (first, "reader-1^") in segmentations(orthanc, image))
 
     ohif.use("Eraser", panel=False)
     again = ohif.labelmap()
@@ -134,11 +134,11 @@ def test_a_labelmap_is_corrected_and_saved_voxel_for_voxel_with_who_drew_it(ohif
     assert ohif.export_segmentation().startswith("Saved in hepatic: ")
     np.testing.assert_array_equal(on_viewer(saved(slicer, image), again), again[0])
     labels = app.state.services.host.datastore.store.labels
-    history = labels.history(image.SeriesInstanceUID, "final")
-    assert [(one.version, one.author) for one in history] == [(1, "reader-1"), (2, "reader-1")]
+    history = labels.history(image.SeriesInstanceUID, "final")[-2:]
+    assert [one.author for one in history] == ["reader-1", "reader-1"]
     kept = SimpleITK.ReadImage(str(labels.path(history[0])))
     np.testing.assert_array_equal(on_viewer(kept, shown), shown[0])
-    assert wait_for(lambda: segmentations(orthanc, image)[1:]) == [("VERSION_2", "reader-1^")]
+    wait_for(lambda: (second, "reader-1^") in segmentations(orthanc, image))
 
 
 @pytest.mark.parametrize("name", SERIES[1:3])
@@ -166,7 +166,7 @@ def test_what_is_drawn_in_the_mode_segmentation_is_saved(ohif, images, slicer):
     image = images["drawn"]
     ohif.open(image.StudyInstanceUID, mode="segmentation", viewports=1)
     assert ohif.save_label() == "Not saved. There is no segmentation in this viewport."
-    ohif.point("[...document.querySelectorAll('span, div')].findLast(one => one.innerText === 'Add Segmentation')")
+    ohif.click("[...document.querySelectorAll('span, div')].findLast(one => one.innerText === 'Add Segmentation')")
     ohif.browser.until("services.segmentationService.getSegmentations().length")
     assert ohif.save_label() == "Not saved. Nothing is drawn in this segmentation."
     ohif.use("Brush", panel=False)
@@ -178,17 +178,38 @@ def test_what_is_drawn_in_the_mode_segmentation_is_saved(ohif, images, slicer):
     for height, row in drawn.items():
         k = label.TransformPhysicalPointToIndex((*label.GetOrigin()[:2], height))[2]
         np.testing.assert_array_equal(voxels[k].ravel(), row)
-    assert told_of(slicer, image)["label_info"] == [{"name": "Segment 1", "idx": 1}]
+    assert labels_of(slicer, image)["final"]["label_info"] == [{"name": "Segment 1", "idx": 1}]
 
 
 def test_a_segmentation_that_another_ohif_exports_is_a_label(ohif, images, slicer):
     image = images["exported"]
     shown, numbers = corrected(ohif, image)
+    before = {tag: info["version"] for tag, info in labels_of(slicer, image).items()}
     ohif.browser.run(OWN_EXPORT)
     ohif.press("Save")
-    wait_for(lambda: told_of(slicer, image, "pacs"))
-    found = on_viewer(saved(slicer, image, "pacs"), shown)
-    listed = {one["name"]: one["idx"] for one in told_of(slicer, image, "pacs")["label_info"]}
+    new = wait_for(
+        lambda: [tag for tag, info in labels_of(slicer, image).items() if before.get(tag) != info["version"]]
+    )
+    assert set(new) <= {"final", "pacs"}  # final, unless a reader has saved one
+    found = on_viewer(saved(slicer, image, new[0]), shown)
+    listed = {one["name"]: one["idx"] for one in labels_of(slicer, image)[new[0]]["label_info"]}
     assert set(listed) == set(numbers)
     for name, number in numbers.items():
         np.testing.assert_array_equal(found == listed[name], shown[0] == number)
+
+
+def test_a_series_that_was_saved_is_no_next_sample_and_is_learned_from(ohif, images, slicer, app):
+    offered = slicer.next_sample("first", {})["id"]
+    corrected(ohif, next(one for one in images.values() if one.SeriesInstanceUID == offered))
+    assert ohif.save_label().startswith("Saved in hepatic: ")
+    ohif.click("document.querySelector('[data-cy=monailabel-btn]')")
+    ohif.connect()
+    ohif.tab("activelearning")
+    ohif.press("Next Sample")
+    ohif.browser.until("/[0-9.]{20}/.test(document.querySelector('.nextSampleForm')?.innerText)")
+    shown = ohif.browser.run("document.querySelector('.nextSampleForm').innerText")
+    assert [one for one in images.values() if one.StudyInstanceUID in shown]
+    assert offered not in [shown, *(slicer.next_sample("first", {})["id"] for _ in images)]
+    with web(app) as client:
+        learned = client.post(f"{ohif.address}/train/clicked?run_sync=true", json={}, timeout=60).json()
+    assert {"liver", "tumour"} <= set(learned["drawn"][offered])
