@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.registration import phase_cross_correlation
 
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
-from hepatic.io.us_region import carried
+from hepatic.io.us_region import Region, carried
+from hepatic.transforms.follow_lesion import followed
 from hepatic.transforms.us_lesion import asked_roi, chosen_box, on_image
 from hepatic.transforms.us_picture import resized
 
@@ -26,8 +26,10 @@ LEAST_RISE = 6.0
 """Grey values that an intensity must rise by to be an echo."""
 BLACK = 10
 """Grey value up to which a pixel is black (paper 004, "Preprocessing")."""
-STILL_THERE = 0.25
-"""Correlation with the frame before, below which the lesion is taken to be out of the picture."""
+SURROUNDINGS = 2.0
+"""Share of the box's edges round a lesion by which it is followed on the contrast image, where it changes itself."""
+PROBE_LIFTED = 0.25
+"""Correlation of these surroundings, below which there is no liver in the picture."""
 
 Frames = NDArray[np.float32]
 
@@ -37,25 +39,28 @@ class ContrastClip:
     """``source`` to ``image`` (1, frames, size, size): the lesion, followed through 30 frames after the echo's onset.
 
     The region of interest is that of the option ``roi``, else of ``boxes``, else the whole contrast image; a box on the
-    B-mode image beside it is carried over. It follows the lesion: each frame is registered by its shift to the one
-    before (phase correlation of the B-mode image, where there is one, else of the contrast image). A frame that
-    resembles the one before too little to be followed (the probe was lifted) is replaced by its nearest neighbour that
-    does, as the paper does by eye. ``facts`` say ``onset_s``, the ``frame`` of that moment, ``replaced_frames`` and
-    ``missing_frames``, those after the end of the cine, for which its last frame stands. ``onset`` is ``none`` where
-    nothing in the region rises, as in a cine without contrast or one that begins after the onset, so that its first
-    frame stands for it; else ``seen``. ``time_intensity`` has the mean grey values of the region and of the image
-    ``outside`` of it, over the ``seconds`` from the onset. A sample's ``shift_s`` takes all frames that much later, and
-    ``mirrored`` mirrors them: other views of the same lesion (paper 002, section 1.1.7).
+    B-mode image beside it is carried over. It follows the lesion (``followed``) on the B-mode image, where there is
+    one. A frame that does not show it, since it left the plane or the probe was lifted, is replaced by the nearest that
+    does, as the paper does by eye (section 1.1.7). On a contrast image alone, on which a lesion changes while it is
+    looked at, its surroundings are followed, and only a lifted probe is noticed. ``facts`` say ``onset_s``, the
+    ``frame`` of that moment, ``replaced_frames`` and ``missing_frames``, those after the end of the cine, for which its
+    last frame stands. ``onset`` is ``none`` where nothing in the region rises, as in a cine without contrast or one
+    that begins after the onset, so that its first frame stands for it; else ``seen``. ``time_intensity`` has the mean
+    grey values of the region and of the image ``outside`` of it, over the ``seconds`` from the onset, and the seconds
+    of frames that were ``replaced``. A sample's ``shift_s`` takes all frames that much later, and ``mirrored`` mirrors
+    them: other views of the same lesion (paper 002, section 1.1.7).
 
     Attributes:
         size: edge of the network's frames, pixels.
         margin: share of the box's edges that is added on every side.
         sampled_s: seconds after the onset.
+        alike: correlation with how the lesion looked before, from 0 to 1, below which a B-mode frame does not show it.
     """
 
     size: int = 64
     margin: float = 0.1
     sampled_s: tuple[float, ...] = SAMPLED_S
+    alike: float = 0.85
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Add ``image`` and ``facts``.
@@ -85,12 +90,10 @@ class ContrastClip:
         outside[top:bottom, left:right] = False
         wanted = times_s[onset] + np.array(self.sampled_s) + float(sample.get("shift_s", 0.0))
         chosen = nearest(times_s, wanted)
-        guide = pictures if beside is None else ultrasound.picture(beside)
-        shifts, replaced = followed(guide[chosen])
-        frames = [
-            _cut(pictures[frame], box, self.margin, shift)
-            for frame, shift in zip(chosen[_kept(replaced)], shifts, strict=True)
-        ]
+        shifts, replaced = self._follow(ultrasound, region, box, chosen)
+        kept = np.flatnonzero(~replaced)
+        shown = kept[nearest(times_s[chosen[kept]], times_s[chosen])]
+        frames = [_cut(pictures[chosen[number]], box, self.margin, shifts[number]) for number in shown]
         image = torch.stack([resized(torch.from_numpy(frame)[None], (self.size, self.size))[0] for frame in frames])
         if sample.get("mirrored"):
             image = image.flip(-1)
@@ -108,11 +111,27 @@ class ContrastClip:
         curves = {
             "seconds": (times_s - times_s[onset]).round(2).tolist(),
             "lesion": curve.round(1).tolist(),
+            "replaced": (times_s[np.unique(chosen[replaced])] - times_s[onset]).round(2).tolist(),
         }
         if outside.any():  # all else is black
             around = pictures.sum(axis=(1, 2), dtype=np.float64) - curve * (bottom - top) * (right - left)
             curves["outside"] = (around / outside.sum()).round(1).tolist()
         return {**sample, "image": image[None] / 64 - 1, "facts": {**facts, "time_intensity": curves}}
+
+    def _follow(
+        self, ultrasound: Ultrasound, region: Region, box: tuple[float, ...], chosen: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Follow a box of the contrast image; pixels of that image, as ``followed``."""
+        beside = ultrasound.tissue
+        if beside is not None:
+            on_screen = np.array(box) + region.box[:2] * 2
+            (carried_box,) = carried(on_screen, beside, region) - beside.box[:2] * 2
+            scale = (carried_box[2:] - carried_box[:2]) / (np.array(box[2:]) - box[:2])
+            if scale.min() > 0:
+                frames = ultrasound.picture(beside)[chosen]
+                shifts, lost = followed(frames, carried_box, margin=self.margin, alike=self.alike)
+                return shifts / scale, lost
+        return followed(ultrasound.picture(region)[chosen], box, margin=SURROUNDINGS, alike=PROBE_LIFTED)
 
 
 def onset_of(curve: NDArray[np.float64]) -> int:
@@ -136,51 +155,6 @@ def onset_of(curve: NDArray[np.float64]) -> int:
 def nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the frames that lie nearest to some times; the first and the last stand for all before and after."""
     return np.asarray(np.abs(times_s[None] - wanted_s[:, None]).argmin(axis=1), dtype=np.intp)
-
-
-def followed(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Follow what lies in a picture through its frames.
-
-    Args:
-        frames: (F, h, w).
-
-    Returns:
-        (F, 2), rows and columns by which each frame is moved against the first, and (F,), whether it shows something
-        else, so that it must be replaced; its shift is that of its stand-in.
-    """
-    shifts, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
-    before = _half(frames[0])
-    at = np.zeros(2)
-    for number in range(1, len(frames)):
-        now = _half(frames[number])
-        if not (before.any() and now.any()):  # nothing to see yet
-            shifts[number], before = at, now
-            continue
-        moved = -2.0 * np.asarray(phase_cross_correlation(before, now, upsample_factor=2, normalization=None)[0])
-        if np.abs(moved).max() > max(frames.shape[1:]) / 5 or _alike(before, now, moved / 2) < STILL_THERE:
-            lost[number] = True
-            shifts[number] = at
-            continue
-        at = at + moved
-        shifts[number], before = at, now
-    return shifts, lost
-
-
-def _kept(replaced: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(F,), each frame's own number, or that of the frame before it that shows the lesion."""
-    return np.asarray(np.maximum.accumulate(np.where(replaced, 0, np.arange(len(replaced)))), dtype=np.intp)
-
-
-def _half(frame: NDArray[np.uint8]) -> Frames:
-    return np.asarray(ndimage.zoom(frame.astype(np.float32), 0.5, order=1), dtype=np.float32)
-
-
-def _alike(before: Frames, now: Frames, moved: NDArray[np.float64]) -> float:
-    back = ndimage.shift(now, -moved, order=1, mode="nearest")
-    seen = (before > 0) | (back > 0)
-    if seen.sum() < 16 or before[seen].std() == 0 or back[seen].std() == 0:
-        return 1.0  # nothing to see yet in either
-    return float(np.corrcoef(before[seen], back[seen])[0, 1])
 
 
 def _cut(picture: NDArray[np.uint8], box: tuple[float, ...], margin: float, shift: NDArray[np.float64]) -> Frames:

@@ -18,6 +18,7 @@ CURVE_LEFT, CURVE_RIGHT = 0.075, 0.985
 _FAST = 1
 _HEAT_SHARE = 0.5
 _GROUND, _LINE, _TEXT, _STRONG, _REGION, _ONSET = "#0a0d0f", "#2a333a", "#93a0a7", "#e4eaed", "#ffc94d", "#5cc9bd"
+_REPLACED = "#ff6b5e"
 _drawing = threading.Lock()
 """Matplotlib is not made for several threads."""
 
@@ -75,7 +76,7 @@ def curve_png(curves: Mapping[str, Sequence[float]], *, box_is_drawn: bool) -> b
 
     Args:
         curves: ``seconds`` from the onset, mean grey values of the ``lesion`` and, unless that is the whole image, of
-            what is ``outside``.
+            what is ``outside``; seconds of frames that were ``replaced``, which are crossed out.
         box_is_drawn: whether somebody drew the lesion's box; else the whole image is looked at.
     """
     from matplotlib.figure import Figure
@@ -95,6 +96,11 @@ def curve_png(curves: Mapping[str, Sequence[float]], *, box_is_drawn: bool) -> b
             axes.plot(seconds, curves["outside"], label="outside the box", **style)
         named = "in the box" if box_is_drawn else "whole image"
         axes.plot(seconds, curves["lesion"], color=_REGION, linewidth=2.0, marker=".", markersize=5, label=named)
+        if curves.get("replaced"):
+            axes.plot(
+                curves["replaced"], np.interp(curves["replaced"], seconds, curves["lesion"]), "x", color=_REPLACED,
+                markersize=8, markeredgewidth=2.2, label="replaced", zorder=3,
+            )  # fmt: skip
         axes.axvline(0.0, color=_ONSET, linewidth=1.4)
         axes.annotate(
             "onset", (0.0, 0.98), xycoords=("data", "axes fraction"), xytext=(5, 0), textcoords="offset points",
@@ -109,7 +115,7 @@ def curve_png(curves: Mapping[str, Sequence[float]], *, box_is_drawn: bool) -> b
             spine.set_color(_LINE)
         axes.grid(color=_LINE, linewidth=0.5)
         figure.legend(
-            loc="upper right", bbox_to_anchor=(CURVE_RIGHT + 0.01, 1.01), ncols=2, frameon=False, fontsize=9,
+            loc="upper right", bbox_to_anchor=(CURVE_RIGHT + 0.01, 1.01), ncols=3, frameon=False, fontsize=9,
             labelcolor=_STRONG,
         )  # fmt: skip
         out = io.BytesIO()

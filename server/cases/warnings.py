@@ -28,7 +28,10 @@ def warnings_of(params: Mapping[str, Any], *, absent: str | None) -> list[str]:
     if count := params.get("missing_frames"):
         told.append(f"The cine ends early: its last frame stands for {_frames(count)} after its end.")
     if count := params.get("replaced_frames"):
-        told.append(f"The lesion could not be followed on {_frames(count)}: the frame before stands for each.")
+        told.append(
+            f"The lesion is not seen on {_frames(count)}: the nearest that shows it stands for each. The curve has a "
+            "cross there."
+        )
     if absent is not None and params.get("result") == absent:
         told.append("No lesion is likely: malignancy and type mean nothing here.")
     return told

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import acceleration, ct_pipeline, ct_registration, ultrasound
+from benchmarks import acceleration, ceus_plane, ct_pipeline, ct_registration, ultrasound
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,17 @@ def test_registration_brings_tissue_closer_to_its_true_place(tmp_path, capsys):
     assert len(rows) == 3
     assert sum(row["after_mm"] for row in rows) < sum(row["before_mm"] for row in rows)
     assert "convexadam" in capsys.readouterr().out
+
+
+def test_frames_out_of_the_plane_are_counted(tmp_path, capsys):
+    ceus_plane.main(["--tiny", "1", "--small", "0", "--out", str(tmp_path / "results.json")])
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results.keys() == {"tiny, side by side", "tiny, contrast alone"}
+    for rows in results.values():
+        (row,) = rows.values()
+        assert row["found"] <= row["away"] > 0
+        assert row["wrong"] < row["there"] / 2
+    assert "out of the plane" in capsys.readouterr().out
 
 
 def test_openvino_is_measured_beside_torch(tmp_path, capsys):

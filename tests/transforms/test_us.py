@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import ceus_plane
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.image import Cine
 from hepatic.io.us_region import Region
-from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, followed, nearest, onset_of
+from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, nearest, onset_of
 from hepatic.transforms.us_frame import UltrasoundFrame
 from hepatic.transforms.us_lesion import UltrasoundLesion
 from hepatic.transforms.us_picture import UltrasoundPicture, normalised
 from sample_data import ceus, us
+from sample_data.ceus.motion import Motion
 from sample_data.ceus.show import Style, screen_of
 from sample_data.us.screen import TOP
 
@@ -155,27 +157,33 @@ def lesion(cine):
     return [(top, left, bottom, right)]
 
 
-def test_the_lesion_is_followed_when_the_probe_moves(cine):
-    frames = cine.bmode[:12]
-    moves = np.cumsum(np.full((12, 2), (1, -1)), axis=0) - (1, -1)
-    moved = np.stack([np.roll(frame, tuple(move), axis=(0, 1)) for frame, move in zip(frames, moves, strict=True)])
-    shifts, lost = followed(moved)
-    true = moves + np.array([_at(cine, n) - _at(cine, 0) for n in range(12)])
-    assert not lost.any()
-    assert np.abs(shifts - true).max() <= 2.5
+def test_frames_out_of_the_plane_are_told_by_the_image_beside_and_replaced_by_the_nearest(cine):
+    """Benchmark ``ceus_plane`` counts how often; here another liver is seen for four seconds."""
+    in_plane = np.ones(len(cine.times_s), bool)
+    in_plane[30:34] = False
+    left = replace(
+        cine, motion=Motion(cine.motion.shifts_mm, in_plane), aside=ceus.simulate(4, [0.0], size="tiny").tissue
+    )
+    counted = [ceus_plane.measure(left, side_by_side=shown) for shown in (True, False)]
+    assert counted == [
+        {"away": 2, "found": 2, "there": 28, "wrong": 0},
+        {"away": 2, "found": 0, "there": 28, "wrong": 0},
+    ]
 
 
-def _at(cine, frame):
-    x, y, u, v = cine.boxes[frame]
-    return np.array([(y + v) / 2, (x + u) / 2])
-
-
-def test_frames_without_the_lesion_are_replaced_by_their_neighbour(cine):
-    frames = cine.contrast[40:60].copy()
-    rng = np.random.default_rng(1)
-    frames[7] = rng.integers(0, 60, frames[7].shape)
-    _, lost = followed(frames)
-    assert np.flatnonzero(lost).tolist() == [7]
+def test_frames_of_a_lifted_probe_are_replaced_by_the_nearest_and_told(cine):
+    clip, box, times_s = ContrastClip(32), {"boxes": lesion(cine)}, cine.times_s
+    onset = clip({"source": screen(cine.contrast, times_s), **box})["facts"]["frame"]
+    first, second = (onset + round(SAMPLED_S[number]) for number in (9, 10))
+    frames = cine.contrast.copy()
+    for number in (first, second):
+        frames[number] = np.random.default_rng(1).integers(0, 60, frames[number].shape)
+    made = clip({"source": screen(frames, times_s), **box})
+    assert made["facts"]["replaced_frames"] == 2
+    assert made["facts"]["time_intensity"]["replaced"] == [18.0, 20.0]
+    torch.testing.assert_close(made["image"][0, 9], made["image"][0, 8])
+    torch.testing.assert_close(made["image"][0, 10], made["image"][0, 11])
+    assert not torch.equal(made["image"][0, 8], made["image"][0, 11])
 
 
 def test_a_cine_with_unequal_times_is_sampled_by_them_and_its_end_stands_for_what_is_missing(cine):

@@ -1,0 +1,101 @@
+"""A lesion, followed through the frames of a cine by how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.feature import match_template
+
+EDGE_PX = 20
+"""Longer edge of the lesion's box when frames are compared: small lesions are enlarged, large ones made smaller."""
+REACH = 0.06
+"""How far a lesion is looked for round its last place, a share of the picture's height (about 1 cm)."""
+NEW_SHARE = 0.2
+"""Share of a frame in the look that the next is compared with; the rest is what was seen before."""
+MOST_LOST = 3
+"""Frames in a row for which a lesion may be gone; where it does not come back, its look has changed for good."""
+_FLAT = 1.0  # standard deviation, grey values, below which there is nothing to see
+
+Look = NDArray[np.float32]
+
+
+def followed(
+    frames: NDArray[np.uint8], box: Sequence[float], *, margin: float, alike: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Follow what lies in a box through frames, and say on which it is not there.
+
+    Each frame is searched for the place that correlates best with how the lesion looked until then (normalised
+    cross-correlation; Briechle and Hanebeck 2001, DOI 10.1117/12.421129). The look is the running mean of the frames
+    that show it: it adapts slowly and does not drift, and a frame that shows something else leaves no trace in it.
+
+    Args:
+        frames: (F, h, w).
+        box: (top, left, bottom, right) in pixels, on the first frame.
+        margin: share of the box's edges that is compared beyond it on every side.
+        alike: correlation from 0 to 1, below which the frame shows something else.
+
+    Returns:
+        (F, 2), rows and columns in pixels by which it has moved since the first frame, and (F,), whether it is lost:
+        its place is then the last known.
+    """
+    patch = _Patch(box, margin, frames.shape[1:])
+    places, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
+    look = patch.cut(frames[0], places[0])
+    kept, number = 0, 1
+    while number < len(frames):
+        now, moved, correlation = patch.find(look, frames[number], places[kept])
+        lost[number] = correlation < alike
+        if lost[number] and number - kept > MOST_LOST:
+            number = kept + 1
+            now, moved = patch.cut(frames[number], places[kept]), np.zeros(2)
+            look = now
+            lost[number:] = False
+        places[number] = places[kept]
+        if not lost[number]:
+            places[number] += moved
+            look = (1 - NEW_SHARE) * look + NEW_SHARE * now
+            kept = number
+        number += 1
+    return places, lost
+
+
+class _Patch:
+    """A box and its surroundings, resampled to a fixed size."""
+
+    def __init__(self, box: Sequence[float], margin: float, size: Sequence[int]) -> None:
+        corners = np.array(box, np.float64).reshape(2, 2)
+        edges = corners[1] - corners[0]
+        self.step = float(edges.max()) / EDGE_PX
+        self.low = np.maximum(corners[0] - margin * edges, 0)
+        high = np.minimum(corners[1] + margin * edges, size)
+        self.size = np.maximum(np.ceil((high - self.low) / self.step), 2).astype(int)
+        self.reach = max(1, round(REACH * size[0] / self.step))
+        self.blur = max(1.0, 0.5 * self.step)
+
+    def cut(self, frame: NDArray[np.uint8], at: NDArray[np.float64], beyond: int = 0) -> Look:
+        """Return the patch, moved by ``at`` pixels, with so many of its own pixels beyond it on every side."""
+        smooth = ndimage.gaussian_filter(frame.astype(np.float32), self.blur)
+        axes = [
+            first + moved + (np.arange(-beyond, count + beyond) + 0.5) * self.step - 0.5
+            for first, moved, count in zip(self.low, at, self.size, strict=True)
+        ]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"))
+        return np.asarray(ndimage.map_coordinates(smooth, grid, order=1, mode="nearest"), dtype=np.float32)
+
+    def find(
+        self, look: Look, frame: NDArray[np.uint8], near: NDArray[np.float64]
+    ) -> tuple[Look, NDArray[np.float64], float]:
+        """Return the patch most alike, how far in pixels it lies from ``near``, and its correlation."""
+        around = self.cut(frame, near, self.reach)
+        if look.std() < _FLAT:  # nothing to see yet
+            correlations = np.ones((1, 1))
+            row = column = self.reach
+        else:
+            correlations = match_template(around, look)
+            row, column = (int(at) for at in np.unravel_index(correlations.argmax(), correlations.shape))
+        rows, columns = self.size
+        moved = (np.array([row, column]) - self.reach) * self.step
+        return around[row : row + rows, column : column + columns], moved, float(correlations.max())
