@@ -26,6 +26,8 @@ LEAST_RISE = 6.0
 """Grey values that an intensity must rise by to be an echo."""
 BLACK = 10
 """Grey value up to which a pixel is black (paper 004, "Preprocessing")."""
+ALIKE = 0.85
+"""Correlation of the lesion on B-mode with how it looked before, below which a frame does not show it."""
 SURROUNDINGS = 2.0
 """Share of the box's edges round a lesion by which it is followed on the contrast image, where it changes itself."""
 PROBE_LIFTED = 0.25
@@ -54,13 +56,11 @@ class ContrastClip:
         size: edge of the network's frames, pixels.
         margin: share of the box's edges that is added on every side.
         sampled_s: seconds after the onset.
-        alike: correlation with how the lesion looked before, from 0 to 1, below which a B-mode frame does not show it.
     """
 
     size: int = 64
     margin: float = 0.1
     sampled_s: tuple[float, ...] = SAMPLED_S
-    alike: float = 0.85
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Add ``image`` and ``facts``.
@@ -129,7 +129,7 @@ class ContrastClip:
             scale = (carried_box[2:] - carried_box[:2]) / (np.array(box[2:]) - box[:2])
             if scale.min() > 0:
                 frames = ultrasound.picture(beside)[chosen]
-                shifts, lost = followed(frames, carried_box, margin=self.margin, alike=self.alike)
+                shifts, lost = followed(frames, carried_box, margin=self.margin, alike=ALIKE)
                 return shifts / scale, lost
         return followed(ultrasound.picture(region)[chosen], box, margin=SURROUNDINGS, alike=PROBE_LIFTED)
 
