@@ -23,7 +23,7 @@ from hepatic.io.image import Cine, Volume
 from hepatic.io.read import read
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import Region, carried
-from hepatic.transforms.contrast_clip import BLACK, SAMPLED_S, followed, nearest, onset_of
+from hepatic.transforms.contrast_clip import BLACK, SAMPLED_S, ContrastClip, followed_beside, nearest, onset_of
 from hepatic.transforms.us_lesion import chosen_box, on_image
 
 NOTE = "eligibility"
@@ -199,7 +199,7 @@ def _of_frames(ultrasound: Ultrasound, boxes: NDArray[np.float64]) -> Iterator[F
         yield Flag.of("too_few_frames", f"{count} of 30 frames in the {seconds:.0f} s from the onset of echo")
     yield from _of_pictures(guide[chosen])
     if len(boxes):
-        shifts, lost = followed(guide[chosen])
+        shifts, lost = followed_beside(ultrasound, region, box, chosen, margin=ContrastClip.margin)
         yield from _of_motion(box, shifts, lost, pictures.shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +91,7 @@ class ContrastClip:
         outside[top:bottom, left:right] = False
         wanted = times_s[onset] + np.array(self.sampled_s) + float(sample.get("shift_s", 0.0))
         chosen = nearest(times_s, wanted)
-        shifts, replaced = self._follow(ultrasound, region, box, chosen)
+        shifts, replaced = followed_beside(ultrasound, region, box, chosen, margin=self.margin)
         kept = np.flatnonzero(~replaced)
         shown = kept[nearest(times_s[chosen[kept]], times_s[chosen])]
         frames = [_cut(pictures[chosen[number]], box, self.margin, shifts[number]) for number in shown]
@@ -118,21 +119,6 @@ class ContrastClip:
             curves["outside"] = (around / outside.sum()).round(1).tolist()
         return {**sample, "image": image[None] / 64 - 1, "facts": {**facts, "time_intensity": curves}}
 
-    def _follow(
-        self, ultrasound: Ultrasound, region: Region, box: tuple[float, ...], chosen: NDArray[np.intp]
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Follow a box of the contrast image; pixels of that image, as ``followed``."""
-        beside = ultrasound.tissue
-        if beside is not None:
-            on_screen = np.array(box) + region.box[:2] * 2
-            (carried_box,) = carried(on_screen, beside, region) - beside.box[:2] * 2
-            scale = (carried_box[2:] - carried_box[:2]) / (np.array(box[2:]) - box[:2])
-            if scale.min() > 0:
-                frames = ultrasound.picture(beside)[chosen]
-                shifts, lost = followed(frames, carried_box, margin=self.margin, alike=ALIKE)
-                return shifts / scale, lost
-        return followed(ultrasound.picture(region)[chosen], box, margin=SURROUNDINGS, alike=PROBE_LIFTED)
-
 
 def onset_of(curve: NDArray[np.float64]) -> int:
     """Return the frame in which the echo of a region begins: the last below ``RISE`` of its rise, plus one.
@@ -155,6 +141,31 @@ def onset_of(curve: NDArray[np.float64]) -> int:
 def nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the frames that lie nearest to some times; the first and the last stand for all before and after."""
     return np.asarray(np.abs(times_s[None] - wanted_s[:, None]).argmin(axis=1), dtype=np.intp)
+
+
+def followed_beside(
+    ultrasound: Ultrasound, region: Region, box: Sequence[float], frames: NDArray[np.intp], *, margin: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Follow a box of a contrast image on the B-mode image beside it, or where there is none, by its surroundings.
+
+    Args:
+        ultrasound: what both lie on.
+        region: the contrast image.
+        box: (top, left, bottom, right) in its pixels, on the first of the frames.
+        frames: (F,), which.
+        margin: share of the box's edges that is compared beyond it on B-mode.
+
+    Returns:
+        As ``followed``, in pixels of the contrast image.
+    """
+    beside = ultrasound.tissue
+    if beside is not None:
+        (there,) = carried(np.array(box) + region.box[:2] * 2, beside, region) - beside.box[:2] * 2
+        scale = (there[2:] - there[:2]) / (np.array(box[2:]) - box[:2])
+        if scale.min() > 0:
+            shifts, lost = followed(ultrasound.picture(beside)[frames], there, margin=margin, alike=ALIKE)
+            return shifts / scale, lost
+    return followed(ultrasound.picture(region)[frames], box, margin=SURROUNDINGS, alike=PROBE_LIFTED)
 
 
 def _cut(picture: NDArray[np.uint8], box: tuple[float, ...], margin: float, shift: NDArray[np.float64]) -> Frames:
