@@ -19,7 +19,8 @@ _CLICKS = """
 When the server says that it serves, open the address of OHIF that it prints:
   1. Confirm and hide, choose a CT study, and press MONAI Label.
   2. Press the blue button beside Server; unfold Auto-Segmentation, choose ct_liver, press Run.
-  3. Angiographies and ultrasound open with Basic Viewer.
+  3. Correct it with the brush of the second tab on the right, and save it with the arrow in the middle at the top.
+  4. Angiographies and ultrasound open with Basic Viewer.
 The CT and ultrasound studies wait for a reader's clicks in /qa within minutes.
 """
 

@@ -75,6 +75,19 @@ def test_its_settings_are_ours_and_say_that_nothing_may_be_sent_where_nothing_ma
     assert set(re.findall(r"Root: '([^']*)'", answer.text)) == {"/proxy/dicom/qido", "/proxy/dicom/wado"}
 
 
+def test_what_its_settings_import_is_here(server):
+    loaded, found = set(), ["app-config.js"]
+    while found:
+        name = found.pop()
+        answer = requests.get(f"{server}/ohif/{name}", timeout=10)
+        assert answer.status_code == 200, name
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-cache"
+        loaded.add(name)
+        found += set(re.findall(r"(?:from |import\()'(?:/ohif|\.)/([^']+)'", answer.text)) - loaded
+    assert loaded == {"app-config.js", "hepatic.js", "labels.js"}
+
+
 def test_what_the_first_page_loads_from_here_is_here(server):
     page = requests.get(f"{server}/ohif/", timeout=10).text
     for link in re.findall(r'<(?:script|link)[^>]*?(?:src|href)="(/[^"]+)"', page):
