@@ -3,7 +3,7 @@
 The paper includes patients older than 18 years (a), with B-mode and contrast images (b) and a complete diagnosis (c),
 and excludes videos that move too much (a), whose tumour is hard to place (b), of poor pictures (c), with a shadow over
 the tumour (d), whose tumour leaves the picture (e), of far fewer than 30 frames (f), or without both images (g). It
-names no bounds: those here are hepatic's own, such that no simulated cine passes them.
+names no bounds: those here are hepatic's own, and hold of simulated cines with room to spare (docs/ultrasound.md).
 """
 
 from __future__ import annotations
