@@ -146,8 +146,8 @@ def _pacs(told: Mapping[str, Any]) -> str:
 def _unread(counts: Mapping[str, int]) -> str:
     """What was found of others beside the images and is no label, where there is any."""
     numbers = ", ".join(f"{count} {UNREAD[name]}" for name, count in counts.items() if count)
-    what = "Segmentations and reports of others that are no labels"
-    return f'<p>{what}: <a href="pacs/">{escape(numbers)}</a>.</p>' if numbers else ""
+    what = "<h2>Found beside the images</h2><p>Segmentations and reports of others that are no labels"
+    return f'{what}: <a href="pacs/">{escape(numbers)}</a>.</p>' if numbers else ""
 
 
 def _last_training(stats: Mapping[str, Any] | None) -> str:
