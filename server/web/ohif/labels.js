@@ -37,8 +37,14 @@ function labelmap(imageIds) {
 
 /** Number and name of each segment in which something is drawn. */
 function drawn(slices, segments) {
-  const there = new Set(slices.flatMap(slice => [...new Set(slice)]));
-  there.delete(0);
+  const there = new Set();
+  for (const slice of slices) {
+    for (const value of slice) {
+      if (value) {
+        there.add(value);
+      }
+    }
+  }
   const named = [...there].sort((a, b) => a - b).map(idx => ({name: segments[idx]?.label ?? `Segment ${idx}`, idx}));
   if (!named.length) {
     throw new Error('Nothing is drawn in this segmentation.');
@@ -61,7 +67,7 @@ async function send(segmentation) {
   const {seriesInstanceUID} = cornerstone.metaData.get('generalSeriesModule', referencedImageId);
   const form = new FormData();
   form.append('params', JSON.stringify({label_info: named}));
-  form.append('label', new Blob([header, await gzipped(slices.map(slice => Uint8Array.from(slice)))]), 'label.nrrd');
+  form.append('label', new Blob([header, await gzipped(slices.map(slice => new Uint8Array(slice)))]), 'label.nrrd');
   const asked = new URLSearchParams({image: seriesInstanceUID, tag: 'final'});
   const answer = await fetch(new URL(`../datastore/label?${asked}`, import.meta.url), {method: 'PUT', body: form});
   if (!answer.ok) {
