@@ -24,6 +24,7 @@ pytestmark = pytest.mark.viewer
 DEAD_S = 0.3
 """Longer than the page lets keys go after a card has come up."""
 AT = "[...document.querySelectorAll('#study, #place')].map(one => one.innerText)"
+NOTHING_LEFT = "document.body.innerText.includes('Nothing is left')"
 FETCHED = "performance.getEntriesByType('resource').filter(one => one.name.includes('card.png')).length"
 
 
@@ -54,10 +55,10 @@ class Page:
         return self.text("#study"), self.text("#place")
 
     def press(self, key):
-        """Press a key, and wait until another card or study is there."""
-        before = self.where
+        """Press a key, and wait until another card or study is there, or none is left."""
+        before = json.dumps(self.where, separators=(",", ":"), ensure_ascii=False)
         self.browser.press(key)
-        self.until(f"{AT}[0] && JSON.stringify({AT}) != {json.dumps(before, separators=(',', ':'))!r}")
+        self.until(f"({AT}[0] || {NOTHING_LEFT}) && JSON.stringify({AT}) != {before!r}")
         self.settle()
 
     def card(self):
