@@ -47,7 +47,7 @@ def reviewed_study(review: Review, rules: Rules) -> ReviewedStudy:
         image_ids=study.image_ids,
         grid=grid,
         candidates=_with_primary(found, review, lessons, held),
-        complete=lessons.complete,
+        complete=lessons.complete and not lessons.ignored,
     )
 
 
@@ -73,13 +73,17 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, grid: Grid) -
         for uid, box in one.corrected.items()
     }
     box = corrected.get(candidate.uid, candidate.box)
+    proposed = {one.uid: one for proposal in review.proposals for one in proposal.study.candidates}
+    judged_one = proposed.get(own.inherited, candidate)
     events = [
-        (event, one.corrected.get(candidate.uid, candidate.box))
+        (event, one.corrected.get(judged_one.uid, judged_one.box))
         for one in review.readings
         if one.kind != "repeat" and (one.finished or one.kind == "batch")
-        if (event := one.verdicts.get(candidate.uid)) is not None
+        if (event := one.verdicts.get(judged_one.uid)) is not None
     ]
-    last = max((e for e in review.adjudicated if e.candidate == candidate.uid), key=lambda e: e.seq, default=None)
+    decisions = [decision_of(*one) for one in sorted(events, key=lambda one: one[0].seq)]
+    decisions += [_drawing(event) for event in drawn_boxes(review) if event.id == own.inherited]
+    last = max((e for e in review.adjudicated if e.candidate == judged_one.uid), key=lambda e: e.seq, default=None)
     origin: Origin = "inherited" if own.inherited else "model"
     return ReviewedCandidate(
         uid=candidate.uid,
@@ -88,7 +92,7 @@ def _candidate(review: Review, candidate: Candidate, own: Settled, grid: Grid) -
         origin=origin,
         state=cast(export.State, own.state.value),
         verdict=None if own.verdict is None else cast(export.Verdict, own.verdict.value),
-        decisions=tuple(decision_of(*one) for one in sorted(events, key=lambda one: one[0].seq)),
+        decisions=tuple(decisions),
         score=candidate.score,
         lineage=candidate.lineage,
         model=candidate.model,
@@ -109,6 +113,18 @@ def _drawn(event: Event, learnt: Learnt | None, grid: Grid) -> ReviewedCandidate
         verdict="true",
         primary=learnt is not None and learnt.primary,
         drawn_by=event.reader,
+    )
+
+
+def _drawing(event: Event) -> Decision:
+    """Return the decision of who drew a lesion where a candidate was proposed later."""
+    return Decision(
+        reader=event.reader,
+        verdict="true",
+        round=event.round,
+        decided_at=moment_text(event.decided_at),
+        device=event.device,
+        box=event.box,
     )
 
 

@@ -49,6 +49,27 @@ def test_what_only_an_earlier_model_found_is_not_lost(store):
     assert found == {"2.25.9": ("true", "inherited"), "2.25.2": ("true", "model"), "2.25.3": ("false", "model")}
 
 
+def test_an_inherited_verdict_leaves_with_who_gave_it(store):
+    store.lease("Anna", may_box=True)
+    drawn = event("box", box=[70, 10, 10, 80, 20, 20])
+    finish(store, "Anna", decide("2.25.1", "true"), event("missed"), drawn)
+    heirs = [candidate("2.25.9", 11, 0.7, "b" * 64), candidate("2.25.10", 71, 0.6, "b" * 64)]
+    store.proposals.add(proposed(candidates=heirs, model_hash="b" * 64))
+    first, second, *_ = exported(store).candidates
+    said = [(one.origin, [(d.reader, d.verdict, d.box) for d in one.decisions]) for one in (first, second)]
+    assert said == [("inherited", [("Anna", "true", box(10))]), ("inherited", [("Anna", "true", box(70))])]
+
+
+def test_a_study_with_candidates_that_nobody_has_looked_at_is_not_complete(store):
+    read_all(store, "Rita", c1="true")
+    assert exported(store).complete
+    heir, new = candidate("2.25.9", 11, 0.7, "b" * 64), candidate("2.25.10", 71, 0.6, "b" * 64)
+    store.proposals.add(proposed(candidates=[heir], model_hash="b" * 64))
+    assert exported(store).complete
+    store.proposals.add(proposed(candidates=[heir, new], model_hash="c" * 64))
+    assert not exported(store).complete
+
+
 def test_what_was_not_finished_is_not_told(store):
     store.lease("Rita")
     store.reviews.take([decide("2.25.1", "true")], "Rita")

@@ -133,6 +133,14 @@ def test_classes_and_boxes_of_readers_come_back_as_theirs_and_train(tmp_path, st
     datastore.store.close()
 
 
+def proposed_by(model, scan, uids, boxes, grid):
+    """A study as a model of a name proposes it."""
+    found = [Candidate(*one, 0.7, (), "ct_centernet3d", model * 64, 2) for one in zip(uids, boxes, strict=True)]
+    phases = {Phase.VENOUS: scan.id}
+    lattice = (grid.size, tuple(map(tuple, grid.affine.tolist())))
+    return ProposedStudy(scan.study_uid, scan.patient_id, Phase.VENOUS, phases, tuple(found), *lattice, (), "c" * 64)
+
+
 def test_verdicts_and_classes_of_reviews_come_back(tmp_path, studies, tool) -> None:
     for number in (1, 2):
         write_ct(tmp_path / "site" / f"ct{number}", patient=f"P{number}", study=f"1.2.9.{number}")
@@ -146,22 +154,13 @@ def test_verdicts_and_classes_of_reviews_come_back(tmp_path, studies, tool) -> N
         grid = grid_of(site.source(scan.id))
         found = [tuple(box) for box in from_voxels([[1, 3, 4, 3, 7, 8], [2, 5, 2, 4, 9, 5]], grid).tolist()]
         uids = [f"{scan.study_uid}.7.{number}" for number in range(2)]
-        reviews.proposals.add(
-            ProposedStudy(
-                scan.study_uid,
-                scan.patient_id,
-                Phase.VENOUS,
-                {Phase.VENOUS: scan.id},
-                tuple(Candidate(*one, 0.7, (), "ct_centernet3d", "a" * 64, 2) for one in zip(uids, found, strict=True)),
-                grid.size,
-                tuple(map(tuple, grid.affine.tolist())),
-                (),
-                "c" * 64,
-            )
-        )
+        reviews.proposals.add(proposed_by("a", scan, uids, found, grid))
         assert reviews.lease("Hanselmayer", scan.study_uid) is not None
         finish(reviews, "Hanselmayer", decide(uids[0], verdict, scan.study_uid), study=scan.study_uid)
         boxes.append(found[:1] if verdict == "true" else [])
+        reviews.proposals.add(
+            proposed_by("b", scan, [f"{scan.study_uid}.8.{number}" for number in range(2)], found, grid)
+        )
     seen = [Classified(still[0].id, grid_of(site.source(still[0].id)), {"hcc": 0.4, "cyst": 0.6})]
     card = propose_classes(
         still[0].study_uid, still[0].patient_id, seen, classes=("hcc", "cyst"), note="lesion_type", model="us_fll",

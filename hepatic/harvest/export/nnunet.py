@@ -30,9 +30,11 @@ def nnunet_case(study: ReviewedStudy, files_of: Callable[[str], Sequence[Path]])
     """
     if not study.complete:
         raise BadInputError(
-            "study", expected="a complete review: nnU-Net takes what is not marked for background",
-            came="one with open candidates", fix="Finish it, or export it in another format.",
-        )  # fmt: skip
+            "study",
+            expected="a complete review: nnU-Net takes what is not marked for background",
+            came="one with candidates that are open, or were rejected many at once",
+            fix="Finish it, or export it in another format.",
+        )
     volume = read(list(files_of(study.reference_image)))
     if isinstance(volume, Volume):
         volume = upright(volume)

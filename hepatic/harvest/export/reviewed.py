@@ -57,13 +57,13 @@ class ReviewedCandidate:
         state: of the review.
         verdict: what counts in the end: what all readers said, or the adjudicator; None while that is open.
         primary: whether it is the patient's primary lesion.
-        decisions: of the readers, in the order in which they were made.
+        decisions: of the readers, in the order in which they were made; of an inherited one, those it took over.
         score: of the model, in [0, 1]; None for a box drawn by hand.
         lineage: the proposals it was merged from.
         model: name of the task; empty for a box drawn by hand.
         model_hash: SHA-256 of the weights, likewise.
         drawn_by: who drew the box, else empty.
-        adjudicated_by: who had the last word, else empty.
+        adjudicated_by: who had the last word, likewise, else empty.
         adjudicated_at: when, ISO 8601, else empty.
     """
 
@@ -95,7 +95,7 @@ class ReviewedStudy:
         image_ids: series by phase, ids in the datastore.
         grid: of the reference phase, upright (``hepatic.io.orient``); index to LPS millimetres.
         candidates: all of them, also those nobody decided.
-        complete: whether the review found every lesion: all candidates decided, missed ones boxed.
+        complete: whether the review found every lesion: all candidates decided one by one, missed ones boxed.
     """
 
     study_uid: str
