@@ -100,6 +100,9 @@ def test_what_is_not_there_is_told_with_the_item_of_the_paper(patient):
         ({"PatientAge": "018Y"}, []),
         ({"PatientBirthDate": "20020302", "StudyDate": "20200301"}, ["under_18"]),
         ({"PatientBirthDate": "20020301", "StudyDate": "20200301"}, []),
+        ({"PatientAge": "000Y", "PatientBirthDate": "19500101", "StudyDate": "20200301"}, []),
+        ({"PatientAge": "000Y", "PatientBirthDate": "20200101", "StudyDate": "20200301"}, ["under_18"]),
+        ({"PatientAge": "012Y", "PatientBirthDate": "18000101", "StudyDate": "20200301"}, ["under_18"]),
         ({"PatientBirthDate": "nobody knows", "PatientAge": "old"}, []),
     ],
 )
