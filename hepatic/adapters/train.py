@@ -13,7 +13,7 @@ from typing import Any
 from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.training_cases import cases_for
-from hepatic.engine.cases import TrainingCase
+from hepatic.engine.cases import ClassCase, TrainingCase
 from hepatic.engine.fit import FitSettings, fit, summary
 from hepatic.engine.plan import Plan
 from hepatic.engine.start import check_imagenet
@@ -166,7 +166,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         self._check_imagenet(choices, served)
         snapshot = self._snapshot(request.get("snapshot"), datastore)
         frozen = bool(snapshot) and isinstance(self.recipe.task, ClassificationTask)
-        cases = [] if frozen else cases_for(self.recipe.task, datastore, with_study=self._eligible_only(choices))
+        cases = [] if frozen else cases_for(self.recipe.task, datastore)
         if not frozen and not cases and isinstance(self.recipe.task, ClassificationTask):
             raise BadInputError(
                 "training",
@@ -221,13 +221,13 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         """All that is trained on: a classifier's snapshot alone; of an image that has both a label and verdicts, a
         detector takes the verdicts if they say all there is.
         """
-        if not plan.snapshot or self._data_dir is None:
-            return list(plan.cases)
-        file = snapshot_file(self._data_dir, plan.snapshot)
+        file = snapshot_file(self._data_dir, plan.snapshot) if plan.snapshot and self._data_dir is not None else None
         if isinstance(self.recipe.task, ClassificationTask) and isinstance(datastore, HepaticDatastore):
-            found = snapshot_class_cases(file, self.recipe.task, datastore.store)
-            wanted = self._eligible_only(plan.settings)
-            return [with_its_study(case, datastore.store) if wanted else case for case in found]
+            store = datastore.store
+            found = plan.cases if file is None else snapshot_class_cases(file, self.recipe.task, store)
+            return [with_its_study(case, store) if isinstance(case, ClassCase) else case for case in found]
+        if file is None or self._data_dir is None:
+            return list(plan.cases)
         reviewed = snapshot_cases(file, prepared=prepared_folder(self._data_dir), prepare=self._prepare)
         said = {case.image_id for case in reviewed if case.complete}
         labelled = {case.image_id for case in plan.cases} - said
@@ -235,11 +235,6 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
             *(case for case in plan.cases if case.image_id not in said),
             *(case for case in reviewed if case.image_id not in labelled),
         ]
-
-    def _eligible_only(self, choices: FitSettings) -> bool:
-        if choices.eligible_only is None:
-            return self.recipe.preset(choices.preset or self.recipe.task.preset_name).eligible_only
-        return choices.eligible_only
 
     def _tell(self, progress: Progress) -> None:
         """Log an epoch, and let viewers draw it: Slicer shows ``epoch`` of ``total_epochs``."""

@@ -8,7 +8,6 @@ from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.engine.cases import Case, ClassCase, label_names
 from hepatic.engine.eligibility import NOTE
-from hepatic.harvest.noted_class import with_its_study
 from hepatic.tasks.spec import ClassificationTask, Task
 
 compat.install()
@@ -16,19 +15,15 @@ compat.install()
 from monailabel.interfaces.datastore import Datastore  # noqa: E402
 
 
-def cases_for(task: Task, datastore: Datastore, *, with_study: bool = False) -> list[Case | ClassCase]:
+def cases_for(task: Task, datastore: Datastore) -> list[Case | ClassCase]:
     """Return what a task is trained on: final labels, or the classes that stand in the notes of images.
 
     Args:
         task: what is trained.
         datastore: any.
-        with_study: whether the other images of classified ones' studies are wanted, too.
     """
     if isinstance(task, ClassificationTask):
-        found = classified_cases(datastore, modality=task.modality, note=task.note, drawn=task.uses_boxes)
-        if with_study and isinstance(datastore, HepaticDatastore):
-            return [with_its_study(case, datastore.store) for case in found]
-        return list(found)
+        return list(classified_cases(datastore, modality=task.modality, note=task.note, drawn=task.uses_boxes))
     return list(labelled_cases(datastore, modality=task.modality, markups=task.type == "detection"))
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from hepatic.engine.eligibility import Eligibility, eligibility, said_flags
 from hepatic.engine.kind import training_sample
@@ -135,7 +136,7 @@ class ClassCase(_OneImage):
         names: label value by structure, as ``Case.names``.
         boxes: of lesions in pixels of an ultrasound picture (top, left, bottom, right), beside those of the label.
         said: what a reader says of its eligibility (``hepatic.engine.eligibility``); empty where nobody has.
-        beside: the other ultrasound images of its study.
+        beside: the other ultrasound images of its study; not part of what is written of a case.
     """
 
     truth: str
@@ -143,7 +144,7 @@ class ClassCase(_OneImage):
     names: Mapping[str, int] = field(default_factory=dict)
     boxes: tuple[tuple[float, float, float, float], ...] = ()
     said: str = ""
-    beside: tuple[Path, ...] = ()
+    beside: Annotated[Iterable[Path], Field(exclude=True)] = ()
 
     def sample(self, task: Task) -> Sample:
         """Read the image.

@@ -8,9 +8,10 @@ names no bounds: those here are hepatic's own, and hold of simulated cines with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatic.errors import BadInputError, HepaticError
+from hepatic.io.content import content_hash
 from hepatic.io.header import header
 from hepatic.io.image import Cine, Volume
 from hepatic.io.read import read
@@ -125,7 +127,7 @@ def eligibility(
     source: Path,
     *,
     image: Volume | Cine | None = None,
-    beside: Sequence[Path] = (),
+    beside: Iterable[Path] = (),
     boxes: Sequence[tuple[float, float, float, float]] = (),
     is_named: bool = True,
     said: str = "",
@@ -135,7 +137,8 @@ def eligibility(
     Args:
         source: its file.
         image: the same, where it is read already.
-        beside: the other ultrasound images of the study.
+        beside: the other ultrasound images of the study, gone through until B-mode and contrast have been seen. Where
+            one cannot be had or read, nobody knows what the study shows, and nothing is flagged for it.
         boxes: of lesions, (top, left, bottom, right) in pixels.
         is_named: whether its class is noted.
         said: what a reader says.
@@ -159,14 +162,18 @@ def _of_patient(source: Path) -> Iterator[Flag]:
         yield Flag.of("under_18", f"the patient was {years:.0f} years old")
 
 
-def _of_study(ultrasound: Ultrasound, beside: Sequence[Path]) -> Iterator[Flag]:
+def _of_study(ultrasound: Ultrasound, beside: Iterable[Path]) -> Iterator[Flag]:
     has_contrast, has_tissue = _shows(ultrasound)
-    for path in beside:
-        if has_contrast and has_tissue:
-            return
-        with suppress(HepaticError):
-            contrast, tissue = _shows(Ultrasound.of(read(path)))
+    if has_contrast and has_tissue:
+        return
+    try:
+        for path in beside:
+            contrast, tissue = _shown_in(path, content_hash(path))
             has_contrast, has_tissue = has_contrast or contrast, has_tissue or tissue
+            if has_contrast and has_tissue:
+                return
+    except HepaticError:
+        return
     if not has_tissue:
         yield Flag.of("no_b_mode", "no image of the study shows B-mode")
     if not has_contrast:
@@ -177,6 +184,12 @@ def _shows(ultrasound: Ultrasound) -> tuple[bool, bool]:
     """Whether it shows contrast, and B-mode."""
     contrast, tissue = ultrasound.contrast, ultrasound.tissue
     return contrast is not None, tissue is not None or contrast is None
+
+
+@lru_cache(maxsize=4096)
+def _shown_in(path: Path, content: str) -> tuple[bool, bool]:
+    """What a file of this content shows: the images of a study ask for one another."""
+    return _shows(Ultrasound.of(read(path)))
 
 
 def _of_frames(ultrasound: Ultrasound, boxes: NDArray[np.float64]) -> Iterator[Flag]:

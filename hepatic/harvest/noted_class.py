@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,16 +187,36 @@ def examined(store: Store, image_id: str, notes: Iterable[str]) -> Eligibility:
     return with_its_study(case, store).eligibility()
 
 
+@dataclass(frozen=True)
+class OthersOfStudy:
+    """Paths of the other images of an image's study, of the same modality, each asked for when its turn comes.
+
+    Those that are on this machine come first, and those of another length: a cine's stills, a still's cines. One that
+    has gone is passed over; one that cannot be had ends it with that error.
+
+    Attributes:
+        store: of the images.
+        image_id: of the image.
+    """
+
+    store: Store
+    image_id: str
+
+    def __iter__(self) -> Iterator[Path]:
+        own = self.store.images.get(self.image_id)
+        others = self.store.images.all(study_uid=own.study_uid, modality=own.modality) if own.study_uid else []
+        for other in sorted(others, key=lambda one: (not self.store.is_here(one.id), one.size[2] == own.size[2])):
+            if other.id != own.id:
+                try:
+                    path = self.store.source(other.id)
+                except NotFoundError:
+                    continue
+                yield path
+
+
 def with_its_study(case: ClassCase, store: Store) -> ClassCase:
-    """Return a case with the other images of its study, of the same modality, that can be had."""
-    own = store.images.get(case.image_id)
-    others = store.images.all(study_uid=own.study_uid, modality=own.modality) if own.study_uid else []
-    found = []
-    for other in others:
-        if other.id != own.id:
-            with suppress(NotFoundError):
-                found.append(store.source(other.id))
-    return replace(case, beside=tuple(found))
+    """Return a case with the other images of its study."""
+    return replace(case, beside=OthersOfStudy(store, case.image_id))
 
 
 def _is_taken_back(history: Sequence[Label], note: str) -> bool:

@@ -10,7 +10,7 @@ from scipy import ndimage
 import train_tasks
 from hepatic.engine.cases import ClassCase, prepare_cases
 from hepatic.engine.eligibility import CRITERIA, SAID, Flag, eligibility
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, HepaticError
 from hepatic.importers.us_dicom import Origin, write_us
 from hepatic.io.read import read
 from hepatic.tasks.discover import discover_recipes
@@ -90,6 +90,27 @@ def test_what_is_not_there_is_told_with_the_item_of_the_paper(patient):
     (missing,) = eligibility(still, boxes=[box]).flags
     assert missing == Flag("no_contrast", "no cine of the study fills with contrast", "inclusion b, exclusion g")
     assert flags(cine, boxes=[], is_named=False, beside=[still]) == ["no_diagnosis", "no_box"]
+
+
+def test_the_study_is_gone_through_until_both_modes_are_seen(patient):
+    cine, still, box = patient
+
+    def beside(*paths):
+        yield from paths
+        pytest.fail("no more is wanted")
+
+    assert flags(still, boxes=[box], beside=beside(still, cine)) == []
+
+
+def test_what_an_image_shows_that_cannot_be_had_or_read_is_unknown_and_flags_nothing(patient, tmp_path):
+    (tmp_path / "torn.dcm").write_bytes(b"no image")
+
+    def beside():
+        yield from ()
+        raise HepaticError("the server does not give it")
+
+    for others in (beside(), [tmp_path / "torn.dcm"]):
+        assert flags(patient[1], boxes=[patient[2]], beside=others) == []
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,6 @@ class Page {
       this._failed(failure);
     }
     document.body.dataset.ready = "true";
-    await this.eligibility.examine();
   }
 
   get model() {

@@ -20,6 +20,8 @@ export class Eligibility {
       return button;
     });
     byId("sayings").replaceChildren(...this._buttons);
+    this._section = /** @type {HTMLDetailsElement} */ (byId("eligibility"));
+    this._section.addEventListener("toggle", () => this.examine());
   }
 
   /** Say it; again the same takes it back. @param {number} place */
@@ -34,11 +36,18 @@ export class Eligibility {
   showSaid(classes) {
     this._said = classes[NOTE] || "";
     for (const [place, name] of Object.keys(SAYINGS).entries()) this._buttons[place].setAttribute("aria-pressed", String(this._said === name));
+    if (!this._section.open) this._wait();
   }
 
-  /** Ask the server what speaks against the image, and show it. */
+  _wait() {
+    byId("fit").textContent = this._said ? `Fit to learn from? You say: ${SAYINGS[this._said]}` : "Fit to learn from?";
+  }
+
+  /** Ask the server what speaks against the image, and show it; it may read the whole study for that, so only where somebody looks. */
   async examine() {
     const asked = this._asked = (this._asked || 0) + 1;
+    this._wait();
+    if (!this._section.open) return;
     const told = await api.eligibility(this._image).catch((failure) => ({ failure }));
     if (asked !== this._asked) return;
     byId("fit").textContent = told.failure ? "Fit to learn from: nobody knows"
