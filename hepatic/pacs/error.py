@@ -39,21 +39,26 @@ def silent(silence_s: float) -> PacsError:
 def refuses(status: int) -> PacsError:
     """It wants another name, password or token."""
     return PacsDownError(
-        502, f"The DICOM server refuses this server ({status}): check HEPATIC_DICOMWEB_USERNAME, _PASSWORD, _TOKEN."
+        502,
+        f"The DICOM server refuses this server ({status}): check HEPATIC_DICOMWEB_USERNAME, _PASSWORD, _TOKEN.",
+        answered=status,
     )
 
 
 def elsewhere(status: int) -> PacsError:
     """It redirects."""
     return PacsDownError(
-        502, f"The DICOM server points elsewhere ({status}), which is not followed: check HEPATIC_DICOMWEB_URL."
+        502,
+        f"The DICOM server points elsewhere ({status}), which is not followed: check HEPATIC_DICOMWEB_URL.",
+        answered=status,
     )
 
 
 def failed(status: int) -> PacsError:
     """It says itself that it could not do it."""
     if status in (429, 503):
-        return PacsDownError(503, f"The DICOM server is being asked too much ({status}); try again in a moment.")
+        told = f"The DICOM server is being asked too much ({status}); try again in a moment."
+        return PacsDownError(503, told, answered=status)
     return PacsError(502, f"The DICOM server could not answer ({status}); its own log says why.", answered=status)
 
 

@@ -161,6 +161,12 @@ class Outbox:
         """Note why an entry was not sent, and let the others that wait be tried before it."""
         self._set(entry, "waiting", told, entry.attempts, 0.0)
 
+    def has_sent_since(self, entry: Entry) -> bool:
+        """Whether another was sent after this one failed last, or since it waits."""
+        with self._database.read() as connection:
+            query = "SELECT 1 FROM entry WHERE state = 'sent' AND at > ? LIMIT 1"
+            return connection.execute(query, (entry.at,)).fetchone() is not None
+
     def replaced(self, entry: Entry) -> dict[str, Reference]:
         """Return, by name, the instances of the version before that the PACS has."""
         query = """SELECT name, study_uid, series_uid, sop_class_uid, sop_uid FROM instance

@@ -54,11 +54,12 @@ class Pacs(Protocol):
 class Sender:
     """Sends; one at a time. Not for several threads.
 
-    A PACS that is down or cannot search is tried again after 5 s, 10 s and so on up to ten minutes, and at once with
-    what is new; each time with another object first, those that have not failed yet before the others: it may be the
-    object that keeps it from answering. An object that it refuses is tried four times in the same rhythm, and then no
-    more; one that it fails to store, or at which it falls silent although it has just answered, twelve times: it
-    answers what is asked before an object is sent, so that one that brings it down is told from a PACS that is down.
+    A PACS that is down, or cannot search or store, is tried again after 5 s, 10 s and so on up to ten minutes, and at
+    once with what is new; each time with another object first, those that have not failed yet before the others: it may
+    be the object that keeps it from answering. An object that it refuses is tried four times in the same rhythm, and
+    then no more; one that it fails to store (500) twelve times, and so is one at which it breaks or falls silent
+    although another was sent since it failed last, or which it cannot be asked for at once although it could before:
+    that one brings it down. Where it breaks at all objects and goes on answering, its storing is off, and they wait.
 
     Args:
         outbox: the record.
@@ -79,7 +80,7 @@ class Sender:
     ) -> None:
         self._outbox, self._pacs, self._due, self._make, self._clock = outbox, pacs, due, make, clock
         self._failures, self._pause_until = 0, 0.0
-        self._has_answered = False
+        self._asked: Reference | None = None
         self.trouble = ""
         """Why nothing is sent at the moment; empty where nothing is wrong."""
 
@@ -90,22 +91,21 @@ class Sender:
             self.hurry()
         if self._clock() < self._pause_until:
             return
-        self._has_answered = False
-        for entry in self._outbox.ready(now=self._clock()):
+        ready = self._outbox.ready(now=self._clock())
+        if not ready:
+            self.trouble = ""
+        for entry in ready:
+            self._asked = None
             try:
                 self._send(entry)
             except NotNowError:
                 return
             except PacsError as failure:
-                told = str(failure)
                 if isinstance(failure, PacsDownError) or failure.answered in _GATEWAY_ANSWERS:
-                    if self._has_answered:  # it was not down a moment ago
-                        self._refused(entry, told, most=MOST_FAILURES)
-                    else:
-                        self._outbox.put_last(entry, told)
-                        self._pause(told)
+                    self._broke(entry, failure)
                     return
-                self._refused(entry, told, most=MOST_REFUSALS if 400 <= failure.answered < 500 else MOST_FAILURES)
+                most = MOST_REFUSALS if 400 <= failure.answered < 500 else MOST_FAILURES
+                self._refused(entry, str(failure), most=most)
             except HepaticError as failure:  # its files are gone, the disk is full: it may work later
                 self._refused(entry, str(failure))
             self._failures, self.trouble = 0, ""
@@ -126,7 +126,7 @@ class Sender:
         try:
             self._outbox.write_down(entry, {one.name: one.reference for one in made})
             missing = [one for one in made if not self._has(one.reference)]
-            self._has_answered = True
+            self._asked = missing[0].reference if missing else None
             stored = self._pacs.store([one.file for one in missing]) if missing else Stored((), {})
         finally:
             for one in made:
@@ -143,6 +143,28 @@ class Sender:
             if 400 <= failure.answered < 500:
                 raise
             raise PacsDownError(failure.status, failure.told) from failure  # it is not the object's fault
+
+    def _broke(self, entry: Entry, failure: PacsError) -> None:
+        """Tell whether it was the object at which nothing came back; else it waits, with all others."""
+        told, is_said = str(failure), isinstance(failure, PacsDownError) and failure.answered
+        if not is_said and self._outbox.has_sent_since(entry):
+            self._refused(entry, told, most=MOST_FAILURES)
+            return
+        if not is_said and self._is_down_now():
+            self._refused(entry, told, most=MOST_FAILURES)
+        else:
+            self._outbox.put_last(entry, told)
+        self._pause(told)
+
+    def _is_down_now(self) -> bool:
+        """Whether the PACS no longer answers what it has just answered, before an object was sent."""
+        if self._asked is None:
+            return False
+        try:
+            self._has(self._asked)
+        except PacsError:
+            return True
+        return False
 
     def _refused(self, entry: Entry, told: str, *, most: int = MOST_REFUSALS) -> None:
         if entry.attempts + 1 >= most:

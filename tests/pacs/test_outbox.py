@@ -6,7 +6,7 @@ import pytest
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_instance import Reference, uid_of
 from hepatic.pacs.client import PacsClient, Stored
-from hepatic.pacs.error import failed, silent, unreachable
+from hepatic.pacs.error import elsewhere, failed, refuses, silent, unreachable
 from hepatic.pacs.outbox import Due, Outbox
 from hepatic.pacs.sender import MOST_FAILURES, MOST_REFUSALS, Made, NotNowError, Sender
 from hepatic.pacs.spec import PacsSpec
@@ -194,10 +194,10 @@ def test_an_object_at_which_the_pacs_falls_silent_is_tried_after_the_others(desk
 
 
 class Breaking:
-    """A PACS that breaks at some objects, or at all."""
+    """A PACS that breaks at some objects, or at all; it may be down from then on."""
 
-    def __init__(self, failure, *uids, at_search=False):
-        self.uids, self.failure, self.at_search = uids, failure, at_search
+    def __init__(self, failure, *uids, at_search=False, goes_down=False):
+        self.uids, self.failure, self.at_search, self.goes_down = uids, failure, at_search, goes_down
         self.tries = 0
         self.is_down = False
 
@@ -215,6 +215,7 @@ class Breaking:
     def _try(self, uid):
         if self.is_down or uid in self.uids:
             self.tries += 1
+            self.is_down |= self.goes_down
             raise self.failure
 
 
@@ -226,8 +227,8 @@ def test_an_object_that_brings_the_pacs_down_delays_no_other_and_is_given_up(tmp
     desk.results["label/a"] = "1"
     desk.look()
     (entry,) = desk.outbox.entries("waiting")
-    assert (entry.told, entry.attempts) == (str(failure), int(not at_search)), "a search tells nothing of the object"
-    for n in range(MOST_FAILURES - entry.attempts):
+    assert (entry.told, entry.attempts) == (str(failure), 0), "nothing else was sent meanwhile"
+    for n in range(MOST_FAILURES):
         assert desk.states()[("label/a", 1)] == "waiting"
         desk.results[f"label/{n}"] = "1"
         assert desk.look(2)[(f"label/{n}", 1)] == "sent", "at once"
@@ -244,17 +245,48 @@ def test_an_object_that_brings_the_pacs_down_delays_no_other_and_is_given_up(tmp
 @pytest.mark.parametrize("failure", [unreachable(), silent(30), failed(504)])
 def test_objects_that_bring_the_pacs_down_are_given_up_though_nothing_else_is_sent(tmp_path, failure):
     results = [f"label/{n}" for n in range(5)]
-    breaking = Breaking(failure, *(uid_of(one, "1") for one in results))
+    breaking = Breaking(failure, *(uid_of(one, "1") for one in results), goes_down=True)
     desk = Desk(tmp_path, breaking)
     desk.results |= dict.fromkeys(results, "1")
     for _ in range(len(results) * MOST_FAILURES):
-        breaking.is_down = True  # until it is started again
         desk.look(700)
-        breaking.is_down = False
+        assert breaking.is_down
         desk.look(700)
+        breaking.is_down = False  # it is started again
     assert set(desk.states().values()) == {"refused"}
     assert {one.told for one in desk.outbox.entries()} == {str(failure)}
+    desk.look(700)
+    assert desk.sender.trouble == "", "nothing waits"
     assert desk.outbox.retry() == len(results)
+
+
+@pytest.mark.parametrize("failure", [refuses(403), elsewhere(302), failed(503), failed(504), silent(30), unreachable()])
+def test_a_pacs_that_answers_but_stores_nothing_is_waited_for_and_told(tmp_path, failure):
+    results = [f"label/late-{n}" for n in range(3)]
+    breaking = Breaking(failure, *(uid_of(one, "1") for one in results))
+    desk = Desk(tmp_path, breaking)
+    desk.results |= {"label/early": "1", **dict.fromkeys(results, "1")}
+    for _ in results:  # another was sent since these wait
+        desk.look(700)
+    for _ in range(len(results) * MOST_FAILURES):
+        desk.look(700)
+        assert desk.sender.trouble == str(failure)
+    breaking.uids = ()
+    for _ in range(2):
+        desk.look(700)
+    assert set(desk.states().values()) == {"sent"}
+    assert desk.sender.trouble == ""
+
+
+@pytest.mark.parametrize("failure", [refuses(401), failed(429)])
+def test_what_a_pacs_says_of_whoever_asks_is_held_against_no_object(tmp_path, failure):
+    desk = Desk(tmp_path, Breaking(failure, uid_of("label/a", "1")))
+    desk.results["label/a"] = "1"
+    for n in range(MOST_FAILURES + 3):
+        desk.results[f"label/{n}"] = "1"
+        states = desk.look(700)
+        assert (states[("label/a", 1)], states[(f"label/{n}", 1)]) == ("waiting", "sent")
+        assert desk.sender.trouble == str(failure)
 
 
 def test_a_pacs_that_is_down_for_a_weekend_while_results_are_made_refuses_none(tmp_path):
