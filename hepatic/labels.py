@@ -24,6 +24,11 @@ class Structure:
     category: Code
     type: Code
 
+    @property
+    def is_anatomy(self) -> bool:
+        """Whether every patient has it."""
+        return self.category == _ANATOMY
+
 
 _ANATOMY: Code = ("91723000", "SCT", "Anatomical Structure")
 _ABNORMAL: Code = ("49755003", "SCT", "Morphologically Abnormal Structure")
@@ -64,6 +69,11 @@ def structure(name: str) -> Structure | None:
     """Return the structure a segment's name means, however it is spelt; None where it is not known."""
     plain = _plain(name)
     return STRUCTURES.get(_OTHER_WORDS.get(plain, plain))
+
+
+def structure_of_type(value: str) -> Structure | None:
+    """Return the structure that a SNOMED CT code means; None where it is not known."""
+    return next((one for one in STRUCTURES.values() if one.type[0] == value), None)
 
 
 _CLASS_WORDS = {

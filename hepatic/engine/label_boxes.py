@@ -80,7 +80,7 @@ def boxes_on_picture(label: Path, grid: Grid, names: Mapping[str, int]) -> list[
 def is_anatomy(name: str) -> bool:
     """Whether a segment's name is that of a structure every patient has."""
     known = structure(name)
-    return known is not None and known.category == LIVER.category
+    return known is not None and known.is_anatomy
 
 
 def parts(mask: NDArray[np.bool_]) -> list[tuple[int, ...]]:

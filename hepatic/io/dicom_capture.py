@@ -9,11 +9,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from hepatic import __version__
-from hepatic.io.dicom_instance import Instance
+from hepatic.io.dicom_instance import MAKER, Instance
 from hepatic.io.dicom_segment import LONG_STRING
 from hepatic.io.dicom_source import with_patient_and_study
 
-_MAKER = "hepatic"
 _SERIES_NUMBER = 320
 
 
@@ -40,17 +39,17 @@ def capture(
         _SERIES_NUMBER,
         instance.sop_uid,
         instance.number,
-        _MAKER,
+        MAKER,
         patient_orientation=("L", "P"),  # which it asks for; a drawing has none, so it is emptied below
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        manufacturer_model_name=_MAKER,
+        manufacturer_model_name=MAKER,
         software_versions=__version__,
         series_description=description[:LONG_STRING],
     )
     made.PatientOrientation = ""
     made.BodyPartExamined = of.get("BodyPartExamined") or "LIVER"
     made.ConversionType = "WSD"
-    made.SecondaryCaptureDeviceManufacturer = made.SecondaryCaptureDeviceManufacturerModelName = _MAKER
+    made.SecondaryCaptureDeviceManufacturer = made.SecondaryCaptureDeviceManufacturerModelName = MAKER
     made.DerivationDescription = about
     if of.get("BurnedInAnnotation"):
         made.BurnedInAnnotation = of.BurnedInAnnotation

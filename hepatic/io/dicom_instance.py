@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import highdicom as hd
 from pydicom.dataset import Dataset
 
+MAKER = "hepatic"
+"""Manufacturer of the objects that hepatic writes."""
+
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "hepatic candidate")
 
 

@@ -19,7 +19,7 @@ from pydicom.sr.codedict import codes
 
 from hepatic import __version__
 from hepatic.geometry import Grid
-from hepatic.io.dicom_instance import Instance
+from hepatic.io.dicom_instance import MAKER, Instance
 from hepatic.io.dicom_segment import LONG_STRING, Algorithm
 from hepatic.io.dicom_source import DicomSource, Place, is_placed, person_name
 
@@ -36,7 +36,6 @@ _PROCEDURES = {
     "XA": sr.CodedConcept("77343006", "SCT", "Angiography"),
 }
 _IMAGING = sr.CodedConcept("363679005", "SCT", "Imaging")
-_MAKER = "hepatic"
 _DEVICE = "2.25.147325871202937164201859371824610283745"
 _SERIES_NUMBER = 310
 _SAME_PLANE_MM = 1e-3
@@ -182,8 +181,8 @@ def report(
         series_number=_SERIES_NUMBER,
         sop_instance_uid=instance.sop_uid,
         instance_number=instance.number,
-        manufacturer=_MAKER,
-        manufacturer_model_name=_MAKER,
+        manufacturer=MAKER,
+        manufacturer_model_name=MAKER,
         software_versions=__version__,
         device_serial_number="0",
         is_complete=is_complete,
@@ -192,7 +191,7 @@ def report(
         previous_versions=[one.as_dataset() for one in instance.replaces] or None,
     )
     scheme = Dataset()
-    scheme.CodingSchemeDesignator, scheme.CodingSchemeName = SCHEME, _MAKER
+    scheme.CodingSchemeDesignator, scheme.CodingSchemeName = SCHEME, MAKER
     document.CodingSchemeIdentificationSequence = [scheme]
     return document
 
@@ -218,7 +217,7 @@ def _context(observers: Sequence[str]) -> sr.ObservationContext:
     ]
     device = sr.ObserverContext(
         codes.DCM.Device,
-        sr.DeviceObserverIdentifyingAttributes(uid=_DEVICE, name=_MAKER, manufacturer_name=_MAKER, model_name=_MAKER),
+        sr.DeviceObserverIdentifyingAttributes(uid=_DEVICE, name=MAKER, manufacturer_name=MAKER, model_name=MAKER),
     )
     context = sr.ObservationContext(
         observer_person_context=persons[0] if persons else None, observer_device_context=device

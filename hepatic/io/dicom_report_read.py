@@ -19,11 +19,13 @@ from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.dicom_element import items, text
+from hepatic.io.dicom_instance import MAKER
 from hepatic.io.dicom_report import SCHEME
 from hepatic.io.dicom_segment import Algorithm
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.markups import ROI
 from hepatic.io.refusal import refusing
+from hepatic.labels import structure, structure_of_type
 
 EXPECTED = "a DICOM measurement report (TID 1500)"
 REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
@@ -59,14 +61,15 @@ class ReadReport:
         classes: by what they say, where the report has hepatic's own codes.
         by: the person who observed it; empty where it names none.
         algorithm: what found it; None where it names none.
-        complete: whether it is about lesions, and says that all of them are in it.
+        complete: whether all lesions of the image are in ``boxes``: hepatic wrote it and calls it complete, and all its
+            regions were read. Other programs call a report complete that is about one finding.
     """
 
     boxes: tuple[ROI, ...]
     classes: Mapping[str, str]
     by: str
     algorithm: Algorithm | None
-    complete: bool = True
+    complete: bool
 
 
 def read_report_header(path: Path) -> ReportHeader | None:
@@ -81,7 +84,7 @@ def read_report_header(path: Path) -> ReportHeader | None:
 
 
 def read_report(path: Path, source: DicomSource) -> ReadReport:
-    """Read what a report says of an image; what it says of others is passed over.
+    """Read what a report says of an image; what it says of others, or of anatomy, is passed over.
 
     Args:
         path: the file.
@@ -105,25 +108,28 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
         boxes: list[ROI] = []
         classes: dict[str, str] = {}
         algorithm: Algorithm | None = None
-        has_regions = False
+        has_regions, is_all_read = False, True
         for group in groups:
             said = dict(_own_evaluations(group))
             region = None if isinstance(group, hd.sr.MeasurementsAndQualitativeEvaluations) else group.roi
             named = _named(group, region)
-            if named and not named & own:
+            if (named and not named & own) or (region is not None and _is_anatomy(group)):
                 continue
             has_regions |= region is not None
             if said.get(_VERDICT, "" if _STATE in said else _TRUE) != _TRUE:
                 continue
-            box = None if region is None else _box(region, source)
+            box = None
             if is_of_one or named:  # of several images it must be said which one is meant
+                box = None if region is None else _box(region, source)
                 classes |= {note: name for note, name in said.items() if note not in _OF_REVIEWS}
             algorithm = algorithm or _algorithm(group)
             if box is not None:
                 boxes.append(_roi(group, box))
+            is_all_read &= region is None or box is not None
         people = content.get_observer_contexts(observer_type=codes.DCM.Person)
         names = [str(one.observer_identifying_attributes.name).replace("^", " ").strip() for one in people]
-        is_complete = has_regions and text(document, "CompletionFlag") == "COMPLETE"
+        is_called = text(document, "CompletionFlag") == "COMPLETE" and text(document, "Manufacturer") == MAKER
+        is_complete = has_regions and is_all_read and is_called
         return ReadReport(tuple(boxes), classes, next(iter(names), ""), algorithm, is_complete)
 
 
@@ -153,7 +159,7 @@ def _is_only(evidence: Mapping[str, frozenset[str]], source: DicomSource) -> boo
 
 def _named(group: Any, region: Any) -> set[str]:
     """Return the UIDs of images, or of their series, that a group says it is of; none where it does not say."""
-    if region is None:
+    if isinstance(group, hd.sr.MeasurementsAndQualitativeEvaluations):
         shown = group.source_images
     elif isinstance(region, hd.sr.ImageRegion):
         shown = items(region, "ContentSequence")
@@ -166,6 +172,12 @@ def _named(group: Any, region: Any) -> set[str]:
         shown = ()
     references = [items(one, "ReferencedSOPSequence") for one in shown]
     return {text(one, "ReferencedSOPInstanceUID") or "" for several in references for one in several}
+
+
+def _is_anatomy(group: Any) -> bool:
+    kind = group.finding_type
+    known = None if kind is None else structure_of_type(kind.value) or structure(kind.meaning)
+    return known is not None and known.is_anatomy
 
 
 def _own_evaluations(group: Any) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from hepatic import __version__
 from hepatic.boxes import Boxes, voxels_inside
 from hepatic.errors import BadInputError
-from hepatic.io.dicom_instance import Instance, uid_of
+from hepatic.io.dicom_instance import MAKER, Instance, uid_of
 from hepatic.io.dicom_seg_cine import cine_segmentation
 from hepatic.io.dicom_segment import LONG_STRING, Algorithm, Segment
 from hepatic.io.dicom_source import DicomSource, person_name, refused
@@ -26,7 +26,6 @@ from hepatic.io.markups import ROI
 
 logging.getLogger("highdicom").setLevel(logging.WARNING)  # it tells the log every image it refers to
 
-_MAKER = "hepatic"
 _SERIES_NUMBER = 300
 _VERSION = "VERSION_{}"
 
@@ -59,7 +58,7 @@ def labels_seg(
     if not source.is_placed and len(source.datasets) > 1:  # the frames of one file are told apart by their numbers
         raise refused("slices that say where in the patient they lie", "no FrameOfReferenceUID or place in them")
     numbered, named = _numbered(labels, names)
-    made_by = algorithm.name if algorithm else _MAKER
+    made_by = algorithm.name if algorithm else MAKER
     said = "by hand" if algorithm is None else f"by {algorithm.name}{', corrected' if judged else ''}"
     about = _about(made_by, f"Segmentation {said}", instance or Instance.new())
     segments = [
@@ -94,7 +93,7 @@ def boxes_seg(
     boxes: Boxes,
     segments: Sequence[Segment],
     *,
-    model: str = _MAKER,
+    model: str = MAKER,
     description: str = "",
     instance: Instance | None = None,
 ) -> Dataset:
@@ -203,7 +202,7 @@ def _about(model: str, description: str, instance: Instance) -> dict[str, Any]:
         "series_number": _SERIES_NUMBER,
         "sop_instance_uid": instance.sop_uid,
         "instance_number": instance.number,
-        "manufacturer": _MAKER,
+        "manufacturer": MAKER,
         "manufacturer_model_name": model[:LONG_STRING],
         "software_versions": __version__,
         "device_serial_number": "0",

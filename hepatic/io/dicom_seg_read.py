@@ -21,7 +21,7 @@ from hepatic.io.image import Labelmap
 from hepatic.io.lattice import onto_grid
 from hepatic.io.refusal import refusing
 from hepatic.io.size import check_size
-from hepatic.labels import STRUCTURES, structure
+from hepatic.labels import structure, structure_of_type
 
 EXPECTED = "a DICOM segmentation"
 _ELEMENTS = (
@@ -256,8 +256,8 @@ def _name(segment: Dataset) -> str:
 def _type(segment: Dataset) -> str:
     """Return the structure that a segment's type means; empty where it is none that hepatic knows."""
     code = next(iter(items(segment, "SegmentedPropertyTypeCodeSequence")), Dataset())
-    value = text(code, "CodeValue")
-    return next((one.name for one in STRUCTURES.values() if one.type[0] == value), "")
+    meant = structure_of_type(text(code, "CodeValue") or "")
+    return meant.name if meant else ""
 
 
 def _algorithm(segment: Dataset) -> Algorithm | None:

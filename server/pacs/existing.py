@@ -86,7 +86,8 @@ def _of_report(path: Path, source: DicomSource) -> list[Existing]:
     if not report.boxes and not report.classes:
         return []
     tag = ORIGINAL if report.algorithm is not None and not report.by else FINAL
-    info = {"classes": dict(report.classes)} if report.classes else {}
+    info: dict[str, Any] = {} if report.complete else {"boxes_known": "positives_only"}
+    info |= {"classes": dict(report.classes)} if report.classes else {}
     written = _written(".mrk.json", encode_rois(report.boxes))
     tracking = tuple(str(one.about.get("candidate") or "") for one in report.boxes)
     tracking = tracking if all(tracking) else ()

@@ -5,6 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
+from highdicom import sr
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
 
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError
@@ -134,3 +137,106 @@ def test_a_document_of_another_kind_is_named_and_keeps_no_image_out(folder, sour
     (outcome,) = bring("dicom", folder).values()
     assert (outcome.image, outcome.label) == ("added", "refused")
     assert "TID 1500" in outcome.why
+
+
+TUMOUR = sr.CodedConcept("108369006", "SCT", "Tumor")
+
+
+def write_other(folder, groups, evidence):
+    """Write a report as another program does, complete as far as it is concerned."""
+    person = sr.PersonObserverIdentifyingAttributes(name="Doe^Jo")
+    content = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(
+            observer_person_context=sr.ObserverContext(codes.DCM.Person, person),
+        ),
+        procedure_reported=sr.CodedConcept("363679005", "SCT", "Imaging"),
+        imaging_measurements=groups,
+    )
+    made = sr.Comprehensive3DSR(
+        evidence=evidence,
+        content=content,
+        series_instance_uid=generate_uid(),
+        series_number=5,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="ACME",
+        is_complete=True,
+    )
+    made.save_as(folder / "other.dcm", enforce_file_format=True)
+
+
+def measured(finding, region):
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        referenced_region=region,
+        tracking_identifier=sr.TrackingIdentifier(uid=generate_uid(), identifier="m1"),
+        finding_type=finding,
+    )
+
+
+def on_slice(source, kind, *points):
+    image = sr.SourceImageForRegion(source.datasets[2].SOPClassUID, source.datasets[2].SOPInstanceUID)
+    return sr.ImageRegion(kind, np.array(points, float), image)
+
+
+def square(source):
+    return on_slice(source, "POLYLINE", [3, 3], [9, 3], [9, 9], [3, 9], [3, 3])
+
+
+def test_another_program_s_report_says_where_a_lesion_is_not_that_there_is_no_other(
+    folder, source, bring, store
+) -> None:
+    point = on_slice(source, "POINT", [5, 5])
+    write_other(folder, [measured(TUMOUR, square(source)), measured(TUMOUR, point)], source.datasets)
+    (outcome,) = bring("dicom", folder).values()
+    assert (outcome.label, outcome.boxes, outcome.why) == ("added", 1, "")
+    (case,) = store.labelled_cases("final")
+    assert case.label_info["boxes_known"] == "positives_only"
+
+
+@pytest.mark.parametrize(
+    ("finding", "region"),
+    [
+        (TUMOUR, lambda source: on_slice(source, "POINT", [5, 5])),
+        (sr.CodedConcept("10200004", "SCT", "Liver"), square),
+        (sr.CodedConcept("15825003", "SCT", "Main artery"), square),
+    ],
+    ids=["a point", "anatomy", "anatomy by another name"],
+)
+def test_another_program_s_report_without_a_lesion_s_box_is_no_healthy_image(
+    folder, source, bring, store, finding, region
+) -> None:
+    write_other(folder, [measured(finding, region(source))], source.datasets)
+    (outcome,) = bring("dicom", folder).values()
+    assert (outcome.image, outcome.label, outcome.why) == ("added", "none", "")
+    assert not store.labelled_cases("final")
+
+
+def test_a_place_in_space_that_names_none_of_several_series_is_of_none(folder, source, bring) -> None:
+    write_ct(folder / "other", shape=(6, 32, 48))
+    corners = [[4, 4, 2, 1], [10, 4, 2, 1], [10, 9, 2, 1], [4, 9, 2, 1], [4, 4, 2, 1]]
+    region = sr.ImageRegion3D(
+        "POLYGON", (np.array(corners, float) @ source.grid.affine.T)[:, :3], source.frame_of_reference_uid
+    )
+    both = [*source.datasets, *DicomSource.read(folder / "other").datasets]
+    write_other(folder, [measured(TUMOUR, region)], both)
+    assert [one.label for one in bring("dicom", folder).values()] == ["none", "none"]
+
+
+def test_a_report_about_a_segment_is_no_damaged_one(folder, source, bring) -> None:
+    array = np.zeros(source.grid.shape, np.uint8)
+    array[1:3, 3:7, 4:9] = 1
+    seg = labels_seg(Labelmap(array, source.grid, {}), source, names={"tumour": 1}, algorithm=None)
+    segment = sr.ReferencedSegment(
+        sop_class_uid=seg.SOPClassUID,
+        sop_instance_uid=seg.SOPInstanceUID,
+        segment_number=1,
+        source_series=sr.SourceSeriesForSegmentation(source.datasets[0].SeriesInstanceUID),
+    )
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        referenced_segment=segment,
+        tracking_identifier=sr.TrackingIdentifier(uid=generate_uid(), identifier="m1"),
+        finding_type=TUMOUR,
+    )
+    write_other(folder, [group], [*source.datasets, seg])
+    (outcome,) = bring("dicom", folder).values()
+    assert (outcome.label, outcome.why) == ("none", "")
