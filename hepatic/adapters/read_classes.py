@@ -171,6 +171,20 @@ def checked_classes(said: Any, known: Mapping[str, Collection[str]]) -> dict[str
     return {str(note): str(name) for note, name in said.items()}
 
 
+def valid_classes(
+    said: Mapping[str, Any], known: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, str], BadInputError | None]:
+    """Return the classes by note that there are of those that somebody said elsewhere, and why the first other is none."""
+    valid: dict[str, str] = {}
+    refused: BadInputError | None = None
+    for note, name in said.items():
+        try:
+            valid |= checked_classes({note: name}, known)
+        except BadInputError as why:
+            refused = refused or why
+    return valid, refused
+
+
 def class_named(name: str, classes: Collection[str]) -> str | None:
     """Return the class that the name of a segment means, however it is spelt; None where it is none."""
     words = [word.replace(" ", "_") for word in class_words(_PROBABILITY.sub("", name))]

@@ -18,6 +18,8 @@ from hepatic.io.image import Labelmap, Modality
 Known = Literal["complete", "positives_only"]
 """Whether every lesion of the image is marked, so that the rest of the liver is free of them."""
 
+ReportReader = Callable[[Path], tuple[ReadReport | None, str]]
+
 LIVER, TUMOUR = "liver", "tumour"
 VALUES = {LIVER: 1, TUMOUR: 2}
 """Label values in imported labelmaps, those of LiTS."""
@@ -55,8 +57,8 @@ class Case:
             written to the folder it is given. No file means an image of this name that is in the studies already.
         instance_uids: SOPInstanceUIDs that such an image has one of, where it is one of several cines of a series.
         label: gives the labelmap on the image's grid; None where nothing is segmented.
-        report: gives what readers say of the image, from its file or the folder with its files; its boxes count where
-            nothing is segmented.
+        report: gives what readers say of the image, from its file or the folder with its files, and why some of it was
+            left out; its boxes count where nothing is segmented.
         boxes: gives boxes around lesions, (N, 6) LPS millimetres; None where they are those of the labelmap.
         known: whether all lesions are marked.
         said: words for classes of the whole image, beside those under which something is drawn.
@@ -73,7 +75,7 @@ class Case:
     instance_uids: frozenset[str] = frozenset()
     label: Callable[[Grid], Labelmap] | None = None
     boxes: Callable[[Grid], Boxes] | None = None
-    report: Callable[[Path], ReadReport | None] | None = None
+    report: ReportReader | None = None
     known: Known = "complete"
     said: Sequence[str] = ()
     facts: Mapping[str, object] = field(default_factory=dict)

@@ -11,12 +11,11 @@ import numpy as np
 
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
-from hepatic.importers.case import Case, DataSet, Known
+from hepatic.importers.case import Case, DataSet, Known, ReportReader
 from hepatic.importers.folder import files_below, nothing_found
 from hepatic.importers.reports import Report, find_report, read_reports
 from hepatic.importers.stacks import Slice, stacks
 from hepatic.io.dicom_element import text
-from hepatic.io.dicom_report_read import ReadReport
 from hepatic.io.dicom_seg_read import SegHeader, read_dicom_seg, read_seg_header
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.header import dicom_headers
@@ -137,7 +136,7 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
 def _case(
     series: _Series,
     label: Callable[[Grid], Labelmap] | None,
-    report: Callable[[Path], ReadReport | None] | None,
+    report: ReportReader | None,
     known: Known,
 ) -> Case:
     files = [one.path for one in series.slices]
@@ -186,7 +185,7 @@ def _of_stack(
 def _of_another_series(
     segs: list[_Seg],
     label: Callable[[Grid], Labelmap] | None,
-    report: Callable[[Path], ReadReport | None] | None,
+    report: ReportReader | None,
     known: Known,
 ) -> Case:
     file, header = segs[0].path.name, segs[0].header
@@ -239,12 +238,12 @@ def _label(segs: list[_Seg], meaning: Mapping[str, str]) -> Callable[[Grid], Lab
     return read
 
 
-def _report(reports: Sequence[Report], series_uid: str, series: _Series) -> Callable[[Path], ReadReport | None] | None:
+def _report(reports: Sequence[Report], series_uid: str, series: _Series) -> ReportReader | None:
     instances = {one.instance_uid for one in series.slices}
     return _reader([one for one in reports if one.is_about(series_uid, instances)])
 
 
-def _reader(reports: Sequence[Report]) -> Callable[[Path], ReadReport | None] | None:
+def _reader(reports: Sequence[Report]) -> ReportReader | None:
     return (lambda source: read_reports(reports, DicomSource.read(source))) if reports else None
 
 

@@ -77,7 +77,8 @@ def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
             return Outcome(done, "there", image_id=image_id, version=max(own, default=0))
         report, why = None, ""
         try:
-            report = case.report and case.report(_source_of(store, image_id))
+            if case.report is not None:
+                report, why = case.report(_source_of(store, image_id))
         except BadInputError as refused:
             why = str(refused)
         if report is None and case.label is None and case.boxes is None:

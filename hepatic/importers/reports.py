@@ -44,20 +44,30 @@ def find_report(path: Path) -> Report | None:
     return None
 
 
-def read_reports(reports: Sequence[Report], source: DicomSource) -> ReadReport | None:
-    """Return what readers say of an image, if it is that it has no lesion; None where only an algorithm says something.
+def read_reports(reports: Sequence[Report], source: DicomSource) -> tuple[ReadReport | None, str]:
+    """Return what readers say of an image, None where only algorithms say something; and why some were left out.
 
-    Of versions of a report (those of one series) the last counts. Reports of the same boxes, in space and on pictures,
-    are one.
+    One that cannot be read, or is a document of another kind, keeps no other out. Of versions of a report (those of one
+    series) the last counts. Reports of the same boxes, in space and on pictures, are one.
 
     Args:
         reports: about it, perhaps.
         source: the image.
 
     Raises:
-        BadInputError: one cannot be read, or two contradict each other.
+        BadInputError: two contradict each other.
     """
-    said = [(one, told) for one in _last_versions(reports) if (told := _told_by_reader(one, source)) is not None]
+    said: list[tuple[Report, ReadReport]] = []
+    left_out: list[str] = []
+    for one in _last_versions(reports):
+        try:
+            told = read_report(one.path, source)
+        except BadInputError as refused:
+            left_out.append(str(refused))
+            continue
+        if told.by or told.algorithm is None:
+            said.append((one, told))
+    why = " ".join(left_out)
     boxed = [(one, told) for one, told in said if told.boxes or told.complete]
     classes: dict[str, str] = {}
     for _, told in said:
@@ -65,12 +75,12 @@ def read_reports(reports: Sequence[Report], source: DicomSource) -> ReadReport |
             raise _contradictory(reports)
         classes |= told.classes
     if not boxed and not classes:
-        return None
+        return None, why
     findings = {frozenset(roi.about.get("candidate") or roi.box for roi in told.boxes) for _, told in boxed}
     places = {_places(told) for one, told in boxed if one.in_space}
     if max(len(findings), len(places)) > 1:
         raise _contradictory(reports)
-    return replace((boxed or said)[0][1], classes=classes)
+    return replace((boxed or said)[0][1], classes=classes), why
 
 
 def _places(told: ReadReport) -> frozenset[tuple[int, ...]]:
@@ -82,11 +92,6 @@ def _last_versions(reports: Sequence[Report]) -> Iterator[Report]:
     """Yield the last report of each series, those in space first."""
     last = {one.header.series_uid: one for one in sorted(reports, key=lambda one: one.header.made)}
     yield from sorted(last.values(), key=lambda one: not one.in_space)
-
-
-def _told_by_reader(report: Report, source: DicomSource) -> ReadReport | None:
-    told = read_report(report.path, source)
-    return None if told.algorithm is not None and not told.by else told
 
 
 def _contradictory(reports: Sequence[Report]) -> BadInputError:

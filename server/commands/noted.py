@@ -29,18 +29,20 @@ def note_classes(
         classes: what is said of it outright, by note.
 
     Raises:
-        BadInputError: ``classes`` holds a note or a class that there is not; nothing is noted.
+        BadInputError: ``classes`` holds a note or a class that there is not; the others are noted.
     """
     modality = store.images.get(image_id).modality
     if modality != _CLASSIFIED and not classes:
         return  # saves loading the tasks
 
-    from hepatic.adapters.read_classes import checked_classes, known_classes, sayable_classes, take_classes
+    from hepatic.adapters.read_classes import known_classes, sayable_classes, take_classes, valid_classes
 
-    if classes:
-        sayable = sayable_classes(known_classes(tasks(), modality))
-        store.labels.update_info(image_id, FINAL, {CLASSES: checked_classes(classes, sayable)})
+    valid, refused = valid_classes(classes or {}, sayable_classes(known_classes(tasks(), modality)))
+    if valid:
+        store.labels.update_info(image_id, FINAL, {CLASSES: valid})
     take_classes(store, image_id, tasks(), words=words)
+    if refused is not None:
+        raise refused
 
 
 def note_unsaid(store: Store, image_id: str, version: int, *, words: Sequence[str] = ()) -> bool:

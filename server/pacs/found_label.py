@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from hepatic.adapters.read_classes import checked_classes, named_classes, sayable_classes
+from hepatic.adapters.read_classes import named_classes, sayable_classes, valid_classes
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.io.dicom_label_header import LabelHeader
 from hepatic.io.markups import read_rois
@@ -139,15 +139,14 @@ def _save(
 
 
 def _classes(label: Existing, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the classes that a label says by note; none where it says some that there are not."""
+    """Return the classes that a label says by note; those that there are not are passed over."""
     outright = label.info.get(CLASSES)
     if outright is None:
         return named_classes(label.drawn, known, {})
-    try:
-        return checked_classes(outright, sayable_classes(known))
-    except BadInputError as failure:
-        logger.info("the classes of a label that was found are not noted: %s", type(failure).__name__)
-        return {}
+    valid, refused = valid_classes(outright, sayable_classes(known))
+    if refused is not None:
+        logger.info("a class of a label that was found is not noted: %s", type(refused).__name__)
+    return valid
 
 
 def _is_of(label: Label, header: LabelHeader) -> bool:

@@ -115,17 +115,20 @@ def test_a_report_that_cannot_be_used_keeps_no_segmentation_out(folder, source, 
     assert "Keep the one that counts" in outcome.why
 
 
-def test_a_class_that_there_is_not_is_refused_and_nothing_noted(tmp_path, bring, store) -> None:
+@pytest.mark.parametrize("valid", [{}, {"diagnosis": "hcc"}], ids=["alone", "beside one that there is"])
+def test_a_class_that_there_is_not_is_refused_by_itself(tmp_path, bring, store, valid) -> None:
     us.write_us(tmp_path / "in", 1, seed=5, size="tiny", kind="cyst")
     (file,) = (tmp_path / "in").rglob("*.dcm")
-    write(tmp_path / "in", Statement(classes={"diagnosis": "bad luck"}, by="Ann"), DicomSource.read(file))
+    said = {"diagnosis": "hcc", "eligibility": "too"} if valid else {"diagnosis": "bad luck"}
+    write(tmp_path / "in", Statement(classes=said, by="Ann"), DicomSource.read(file))
     (outcome,) = bring("dicom", tmp_path / "in").values()
-    assert (outcome.label, outcome.classes) == ("added", {"diagnosis": "bad_luck"})
-    with pytest.raises(BadInputError, match="hcc, non_hcc"):
+    assert outcome.label == "added"
+    with pytest.raises(BadInputError, match="class 'eligibility'" if valid else "hcc, non_hcc"):
         note_classes(store, outcome.image_id, classes=outcome.classes)
     (case,) = store.labelled_cases("final")
     assert case.label_info["boxes_known"] == "positives_only"
-    assert "classes" not in case.label_info
+    assert case.label_info.get("classes", {}) == valid
+    assert store.images.get(outcome.image_id).info.get("diagnosis") == valid.get("diagnosis")
 
 
 def test_a_document_of_another_kind_is_named_and_keeps_no_image_out(folder, source, said, bring) -> None:
@@ -240,3 +243,14 @@ def test_a_report_about_a_segment_is_no_damaged_one(folder, source, bring) -> No
     write_other(folder, [group], [*source.datasets, seg])
     (outcome,) = bring("dicom", folder).values()
     assert (outcome.label, outcome.why) == ("none", "")
+
+
+def test_a_document_of_another_kind_keeps_no_other_report_out(folder, source, said, bring) -> None:
+    write_other(folder, [measured(TUMOUR, square(source))], source.datasets)
+    made = pydicom.dcmread(folder / "other.dcm")
+    made.ContentTemplateSequence[0].TemplateIdentifier = "12000"
+    made.save_as(folder / "other.dcm")
+    write(folder, said, source)
+    (outcome,) = bring("dicom", folder).values()
+    assert (outcome.label, outcome.boxes) == ("added", 1)
+    assert "other.dcm" in outcome.why
