@@ -174,7 +174,7 @@ def checked_classes(said: Any, known: Mapping[str, Collection[str]]) -> dict[str
 def valid_classes(
     said: Mapping[str, Any], known: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, str], BadInputError | None]:
-    """Return the classes by note that there are of those that somebody said elsewhere, and why the first other is none."""
+    """Return those classes by note that there are, and why the first other one is refused."""
     valid: dict[str, str] = {}
     refused: BadInputError | None = None
     for note, name in said.items():
