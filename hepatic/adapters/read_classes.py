@@ -26,8 +26,8 @@ _FINAL = "final"
 _PROBABILITY = re.compile(r"\s*p\s*=\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
 
 _NO_BOX = (
-    "Only the frame around the whole image was left, so the class is noted without a box. Outline the lesion and "
-    "submit again: models of one lesion learn nothing without it."
+    "Only a hollow frame was left, as around the whole image, so the class is noted without a box. Outline the lesion, "
+    "filled, and submit again: models of one lesion learn nothing without it."
 )
 
 
@@ -199,5 +199,5 @@ def _drawn(store: Store, label: Label) -> tuple[list[str], bool]:
     labelmap = read_labelmap(file)
     named = labelmap.names or names_in(labelmap, label_names(label.info))
     values = {int(value) for value in np.unique(labelmap.array)} - {0}
-    drawn = {value for value in values if without_outline(labelmap.array == value).any()}
+    drawn = {int(value) for value in np.unique(without_outline(labelmap.array))} - {0}
     return [name for name, value in named.items() if value in (drawn or values)], bool(drawn or not values)

@@ -60,7 +60,8 @@ def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
     values = {int(value) for value in np.unique(labelmap.array)} - {0}
     livers = {value for name, value in named.items() if structure(name) == LIVER}
     lesions = values - {value for name, value in named.items() if is_anatomy(name)}
-    corners = [corner for value in sorted(lesions) for corner in parts(without_outline(labelmap.array == value))]
+    drawn = without_outline(labelmap.array)
+    corners = [corner for value in sorted(lesions) for corner in parts(drawn == value)]
     shown = bool(livers & values)
     return Lesions(
         from_voxels(np.array(corners, np.float64).reshape(-1, 6), grid),

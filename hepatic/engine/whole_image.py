@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 _EDGE_PX = 2
+_SMALLEST = 0.3  # of the picture's height and width
 
 
 def outline(size: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -17,18 +20,44 @@ def outline(size: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.pad(inside, _EDGE_PX, constant_values=True)
 
 
-def without_outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask (K, J, I) without the frames in it, as drawn by ``outline``; what is drawn in them stays.
+def without_outline(labels: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
+    """Return a labelmap (K, J, I) without the frames in it, as drawn by ``outline``; what is drawn in them stays.
 
-    A rectangle that is filled is none: what lies next to its edge is set as well.
+    A frame may be erased in part, and other segments may be drawn over it. A rectangle that is filled is none: what
+    lies next to its edge is set as well. Nor is one too small for an ultrasound image on a screen: a reader drew it.
     """
-    left = mask.copy()
-    for k in np.flatnonzero(mask.any(axis=(1, 2))):
-        labels, _ = ndimage.label(mask[k], structure=np.ones((3, 3)))
-        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-            part = labels[rows, columns] == number
-            if min(part.shape) > 4 * _EDGE_PX and part[edge := outline(part.shape)].all():
-                inner = part[_EDGE_PX:-_EDGE_PX, _EDGE_PX:-_EDGE_PX]
-                if inner[outline(inner.shape)].mean() < 0.5:
-                    left[k, rows, columns] &= ~edge
+    left = labels.copy()
+    for k in np.flatnonzero(labels.any(axis=(1, 2))):
+        is_drawn = labels[k] > 0
+        parts, _ = ndimage.label(is_drawn, structure=np.ones((3, 3)))
+        for window in [*ndimage.find_objects(parts), *ndimage.find_objects(is_drawn.astype(np.uint8))]:
+            if _is_large(window, is_drawn.shape):
+                window = _between_lines(is_drawn, window)
+                if _is_large(window, is_drawn.shape) and _is_frame(is_drawn[window]):
+                    left[k][window][outline(is_drawn[window].shape)] = 0
     return left
+
+
+def _is_large(window: tuple[slice, ...], size: tuple[int, ...]) -> bool:
+    edges = [axis.stop - axis.start for axis in window]
+    return all(edge > max(_SMALLEST * all_, 4 * _EDGE_PX) for edge, all_ in zip(edges, size, strict=True))
+
+
+def _between_lines(is_drawn: NDArray[np.bool_], window: tuple[slice, ...]) -> tuple[slice, ...]:
+    """Return a window from the first to the last line in it, lest it reach to what is drawn over a frame's edge.
+
+    A line is set for the most part. An edge without one, as it was erased, stays where it is.
+    """
+    found = []
+    for axis, (start, stop) in enumerate((one.start, one.stop) for one in window):
+        lines = np.flatnonzero(is_drawn[window].mean(axis=1 - axis) >= 0.5)
+        middle = (stop - start) / 2
+        low, high = lines[lines < middle], lines[lines >= middle]
+        first, last = low[0] if len(low) else 0, high[-1] if len(high) else stop - start - 1
+        found.append(slice(start + int(first), start + int(last) + 1))
+    return tuple(found)
+
+
+def _is_frame(part: NDArray[np.bool_]) -> bool:
+    inner = part[_EDGE_PX:-_EDGE_PX, _EDGE_PX:-_EDGE_PX]
+    return bool(part[outline(part.shape)].mean() > 0.5 and inner[outline(inner.shape)].mean() < 0.5)

@@ -10,7 +10,7 @@ from hepatic.adapters.region_mask import region_mask
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for
 from hepatic.engine.answer import Classification
-from hepatic.engine.label_boxes import boxes_on_picture
+from hepatic.engine.label_boxes import boxes_on_picture, parts
 from hepatic.engine.weights import Registry
 from hepatic.engine.whole_image import outline, without_outline
 from hepatic.errors import BadInputError
@@ -160,9 +160,44 @@ def test_the_frame_of_the_whole_image_gives_a_class_and_no_box(datastore, tmp_pa
 
 
 def test_a_lesion_that_is_a_filled_rectangle_keeps_its_box():
-    mask = np.zeros((1, 120, 160), bool)
-    mask[0, 10:110, 20:140] = True
-    assert (without_outline(mask) == mask).all()
+    labels = np.zeros((1, 120, 160), np.uint8)
+    labels[0, 10:110, 20:140] = 1
+    assert (without_outline(labels) == labels).all()
+
+
+def framed():
+    """A frame around a region of a picture, in segment 1."""
+    labels = np.zeros((1, 120, 200), np.uint8)
+    labels[0, 10:110, 20:140][outline((100, 120))] = 1
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "boxes"),
+    [
+        (slice(10, 12), slice(60, 70), {}),
+        (slice(0, 120), slice(0, 40), {}),
+        (slice(10, 14), slice(0, 70), {}),
+        (slice(40, 60), slice(120, 140), {2: [(40, 120, 60, 138)]}),
+        (slice(40, 60), slice(120, 160), {2: [(40, 120, 60, 138), (40, 140, 60, 160)]}),
+        (slice(40, 60), slice(160, 180), {2: [(40, 160, 60, 180)]}),
+        (slice(40, 60), slice(60, 80), {2: [(40, 60, 60, 80)]}),
+    ],
+)
+def test_a_frame_that_was_erased_in_part_or_drawn_over_is_no_lesion(rows, columns, boxes):
+    labels = framed()
+    labels[0, rows, columns] = 2 * bool(boxes)
+    left = without_outline(labels)
+    found = {value: [(*one[1:3], *one[4:]) for one in parts(left == value)] for value in (1, 2)}
+    assert found == {1: [], 2: [], **boxes}
+
+
+def test_a_hollow_rectangle_around_a_lesion_keeps_its_box():
+    labels = np.zeros((1, 200, 300), np.uint8)
+    labels[0, 60:120, 80:160] = outline((60, 80))
+    assert (without_outline(labels) == labels).all()
+    labels[0, 80:100, 100:130] = 1
+    assert (without_outline(labels) == labels).all()
 
 
 def test_a_frame_beside_a_lesion_of_another_name_says_nothing(datastore, tmp_path):
