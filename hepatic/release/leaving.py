@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _ABOUT_ROI: Mapping[str, tuple[object, ...]] = {
 }
 _FARTHEST_MM = 10_000
 _LARGEST_VALUE = 65_535
+_LETTERS = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -217,10 +219,10 @@ class Leaving:
         ]
 
     def _classes(self, case: LabelledCase) -> dict[str, str]:
-        """Return the classes that a label says, by note, as far as they are known words."""
+        """Return the classes that a label says, by note, those that are made of known words; half a class is none."""
         said = case.label_info.get("classes")
         told = said.items() if isinstance(said, Mapping) else ()
-        named = {"_".join(self._words(note).split()): "_".join(self._words(name).split()) for note, name in told}
+        named = {self._term(note): self._term(name) for note, name in told}
         return {note: name for note, name in named.items() if note and name}
 
     def _label_info(self, case: LabelledCase) -> list[dict[str, Any]]:
@@ -261,6 +263,12 @@ class Leaving:
 
     def _name(self, name: object, number: int) -> str:
         return self._words(name) or f"label {number}"
+
+    def _term(self, written: object) -> str:
+        """Return a note or class; empty where a word of it is not known."""
+        words = self._words(written)
+        is_whole = _LETTERS.findall(words) == _LETTERS.findall(str(written))
+        return "_".join(words.split()) if is_whole else ""
 
     def _words(self, written: object) -> str:
         return cleaned(written, uid=self.by.pseudonyms.uid) if isinstance(written, str) else ""

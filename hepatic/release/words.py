@@ -38,7 +38,8 @@ _OURS = (
     "abdomen thorax pelvis chest upper lower left right phantom probability undetermined true false "
     "benign malignant angioma fnh icc lymphoma abscess fll bmode model detector classifier segmenter segmentation seg "
     "net unet nnunet ltdnet centernet unknown verdict candidate candidates state review unreviewed adjudicated "
-    "conflict unsure diagnosis type pixel pixels"
+    "conflict unsure diagnosis type pixel pixels eligibility eligible shadow place unclear moves too much leaves poor "
+    "picture"
 )
 _PEOPLE = (
     "alexander bauer berger bismuth black boyd brown burns campbell castro child cooper cruz evans ferguson flores fox "

@@ -9,6 +9,7 @@ from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for
 from hepatic.boxes import from_voxels
+from hepatic.engine.eligibility import ELIGIBLE, NOTE
 from hepatic.engine.weights import Registry
 from hepatic.harvest.propose_classes import Classified, propose_classes
 from hepatic.harvest.store import ReviewStore
@@ -91,7 +92,7 @@ def test_classes_and_boxes_of_readers_come_back_as_theirs_and_train(tmp_path, st
         k, j, i = np.array(grid.shape) // 2
         box = grid.affine[:3] @ np.array([[i - 3, j - 4, k - 0.5, 1], [i + 5, j + 2, k + 0.5, 1]]).T
         box = tuple(np.concatenate([box.min(axis=1), box.max(axis=1)]).tolist())
-        classes = {"diagnosis": "hcc" if number % 2 else "non_hcc"} if image.modality == "US" else {}
+        classes = {"diagnosis": "hcc" if number % 2 else "non_hcc", NOTE: ELIGIBLE} if image.modality == "US" else {}
         about = {"candidate": "1.2.826.0.1.77", "score": 0.5} if not classes else {}
         (tmp_path / "label.mrk.json").write_bytes(encode_rois([ROI(box, "lesion of Aloisia", about)]))
         info = {"classes": classes} if classes else {"boxes_known": "positives_only"}
@@ -113,8 +114,9 @@ def test_classes_and_boxes_of_readers_come_back_as_theirs_and_train(tmp_path, st
     for run in (["import", "dicom", str(tmp_path / "out"), "--studies", str(tmp_path / "other")], again):
         said = CliRunner().invoke(app, run)
         assert (said.exit_code, "left out" in said.output) == (0, False), said.output
-    noted = [one.info.get("diagnosis") for one in studies("again").images.all()]
-    assert sorted(filter(None, noted)) == ["hcc", "hcc", "non_hcc", "non_hcc"]
+    again = studies("again").images.all(modality="US")
+    assert sorted(one.info["diagnosis"] for one in again) == ["hcc", "hcc", "non_hcc", "non_hcc"]
+    assert {one.info[NOTE] for one in again} == {classes[NOTE] for _, classes in told.values() if classes}
     other = studies("other")
     reader = Leaving(site).by.pseudonyms.person("Hanselmayer").rstrip("^")
     for case in other.labelled_cases("final"):
@@ -123,7 +125,8 @@ def test_classes_and_boxes_of_readers_come_back_as_theirs_and_train(tmp_path, st
         np.testing.assert_allclose(roi.box, box, atol=0.01)
         assert other.labels.latest(case.image_id, "final").author == reader
         assert case.label_info["boxes_known"] == ("complete" if classes else "positives_only")
-        assert other.images.get(case.image_id).info.get("diagnosis") == classes.get("diagnosis")
+        noted = other.images.get(case.image_id).info
+        assert {note: noted[note] for note in ("diagnosis", NOTE) if note in noted} == classes
         assert roi.about.get("score") == (None if classes else 0.5)
     assert told == {}
     datastore = HepaticDatastore(tmp_path / "other", auto_rescan_seconds=None)
@@ -169,12 +172,15 @@ def test_verdicts_and_classes_of_reviews_come_back(tmp_path, studies, tool) -> N
     reviews.proposals.add(card)
     name(reviews, "Hanselmayer", "hcc", study=still[0].study_uid)
     reviews.close()
+    (tmp_path / "label.mrk.json").write_bytes(encode_rois([]))
+    said = {"classes": {NOTE: "moves_too_much"}}
+    site.labels.save(still[0].id, "final", tmp_path / "label.mrk.json", author="Hanselmayer", info=said)
 
     run = ["deidentify", "export", str(tmp_path / "out"), "--studies", str(tmp_path / "site")]
     said = CliRunner().invoke(app, run)
     assert said.exit_code == 0, said.output
     reports = [file for file in (tmp_path / "out").rglob("*.dcm") if pydicom.dcmread(file).Modality == "SR"]
-    assert len(reports) == 3
+    assert len(reports) == 4
     for file in reports:
         assert complaints(tool, file) == []
         assert b"Hanselmayer" not in file.read_bytes()
@@ -182,7 +188,8 @@ def test_verdicts_and_classes_of_reviews_come_back(tmp_path, studies, tool) -> N
     said = CliRunner().invoke(app, run)
     assert (said.exit_code, "left out" in said.output) == (0, False), said.output
     other, names = studies("other"), Leaving(site).by.pseudonyms
-    assert other.images.get(names.image(still[0].id)).info["lesion_type"] == "hcc"
+    noted = other.images.get(names.image(still[0].id)).info
+    assert (noted["lesion_type"], noted[NOTE]) == ("hcc", "moves_too_much")
     for scan, truth in zip(scans, boxes, strict=True):
         (case,) = other.labelled_cases("final", only=[names.image(scan.id)])
         np.testing.assert_allclose([roi.box for roi in read_rois(case.label)], truth, atol=0.01)

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from hepatic.boxes import from_voxels
+from hepatic.engine.eligibility import NOTE, SAID
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.export.reviewed import Decision, ReviewedCandidate, ReviewedStudy
 from hepatic.harvest.export.segmentation import segmentation
@@ -28,9 +29,11 @@ from hepatic.release.files import deidentify_file, deidentify_folder
 from hepatic.release.option import Option
 from hepatic.release.pseudonyms import Pseudonyms
 from hepatic.release.words import cleaned
+from hepatic.tasks.spec import ClassificationTask
 from sample_data import us
 from sample_data.dsa.run import simulate
 from sample_data.dsa.xa import xa_image
+from server.commands.noted import tasks
 from tests.dicom_validator import complaints
 from tests.importers.dicom_files import write_ct
 from tests.release.identified import PATIENT_ID, STUDY_DATE, left_in, name, uids, without_pixels
@@ -283,6 +286,13 @@ def test_the_key_and_who_is_who_are_closed_to_others(tmp_path, key) -> None:
     (folder / "key").unlink()
     with pytest.raises(BadInputError, match="found none"):  # not another one, without a word
         Pseudonyms(folder)
+
+
+def test_every_class_that_a_reader_may_say_leaves_whole() -> None:
+    asked = [one for one in tasks() if isinstance(one, ClassificationTask)]
+    sayable = [NOTE, *SAID, *(word for one in asked for word in (one.note, *one.classes))]
+    assert len(sayable) > 10
+    assert [cleaned(word).replace(" ", "_") for word in sayable] == sayable
 
 
 def test_texts_keep_words_that_name_nobody() -> None:
