@@ -103,7 +103,7 @@ def noted_classes(
     read = {
         key: name
         for key, name in (read or {}).items()
-        if not _is_taken_back(store.labels.history(key[0], FINAL), key[1])
+        if not is_taken_back(store.labels.history(key[0], FINAL), key[1])
     }
     asked: dict[tuple[str, str], bool] = {}
     for task in tasks:
@@ -219,7 +219,7 @@ def with_its_study(case: ClassCase, store: Store) -> ClassCase:
     return replace(case, beside=OthersOfStudy(store, case.image_id))
 
 
-def _is_taken_back(history: Sequence[Label], note: str) -> bool:
+def is_taken_back(history: Sequence[Label], note: str) -> bool:
     """Whether the last word about a note, but for what a review wrote itself, is that there is no class."""
     words = (said_by(one)[note] for one in counting(history) if note in said_by(one) and not told(one))
     return next(words, None) == ""

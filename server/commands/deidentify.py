@@ -119,7 +119,7 @@ def export(
                 if isinstance(reason, PacsDownError):
                     store.check_reachable(one.id)
                 leaving.report.left_out[one.id] = str(reason)
-        write_reviews(reviews, left, leaving)
+        write_reviews(reviews, left, leaving, store)
     _told(leaving.report, target, report)
 
 

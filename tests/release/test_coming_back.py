@@ -176,8 +176,8 @@ def test_verdicts_and_classes_of_reviews_come_back(tmp_path, studies, tool) -> N
     said = {"classes": {NOTE: "moves_too_much"}}
     site.labels.save(still[0].id, "final", tmp_path / "label.mrk.json", author="Hanselmayer", info=said)
 
-    run = ["deidentify", "export", str(tmp_path / "out"), "--studies", str(tmp_path / "site")]
-    said = CliRunner().invoke(app, run)
+    export = ["deidentify", "export", str(tmp_path / "out"), "--studies", str(tmp_path / "site")]
+    said = CliRunner().invoke(app, export)
     assert said.exit_code == 0, said.output
     reports = [file for file in (tmp_path / "out").rglob("*.dcm") if pydicom.dcmread(file).Modality == "SR"]
     assert len(reports) == 4
@@ -194,3 +194,16 @@ def test_verdicts_and_classes_of_reviews_come_back(tmp_path, studies, tool) -> N
         (case,) = other.labelled_cases("final", only=[names.image(scan.id)])
         np.testing.assert_allclose([roi.box for roi in read_rois(case.label)], truth, atol=0.01)
         assert case.label_info["boxes_known"] == "complete"
+
+    assert CliRunner().invoke(app, export).exit_code == 0
+    assert series_of_reports(tmp_path / "out") == {pydicom.dcmread(file).SeriesInstanceUID for file in reports}
+    said = {"classes": {NOTE: "moves_too_much", "lesion_type": ""}}
+    site.labels.save(still[0].id, "final", tmp_path / "label.mrk.json", author="Hanselmayer", info=said)
+    export[2] = str(tmp_path / "without")
+    assert CliRunner().invoke(app, export).exit_code == 0
+    assert len(series_of_reports(tmp_path / "without")) == 3
+
+
+def series_of_reports(folder):
+    read = (pydicom.dcmread(file, stop_before_pixels=True) for file in folder.rglob("*.dcm"))
+    return {one.SeriesInstanceUID for one in read if one.Modality == "SR"}

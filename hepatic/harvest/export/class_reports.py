@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -10,10 +10,13 @@ from pydicom.dataset import Dataset
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.classified import ClassifiedImage
 from hepatic.io.dicom_image_report import Statement, image_reports
+from hepatic.io.dicom_instance import Instance
 from hepatic.io.dicom_source import DicomSource
 
 
-def class_reports(image: ClassifiedImage, note: str, files: Sequence[Path]) -> Iterator[tuple[str, Dataset]]:
+def class_reports(
+    image: ClassifiedImage, note: str, files: Sequence[Path], *, instance: Callable[[str], Instance] | None = None
+) -> Iterator[tuple[str, Dataset]]:
     """Yield the reports of an image: the class that holds, and where several have read it, what each said.
 
     Who said it is the observer: the reviewer who settled it, or else the last reader who named the class. What the
@@ -23,6 +26,7 @@ def class_reports(image: ClassifiedImage, note: str, files: Sequence[Path]) -> I
         image: with a class.
         note: the question.
         files: of the image.
+        instance: which one of which series the report of a name is; new ones by default.
 
     Yields:
         What tells a report from the others of the image (empty for the class that holds, ``reader-1`` and so on), and
@@ -36,11 +40,13 @@ def class_reports(image: ClassifiedImage, note: str, files: Sequence[Path]) -> I
     source = DicomSource.read(files[0] if len(files) == 1 else list(files))
     said = {one.reader: one.verdict for one in image.decisions}
     agreed = [reader for reader, name in said.items() if name == image.name]
-    yield "", _report(source, note, image.name, image.adjudicated_by or agreed[-1])
+    yield "", _report(source, note, image.name, image.adjudicated_by or agreed[-1], instance and instance(""))
     named = [(reader, name) for reader, name in said.items() if len(said) > 1 and name != "unsure"]
     for number, (reader, name) in enumerate(named, 1):
-        yield f"reader-{number}", _report(source, note, name, reader)
+        told = f"reader-{number}"
+        yield told, _report(source, note, name, reader, instance and instance(told))
 
 
-def _report(source: DicomSource, note: str, name: str, reader: str) -> Dataset:
-    return image_reports(Statement(classes={note: name}, by=reader), source)[""]
+def _report(source: DicomSource, note: str, name: str, reader: str, instance: Instance | None) -> Dataset:
+    said = Statement(classes={note: name}, by=reader)
+    return image_reports(said, source, instance=None if instance is None else lambda _: instance)[""]
