@@ -16,7 +16,9 @@ REACH = 0.06
 NEW_SHARE = 0.2
 """Share of a frame in the look that the next is compared with; the rest is what was seen before."""
 MOST_LOST = 3
-"""Frames in a row for which a lesion may be gone; where it does not come back, its look has changed for good."""
+"""Frames in a row for which a lesion may be gone; where it does not come back later, its look has changed for good."""
+LEAST_STEP_PX = 0.25
+"""Smallest step of that comparison: lesions of a few pixels are enlarged no further."""
 _FLAT = 1.0  # standard deviation, grey values, below which there is nothing to see
 
 Look = NDArray[np.float32]
@@ -29,7 +31,9 @@ def followed(
 
     Each frame is searched for the place that correlates best with how the lesion looked until then (normalised
     cross-correlation; Briechle and Hanebeck 2001, DOI 10.1117/12.421129). The look is the running mean of the frames
-    that show it: it adapts slowly and does not drift, and a frame that shows something else leaves no trace in it.
+    that show it: it adapts slowly and does not drift, and a frame that shows something else leaves no trace in it. Where
+    it looks otherwise on more than ``MOST_LOST`` frames in a row, its look has changed, unless a later frame looks as
+    before: then it was lost all the while. A frame without anything on it is always lost once something was seen.
 
     Args:
         frames: (F, h, w).
@@ -43,13 +47,24 @@ def followed(
     """
     patch = _Patch(box, margin, frames.shape[1:])
     places, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
-    look = patch.cut(frames[0], places[0])
-    kept, number = 0, 1
+    look, kept = patch.cut(frames[0], places[0]), 0
+    before: tuple[Look, int] | None = None  # the look that has changed, and the last frame of it
+    missed: list[int] = []  # frames since then that show something else
+    number = 1
     while number < len(frames):
         now, moved, correlation = patch.find(look, frames[number], places[kept])
+        if before is not None:
+            then, moved_then, alike_then = patch.find(before[0], frames[number], places[before[1]])
+            if alike_then >= max(alike, correlation):
+                (look, kept), before = before, None
+                lost[kept + 1 : number], places[kept + 1 : number] = True, places[kept]
+                now, moved, correlation = then, moved_then, alike_then
         lost[number] = correlation < alike
-        if lost[number] and number - kept > MOST_LOST:
-            number = kept + 1
+        if lost[number] and now.std() >= _FLAT:
+            missed.append(number)
+        if len(missed) > MOST_LOST:
+            before = before or (look, kept)
+            number = missed[0]
             now, moved = patch.cut(frames[number], places[kept]), np.zeros(2)
             look = now
             lost[number:] = False
@@ -57,7 +72,7 @@ def followed(
         if not lost[number]:
             places[number] += moved
             look = (1 - NEW_SHARE) * look + NEW_SHARE * now
-            kept = number
+            kept, missed = number, []
         number += 1
     return places, lost
 
@@ -68,7 +83,7 @@ class _Patch:
     def __init__(self, box: Sequence[float], margin: float, size: Sequence[int]) -> None:
         corners = np.array(box, np.float64).reshape(2, 2)
         edges = corners[1] - corners[0]
-        self.step = float(edges.max()) / EDGE_PX
+        self.step = max(float(edges.max()) / EDGE_PX, LEAST_STEP_PX)
         self.low = np.maximum(corners[0] - margin * edges, 0)
         high = np.minimum(corners[1] + margin * edges, size)
         self.size = np.maximum(np.ceil((high - self.low) / self.step), 2).astype(int)

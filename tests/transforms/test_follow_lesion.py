@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hepatic.transforms.follow_lesion import MOST_LOST, followed
+from hepatic.transforms.follow_lesion import _Patch, followed
 
 BOX = (40, 50, 60, 74)
 PLACES = np.stack([np.round(4 * np.sin(np.arange(16) / 2)), np.round(np.arange(16) / 3)], axis=1)
@@ -48,10 +48,28 @@ def test_frames_of_another_plane_are_lost_and_it_is_found_again(away):
 
 
 def test_a_look_that_changes_for_good_is_followed_on_and_nothing_is_lost():
-    away = range(6, 6 + MOST_LOST + 1), range(6, 16)
-    for one in away:
-        _, lost = followed(frames(away=one), BOX, margin=0.1, alike=0.85)
-        assert not lost[6 : 6 + MOST_LOST + 1].any()
+    _, lost = followed(frames(away=range(6, 16)), BOX, margin=0.1, alike=0.85)
+    assert not lost.any()
+
+
+@pytest.mark.parametrize("away", [range(6, 10), range(3, 13), [*range(2, 6), *range(9, 14)]])
+def test_a_lesion_that_comes_back_after_long_was_lost_all_the_while(away):
+    places, lost = followed(frames(away=away), BOX, margin=0.1, alike=0.85)
+    assert np.flatnonzero(lost).tolist() == list(away)
+    assert np.abs(places - PLACES)[~lost].max() <= 1.5
+
+
+@pytest.mark.parametrize("until", [12, 16])
+def test_however_long_there_is_nothing_to_see_it_is_no_new_look(until):
+    shown = frames()
+    shown[6:until] = 0
+    for margin, alike in ((0.1, 0.85), (2.0, 0.25)):
+        assert np.flatnonzero(followed(shown, BOX, margin=margin, alike=alike)[1]).tolist() == list(range(6, until))
+
+
+def test_a_box_of_less_than_a_pixel_costs_no_more_than_others():
+    patch = _Patch((60.0, 70.0, 60.3, 70.3), 0.1, (768, 1024))
+    assert max(patch.cut(np.zeros((768, 1024), np.uint8), np.zeros(2), patch.reach).shape) < 400
 
 
 def test_black_frames_are_lost_unless_nothing_was_seen_before():
