@@ -69,13 +69,13 @@ def carried(boxes: ArrayLike, to: Region, beside: Region | None) -> NDArray[np.f
         return drawn
     middle = (drawn[:, :2] + drawn[:, 2:]) / 2
     is_beside = np.all((middle >= beside.box[:2]) & (middle < beside.box[2:]), axis=1, keepdims=True)
-    scale, shift = _laid_over(to, beside)
+    scale, shift = laid_over(to, beside)
     moved = (drawn * np.tile(scale, 2) + np.tile(shift, 2)).clip(to.box[:2] * 2, to.box[2:] * 2)
     return np.where(is_beside, moved, drawn)
 
 
-def _laid_over(to: Region, beside: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return factors and shifts, rows and columns, from one image to the other."""
+def laid_over(to: Region, beside: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return factors and shifts, rows and columns in pixels of the whole picture, that ``carried`` brings boxes by."""
     low, high = np.array([beside.box[:2], to.box[:2]]), np.array([beside.box[2:], to.box[2:]])
     middles = (low + high) / 2
     if to.spacing_mm is not None and beside.spacing_mm is not None:

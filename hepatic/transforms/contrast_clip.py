@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
-from hepatic.io.us_region import Region, carried
+from hepatic.io.us_region import Region, carried, laid_over
 from hepatic.transforms.follow_lesion import followed
 from hepatic.transforms.us_lesion import asked_roi, chosen_box, on_image
 from hepatic.transforms.us_picture import resized
@@ -29,6 +29,8 @@ BLACK = 10
 """Grey value up to which a pixel is black (paper 004, "Preprocessing")."""
 ALIKE = 0.85
 """Correlation of the lesion on B-mode with how it looked before, below which a frame does not show it."""
+LEAST_BESIDE = 0.5
+"""Share of a lesion's box that must lie on the B-mode image for it to be followed there."""
 SURROUNDINGS = 2.0
 """Share of the box's edges round a lesion by which it is followed on the contrast image, where it changes itself."""
 PROBE_LIFTED = 0.25
@@ -146,7 +148,9 @@ def nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDAr
 def followed_beside(
     ultrasound: Ultrasound, region: Region, box: Sequence[float], frames: NDArray[np.intp], *, margin: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Follow a box of a contrast image on the B-mode image beside it, or where there is none, by its surroundings.
+    """Follow a box of a contrast image on the B-mode image beside it, or by its surroundings.
+
+    The latter where there is no B-mode image, or one that does not show half of the box.
 
     Args:
         ultrasound: what both lie on.
@@ -160,10 +164,12 @@ def followed_beside(
     """
     beside = ultrasound.tissue
     if beside is not None:
-        (there,) = carried(np.array(box) + region.box[:2] * 2, beside, region) - beside.box[:2] * 2
-        scale = (there[2:] - there[:2]) / (np.array(box[2:]) - box[:2])
-        if scale.min() > 0:
-            shifts, lost = followed(ultrasound.picture(beside)[frames], there, margin=margin, alike=ALIKE)
+        scale, shift = laid_over(beside, region)
+        whole = (np.array(box).reshape(2, 2) + region.box[:2]) * scale + shift
+        there = whole.clip(beside.box[:2], beside.box[2:])
+        if np.prod(there[1] - there[0]) >= LEAST_BESIDE * np.prod(whole[1] - whole[0]):
+            picture, seen = ultrasound.picture(beside)[frames], (there - beside.box[:2]).ravel()
+            shifts, lost = followed(picture, seen, margin=margin, alike=ALIKE)
             return shifts / scale, lost
     return followed(ultrasound.picture(region)[frames], box, margin=SURROUNDINGS, alike=PROBE_LIFTED)
 

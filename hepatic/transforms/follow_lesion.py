@@ -31,9 +31,9 @@ def followed(
 
     Each frame is searched for the place that correlates best with how the lesion looked until then (normalised
     cross-correlation; Briechle and Hanebeck 2001, DOI 10.1117/12.421129). The look is the running mean of the frames
-    that show it: it adapts slowly and does not drift, and a frame that shows something else leaves no trace in it. Where
-    it looks otherwise on more than ``MOST_LOST`` frames in a row, its look has changed, unless a later frame looks as
-    before: then it was lost all the while. A frame without anything on it is always lost once something was seen.
+    that show it: it adapts slowly and does not drift, and a frame that shows something else leaves no trace in it.
+    Where it looks otherwise on more than ``MOST_LOST`` frames in a row, its look has changed, unless a later frame
+    looks as before: then it was lost all the while. A frame with nothing on it is lost once something was seen.
 
     Args:
         frames: (F, h, w).

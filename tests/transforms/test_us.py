@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from benchmarks import ceus_plane
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
 from hepatic.io.image import Cine
+from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import Region
-from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, nearest, onset_of
+from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, followed_beside, nearest, onset_of
 from hepatic.transforms.us_frame import UltrasoundFrame
 from hepatic.transforms.us_lesion import UltrasoundLesion
 from hepatic.transforms.us_picture import UltrasoundPicture, normalised
@@ -169,6 +171,24 @@ def test_frames_out_of_the_plane_are_told_by_the_image_beside_and_replaced_by_th
         {"away": 2, "found": 2, "there": 28, "wrong": 0},
         {"away": 2, "found": 0, "there": 28, "wrong": 0},
     ]
+
+
+@pytest.mark.parametrize("top", [60, 75, 85, 110])
+def test_a_shift_is_the_same_where_the_image_beside_cuts_the_box_or_does_not_show_it(top):
+    """The B-mode image of one scale ends at row 125 of 200; the lesion moves by 8 pixels."""
+    rough = np.random.default_rng(0).standard_normal((200, 200))
+    speckle = ndimage.gaussian_filter(rough, 2)
+    plane = np.uint8(120 + 30 * np.clip(speckle / speckle.std(), -3, 3))
+    moved = np.stack([np.roll(plane, 2 * min(number, 4), axis=0) for number in range(8)])
+    shown = np.zeros((8, 200, 400, 3), np.uint8)
+    shown[:, :, :200] = moved[..., None] * np.array([1.0, 0.6, 0.1])
+    shown[:, :125, 200:] = moved[:, :125, :, None]
+    regions = Region((0, 0, 200, 200), (0.3, 0.3)), Region((0, 200, 125, 400), (0.3, 0.3))
+    source = Ultrasound.of(Cine(shown, None, None, Grid((400, 200, 8), np.eye(4)), modality="US", regions=regions))
+    assert (source.contrast, source.tissue) == regions
+    shifts, lost = followed_beside(source, regions[0], (top, 50, top + 40, 90), np.arange(8), margin=0.1)
+    assert not lost.any()
+    assert np.abs(shifts[-1] - (8, 0)).max() <= 1.5
 
 
 def test_frames_of_a_lifted_probe_are_replaced_by_the_nearest_and_told(cine):
