@@ -174,7 +174,7 @@ class Leaving:
         said = Statement(
             boxes=self._rois(case) if case.label.suffix == ".json" else (),
             classes=self._classes(case),
-            algorithm=self._algorithm(head),
+            algorithm=self._algorithm(head) if head.author else None,  # nobody named: not the algorithm's word alone
             by=self.by.pseudonyms.person(head.author).rstrip("^") if head.author else "",
             complete=case.label_info.get("boxes_known") != "positives_only",
         )
