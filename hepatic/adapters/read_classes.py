@@ -88,7 +88,13 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
 
 
 def take_unsaid_classes(
-    store: Store, image_id: str, version: int, tasks: Iterable[Task], *, words: Collection[str] = ()
+    store: Store,
+    image_id: str,
+    version: int,
+    tasks: Iterable[Task],
+    *,
+    words: Collection[str] = (),
+    classes: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
     """Note the classes that an earlier version of the final label names, if nobody has said any of the image since.
 
@@ -97,8 +103,9 @@ def take_unsaid_classes(
     Args:
         store: which has that version.
         image_id: which image.
-        version: of its final label.
+        version: of its final label; 0 for none of them, and so for ``classes`` alone.
         tasks, words: as ``take_classes``.
+        classes: what is said of the image outright, by note; it becomes the latest version's.
 
     Returns:
         What is noted now that was not, by note.
@@ -108,12 +115,13 @@ def take_unsaid_classes(
     is_said = any(image.info.get(note) for note in known) or any(known.keys() & said_by(one).keys() for one in history)
     if not known or is_said or history[-1].removed:
         return {}
-    own = store.labels.get(image_id, _FINAL, version)
-    classes = named_classes([*_drawn(store, own)[0], *words], known, {})
-    if classes and own == history[-1]:
-        store.labels.update_info(image_id, _FINAL, told_with(classes, {}))
-    store.images.update_info(image_id, classes)
-    return classes
+    own = store.labels.get(image_id, _FINAL, version) if version else None
+    found = named_classes([*_drawn(store, own)[0], *words], known, {}) if own else {}
+    found |= classes or {}
+    if found and (classes or own == history[-1]):
+        store.labels.update_info(image_id, _FINAL, told_with(found, {}))
+    store.images.update_info(image_id, found)
+    return found
 
 
 def known_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[str]]:

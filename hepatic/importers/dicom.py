@@ -16,6 +16,7 @@ from hepatic.importers.folder import files_below, nothing_found
 from hepatic.importers.reports import Report, find_report, read_reports
 from hepatic.importers.stacks import Slice, stacks
 from hepatic.io.dicom_element import text
+from hepatic.io.dicom_label_header import read_label_header
 from hepatic.io.dicom_seg_read import SegHeader, read_dicom_seg, read_seg_header
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.header import dicom_headers
@@ -127,9 +128,18 @@ def dicom_cases(root: Path, *, meaning: Mapping[str, str] | None = None, known: 
         apart[seg.header.series_uid, frozenset() if seg.header.is_placed else seg.header.instance_uids].append(seg)
     for segs in apart.values():
         header = segs[0].header
-        told = [one for one in reports if one.is_about(header.series_uid, header.instance_uids)]
+        told = [
+            one
+            for one in reports
+            if one.is_about(header.series_uid, header.instance_uids)
+            or (header.is_placed and header.series_uid in one.header.images)
+        ]
         made.append(_of_another_series(segs, _label(segs, meaning or {}), _reader(told), known))
-    made += _of_reports_alone(reports, series_uids={*volumes, *(uid for uid, _ in apart)}, instance_uids=here)
+    made += _of_reports_alone(
+        reports,
+        series_uids={*volumes, *(uid for uid, instances in apart if not instances)},
+        instance_uids=frozenset(here).union(*(instances for _, instances in apart)),
+    )
     return sorted(made, key=lambda case: (case.patient_id, case.study_uid, case.name))
 
 
@@ -201,14 +211,16 @@ def _of_another_series(
 
 
 def _of_reports_alone(
-    reports: Sequence[Report], *, series_uids: Collection[str], instance_uids: Collection[str]
+    reports: Sequence[Report], *, series_uids: Collection[str], instance_uids: frozenset[str]
 ) -> list[Case]:
     """Return a case for each image that reports are about, but for those that are cases already."""
     about: dict[tuple[str, frozenset[str]], list[Report]] = defaultdict(list)
     for one in reports:
         for series_uid, instances in one.header.images.items():
-            if series_uid not in series_uids and instances.isdisjoint(instance_uids):
-                about[series_uid, instances].append(one)
+            left = frozenset() if series_uid in series_uids else instances - instance_uids
+            each = [frozenset({uid}) for uid in left & one.singles]
+            for image in filter(None, [*each, left - one.singles]):
+                about[series_uid, image].append(one)
     return [
         Case(
             name=series_uid,
@@ -226,16 +238,23 @@ def _label(segs: list[_Seg], meaning: Mapping[str, str]) -> Callable[[Grid], Lab
         return None
 
     def read(grid: Grid) -> Labelmap:
-        if len(segs) > 1:
+        last = _last_versions(segs) if len(segs) > 1 else segs
+        if len(last) > 1:
             raise BadInputError(
                 "several segmentations",
                 expected="one segmentation of a series",
-                came=", ".join(seg.path.name for seg in segs[:5]),
+                came=", ".join(seg.path.name for seg in last[:5]),
                 fix="Keep the one that counts.",
             )
-        return read_dicom_seg(segs[0].path, like=grid, meaning=meaning)
+        return read_dicom_seg(last[0].path, like=grid, meaning=meaning)
 
     return read
+
+
+def _last_versions(segs: Sequence[_Seg]) -> list[_Seg]:
+    """Return the last of those of each series that hepatic wrote; a series of others may hold a lesion in each."""
+    ordered = sorted(((read_label_header(seg.path), seg) for seg in segs), key=lambda one: one[0].made)
+    return list({header.series_uid if header.is_own else header.sop_uid: seg for header, seg in ordered}.values())
 
 
 def _report(reports: Sequence[Report], series_uid: str, series: _Series) -> ReportReader | None:

@@ -74,13 +74,10 @@ def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
             return Outcome(done, image_id=image_id)
         if history := store.labels.history(image_id, TAG):
             own = [one.version for one in history if one.info.get("source") == _source(data_set, case)]
-            return Outcome(done, "there", image_id=image_id, version=max(own, default=0))
-        report, why = None, ""
-        try:
-            if case.report is not None:
-                report, why = case.report(_source_of(store, image_id))
-        except BadInputError as refused:
-            why = str(refused)
+            report, why = (None, "") if history[-1].removed else _told(store, case, image_id)
+            classes = report.classes if report else {}
+            return Outcome(done, "there", 0, image_id, why, classes, version=max(own, default=0))
+        report, why = _told(store, case, image_id)
         if report is None and case.label is None and case.boxes is None:
             return Outcome(done, "refused" if why else "none", image_id=image_id, why=why)
         try:
@@ -163,6 +160,14 @@ def _keep_dicom(store: FolderStore, files: list[Path], info: dict[str, Any]) -> 
     before = store.counts().images
     added = store.add_series(files, info=info) if len(files) > 1 else store.add_image(files[0], info=info)
     return added, store.counts().images > before
+
+
+def _told(store: FolderStore, case: Case, image_id: str) -> tuple[ReadReport | None, str]:
+    """Return what the reports of an image say, and why some were left out."""
+    try:
+        return case.report(_source_of(store, image_id)) if case.report is not None else (None, "")
+    except BadInputError as refused:
+        return None, str(refused)
 
 
 def _source_of(store: FolderStore, image_id: str) -> Path:

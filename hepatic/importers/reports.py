@@ -23,11 +23,13 @@ class Report:
         path: its file.
         header: what it is about.
         in_space: whether its boxes may lie in space, not on pictures only.
+        singles: SOPInstanceUIDs of images that are one by themselves, not a slice.
     """
 
     path: Path
     header: LabelHeader
     in_space: bool
+    singles: frozenset[str]
 
     def is_about(self, series_uid: str, instance_uids: Collection[str]) -> bool:
         """Whether an image with these instances is one of those that it refers to."""
@@ -40,7 +42,8 @@ def find_report(path: Path) -> Report | None:
     if header is None:
         return None
     with suppress(BadInputError):
-        return Report(path, read_label_header(path), header.sop_class_uid == Comprehensive3DSRStorage)
+        in_space = header.sop_class_uid == Comprehensive3DSRStorage
+        return Report(path, read_label_header(path), in_space, header.singles)
     return None
 
 

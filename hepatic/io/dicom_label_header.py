@@ -10,12 +10,13 @@ import pydicom
 
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_element import text, whole
+from hepatic.io.dicom_instance import MAKER
 from hepatic.io.dicom_report_read import read_report_header
 from hepatic.io.dicom_seg_read import read_seg_header
 from hepatic.io.refusal import refusing
 
 EXPECTED = "a segmentation or a report of images"
-_OWN = ("SOPInstanceUID", "SeriesInstanceUID", "ContentDate", "ContentTime", "InstanceNumber")
+_OWN = ("SOPInstanceUID", "SeriesInstanceUID", "ContentDate", "ContentTime", "InstanceNumber", "Manufacturer")
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class LabelHeader:
         sop_uid, series_uid: its own.
         made: orders the objects of a series: the later, or of one moment the one with the higher number, is greater.
         images: SOPInstanceUIDs by SeriesInstanceUID; none of them where it names a series only.
+        is_own: whether hepatic wrote it, whose objects of one series and one image are versions of each other.
     """
 
     sop_uid: str
     series_uid: str
     made: str
     images: Mapping[str, frozenset[str]]
+    is_own: bool = False
 
 
 def read_label_header(path: Path) -> LabelHeader:
@@ -52,4 +55,4 @@ def read_label_header(path: Path) -> LabelHeader:
         own = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_OWN))
     sop_uid, series_uid, date, moment = (text(own, keyword) or "" for keyword in _OWN[:4])
     made = f"{date:8.8} {moment:13.13} {whole(own, 'InstanceNumber') or 0:012d} {sop_uid}"
-    return LabelHeader(sop_uid, series_uid, made, images)
+    return LabelHeader(sop_uid, series_uid, made, images, is_own=text(own, "Manufacturer") == MAKER)

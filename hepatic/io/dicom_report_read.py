@@ -31,6 +31,8 @@ EXPECTED = "a DICOM measurement report (TID 1500)"
 REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
 _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 _HEADER = ("SOPClassUID", "SOPInstanceUID", *_EVIDENCE)
+_SINGLES = ("Ultrasound", "X-Ray Angiographic", "X-Ray Radiofluoroscopic", "Enhanced X", "Multi-frame")
+"""Of names of SOP classes."""
 _VERDICT, _TRUE = "verdict", "31874001"
 _STATE = "state"
 _OF_REVIEWS = {_VERDICT, "primary", _STATE}
@@ -44,11 +46,13 @@ class ReportHeader:
         sop_uid: its own.
         sop_class_uid: of what kind it is: what lies in space is in a Comprehensive 3D SR.
         images: SOPInstanceUIDs by SeriesInstanceUID, of the images among its evidence.
+        singles: those of them that are an image by themselves, not a slice: ultrasound, runs, files of many frames.
     """
 
     sop_uid: str
     sop_class_uid: str
     images: Mapping[str, frozenset[str]]
+    singles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,12 @@ def read_report_header(path: Path) -> ReportHeader | None:
         return None
     if dataset.get("SOPClassUID") not in REPORTS:
         return None
-    return ReportHeader(text(dataset, "SOPInstanceUID") or "", str(dataset.SOPClassUID), _evidence(dataset))
+    return ReportHeader(
+        text(dataset, "SOPInstanceUID") or "",
+        str(dataset.SOPClassUID),
+        _evidence(dataset),
+        frozenset(text(one, "ReferencedSOPInstanceUID") or "" for _, one in _images(dataset) if _is_single(one)),
+    )
 
 
 def read_report(path: Path, source: DicomSource) -> ReadReport:
@@ -136,18 +145,25 @@ def read_report(path: Path, source: DicomSource) -> ReadReport:
 def _evidence(dataset: Dataset) -> dict[str, frozenset[str]]:
     """Return the SOPInstanceUIDs of images by SeriesInstanceUID that a report has as evidence."""
     found: dict[str, frozenset[str]] = {}
-    studies = [study for keyword in _EVIDENCE for study in items(dataset, keyword)]
-    for series in [series for study in studies for series in items(study, "ReferencedSeriesSequence")]:
-        images = [one for one in items(series, "ReferencedSOPSequence") if _is_image(one)]
-        uid = text(series, "SeriesInstanceUID") or ""
-        if images:
-            uids = {text(one, "ReferencedSOPInstanceUID") or "" for one in images}
-            found[uid] = found.get(uid, frozenset()) | uids
+    for uid, one in _images(dataset):
+        found[uid] = found.get(uid, frozenset()) | {text(one, "ReferencedSOPInstanceUID") or ""}
     return found
 
 
-def _is_image(reference: Dataset) -> bool:
-    return "Image Storage" in UID(text(reference, "ReferencedSOPClassUID") or "").name
+def _images(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
+    """Yield the SeriesInstanceUID of each image that a report has as evidence, and the reference to it."""
+    studies = [study for keyword in _EVIDENCE for study in items(dataset, keyword)]
+    for series in [series for study in studies for series in items(study, "ReferencedSeriesSequence")]:
+        uid = text(series, "SeriesInstanceUID") or ""
+        yield from ((uid, one) for one in items(series, "ReferencedSOPSequence") if "Image Storage" in _class_of(one))
+
+
+def _is_single(reference: Dataset) -> bool:
+    return any(word in _class_of(reference) for word in _SINGLES)
+
+
+def _class_of(reference: Dataset) -> str:
+    return UID(text(reference, "ReferencedSOPClassUID") or "").name
 
 
 def _is_only(evidence: Mapping[str, frozenset[str]], source: DicomSource) -> bool:

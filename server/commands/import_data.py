@@ -130,14 +130,16 @@ def import_data(
                         note_classes(store, outcome.image_id, words=case.said, classes=outcome.classes)
                     except BadInputError as unknown:
                         why = str(unknown)
-                noted += note_unsaid(store, outcome.image_id, outcome.version, words=case.said)
+                elif outcome.label == "there":
+                    said, classes = case.said, outcome.classes
+                    noted += note_unsaid(store, outcome.image_id, outcome.version, words=said, classes=classes)
                 images += outcome.image == "added"
                 there += outcome.image == "there"
                 labels += outcome.label == "added"
                 boxes += outcome.boxes
                 if why:
                     refused += 1
-                    what = "report left out" if outcome.label == "added" else "label left out"
+                    what = "report left out" if outcome.label in ("added", "there") else "label left out"
                     what = "left out" if outcome.image == "refused" else what
                     console.print(f"[yellow]{what}:[/] {escape(f'{case.origin}: {why}')}", highlight=False)
                 progress.advance(task)

@@ -45,21 +45,26 @@ def note_classes(
         raise refused
 
 
-def note_unsaid(store: Store, image_id: str, version: int, *, words: Sequence[str] = ()) -> bool:
-    """Note the classes of a label that was imported before, where nobody has said any; return whether some were.
+def note_unsaid(
+    store: Store, image_id: str, version: int, *, words: Sequence[str] = (), classes: Mapping[str, str] | None = None
+) -> bool:
+    """Note the classes of a label that was there before, where nobody has said any; return whether some were.
 
     Args:
         store: with the label.
         image_id: which image.
         version: of its final label, which the import saved; 0 for none.
         words: what is said of the whole image.
+        classes: what is said of it outright, by note; those that there are not are passed over.
     """
-    if not version or store.images.get(image_id).modality != _CLASSIFIED:
+    modality = store.images.get(image_id).modality
+    if not (version or classes) or modality != _CLASSIFIED:
         return False
 
-    from hepatic.adapters.read_classes import take_unsaid_classes
+    from hepatic.adapters.read_classes import known_classes, sayable_classes, take_unsaid_classes, valid_classes
 
-    return bool(take_unsaid_classes(store, image_id, version, tasks(), words=words))
+    valid, _ = valid_classes(classes or {}, sayable_classes(known_classes(tasks(), modality)))
+    return bool(take_unsaid_classes(store, image_id, version, tasks(), words=words, classes=valid))
 
 
 @cache

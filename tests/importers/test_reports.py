@@ -8,17 +8,22 @@ import pytest
 from highdicom import sr
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
+from typer.testing import CliRunner
 
 from hepatic.boxes import from_voxels
 from hepatic.errors import BadInputError
+from hepatic.importers.dicom import DATA_SET, cases
+from hepatic.importers.keep import keep
 from hepatic.io.dicom_image_report import SLICES, Statement, image_reports
 from hepatic.io.dicom_instance import Instance
 from hepatic.io.dicom_seg import labels_seg
 from hepatic.io.dicom_segment import Algorithm
 from hepatic.io.dicom_source import DicomSource
 from hepatic.io.image import Labelmap
+from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import ROI, read_rois
 from sample_data import us
+from server.cli import app
 from server.commands.noted import note_classes
 from tests.importers.dicom_files import write_ct
 
@@ -254,3 +259,91 @@ def test_a_document_of_another_kind_keeps_no_other_report_out(folder, source, sa
     (outcome,) = bring("dicom", folder).values()
     assert (outcome.label, outcome.boxes) == ("added", 1)
     assert "other.dcm" in outcome.why
+
+
+@pytest.fixture
+def stills(tmp_path):
+    """Two ultrasound stills of one series."""
+    us.write_us(tmp_path / "us", 2, seed=5, size="tiny", kind="cyst")
+    files = sorted((tmp_path / "us").rglob("*.dcm"))
+    first = pydicom.dcmread(files[0])
+    for file in files:
+        made = pydicom.dcmread(file)
+        made.StudyInstanceUID, made.SeriesInstanceUID = first.StudyInstanceUID, first.SeriesInstanceUID
+        made.PatientID = first.PatientID
+        made.save_as(file)
+    (tmp_path / "later").mkdir()
+    return [DicomSource.read(file) for file in files]
+
+
+def write_lesion(folder, source, *, height=20, **instance):
+    array = np.zeros(source.grid.shape, np.uint8)
+    array[0, 5:height, 5:20] = 1
+    of = replace(Instance.new(), **instance)
+    made = labels_seg(Labelmap(array, source.grid, {}), source, names={"tumour": 1}, algorithm=None, instance=of)
+    made.save_as(folder / f"{made.SOPInstanceUID}.dcm", enforce_file_format=True)
+
+
+def imported(folder, tmp_path):
+    run = CliRunner().invoke(app, ["import", "dicom", str(folder), "--studies", str(tmp_path / "studies")])
+    assert run.exit_code == 0, run.output
+    return run.output
+
+
+def noted(store):
+    store.rescan()
+    return {one.instance_uid: one.info.get("diagnosis") for one in store.images.all()}
+
+
+def test_a_report_beside_a_segmentation_of_another_still_of_its_series_counts(stills, tmp_path, bring, store) -> None:
+    assert [one.label for one in bring("dicom", tmp_path / "us").values()] == ["none", "none"]
+    write_lesion(tmp_path / "later", stills[0])
+    write(tmp_path / "later", Statement(classes={"diagnosis": "hcc"}, by="Ann"), stills[1])
+    outcomes = [keep(store, DATA_SET, case) for case in cases(tmp_path / "later")]
+    assert sorted((one.label, one.boxes, len(one.classes)) for one in outcomes) == [("added", 0, 1), ("added", 1, 0)]
+
+
+def test_one_report_about_two_stills_is_of_both(stills, tmp_path, bring, store) -> None:
+    bring("dicom", tmp_path / "us")
+    regions = [
+        sr.ImageRegion(
+            "POLYLINE",
+            np.array([[3, 3], [9, 3], [9, 9], [3, 9], [3, 3]], float),
+            sr.SourceImageForRegion(one.datasets[0].SOPClassUID, one.datasets[0].SOPInstanceUID),
+        )
+        for one in stills
+    ]
+    evidence = [one.datasets[0] for one in stills]
+    write_other(tmp_path / "later", [measured(TUMOUR, region) for region in regions], evidence)
+    outcomes = [keep(store, DATA_SET, case) for case in cases(tmp_path / "later")]
+    assert [(one.label, one.boxes) for one in outcomes] == [("added", 1)] * 2
+
+
+@pytest.mark.parametrize("by_reader", ["", "non_hcc"])
+def test_classes_that_arrive_after_the_label_are_noted_unless_somebody_has_said_one(
+    stills, tmp_path, store, by_reader
+) -> None:
+    for source in stills:
+        write_lesion(tmp_path / "us", source)
+    imported(tmp_path / "us", tmp_path)
+    assert set(noted(store).values()) == {None}
+    if by_reader:
+        store.images.update_info(store.images.all()[0].id, {"diagnosis": by_reader})
+    for source in stills:
+        write(tmp_path / "later", Statement(classes={"diagnosis": "hcc", "eligibility": "too"}, by="Ann"), source)
+    imported(tmp_path / "later", tmp_path)
+    assert sorted(noted(store).values()) == sorted(["hcc", by_reader or "hcc"])
+    assert "were noted" not in imported(tmp_path / "later", tmp_path)
+
+
+def test_the_last_version_of_a_segmentation_counts(folder, source, bring, store) -> None:
+    for number, height in ((2, 9), (1, 20)):
+        write_lesion(folder, source, height=height, series_uid="1.2.3.4", number=number, sop_uid=f"1.2.3.4.{number}")
+    for file in folder.glob("1.2.3.4.*.dcm"):
+        made = pydicom.dcmread(file)
+        made.ContentDate, made.ContentTime = "20260101", "120000"
+        made.save_as(file)
+    (outcome,) = bring("dicom", folder).values()
+    assert (outcome.label, outcome.boxes, outcome.why) == ("added", 1, "")
+    (case,) = store.labelled_cases("final")
+    assert read_labelmap(case.label).array.sum() == (9 - 5) * (20 - 5)
