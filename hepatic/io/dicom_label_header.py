@@ -19,6 +19,10 @@ EXPECTED = "a segmentation or a report of images"
 _OWN = ("SOPInstanceUID", "SeriesInstanceUID", "ContentDate", "ContentTime", "InstanceNumber", "Manufacturer")
 
 
+class OtherObjectError(BadInputError):
+    """It is neither a segmentation nor a report, or is about no image."""
+
+
 @dataclass(frozen=True)
 class LabelHeader:
     """What an object is and refers to.
@@ -41,7 +45,8 @@ def read_label_header(path: Path) -> LabelHeader:
     """Read it from a file.
 
     Raises:
-        BadInputError: it is neither a segmentation nor a report, or is about no image.
+        OtherObjectError: it is neither a segmentation nor a report, or is about no image.
+        BadInputError: it cannot be read.
     """
     images: Mapping[str, frozenset[str]] = {}
     if (seg := read_seg_header(path)) is not None:
@@ -50,7 +55,7 @@ def read_label_header(path: Path) -> LabelHeader:
         images = report.images
     images = {series: uids for series, uids in images.items() if series}
     if not images:
-        raise BadInputError("the object", expected=EXPECTED, came="another", fix="Leave it where it is.")
+        raise OtherObjectError("the object", expected=EXPECTED, came="another", fix="Leave it where it is.")
     with refusing(path, expected=EXPECTED):
         own = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_OWN))
     sop_uid, series_uid, date, moment = (text(own, keyword) or "" for keyword in _OWN[:4])

@@ -16,9 +16,9 @@ from hepatic.store.label import RESTORED, Label
 SOURCE = "pacs"
 """Key of a label's info: the object it was read from, and that object's series."""
 
-Outcome = Literal["read", "ours", "left", "later", "waits"]
-"""It is a label now; it was sent from here; it is none of ours to read; it is tried again; some of its images are not
-there yet."""
+Outcome = Literal["read", "ours", "other", "left", "later", "waits"]
+"""It is a label now; it was sent from here; it is of another kind, such as a report of a dose; it is none of ours to
+read; it is tried again; some of its images are not there yet."""
 
 UNREAD = {"left": "left where they are", "later": "tried again later", "waits": "waiting for their images"}
 """Outcomes that give no label, in words."""
@@ -145,6 +145,16 @@ class Inbox:
             awaited = connection.execute("SELECT key, series_uid, images FROM awaited").fetchall()
         there = images(sorted({series for _, series, _ in awaited})) if awaited else {}
         return list(dict.fromkeys([*keys, *(key for key, series, had in awaited if there.get(series, 0) != had)]))
+
+    def forget(self, is_gone: Callable[[str], bool]) -> None:
+        """Forget what gave no label and is there no more; it is looked at again where it comes back."""
+        query = "SELECT key FROM seen WHERE outcome IN (SELECT value FROM json_each(?))"
+        with self._database.read() as connection:
+            keys = [key for (key,) in connection.execute(query, (json.dumps(list(UNREAD)),)) if is_gone(key)]
+        if keys:
+            with self._database.write() as connection:
+                for table in ("seen", "awaited"):
+                    connection.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])  # noqa: S608
 
     def unread(self, *, limit: int) -> list[Unread]:
         """Return the objects that were left, are tried again, or wait for their images, the last looked at first."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hepatic.adapters.read_classes import known_classes
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
-from hepatic.io.dicom_label_header import LabelHeader, read_label_header
+from hepatic.io.dicom_label_header import LabelHeader, OtherObjectError, read_label_header
 from hepatic.pacs.attributes import number, text
 from hepatic.pacs.catalogue import Series
 from hepatic.pacs.error import PacsDownError, PacsError, nonsense
@@ -81,6 +81,7 @@ class FoundLabels:
         self._host, self._executor, self._ours, self._scratch = host, executor, ours, scratch
         self._inbox = inbox
         self._round: tuple[Store, Iterator[_Object]] | None = None
+        self._listed: set[str] | None = None
         self._next_at = 0.0
 
     def look(self) -> bool:
@@ -102,18 +103,27 @@ class FoundLabels:
 
     def _found(self, store: Store) -> Iterator[_Object]:
         """Yield what there is to read, each thing once."""
-        due = self._inbox.due(store.images.count_in_series)
         if isinstance(store, FolderStore):
             files = dict(store.images.results())
+            self._forget_others(files)
+            due = self._inbox.due(store.images.count_in_series)
             for path in dict.fromkeys([*due, *self._inbox.new(files.items())]):
                 if path in files:
                     yield _Object(path, files[path], partial(_in_folder, store.root / path))
         elif isinstance(store, PacsStore):
-            yield from (_in_pacs(store, key) for key in due if "/" in key)
             series = {one.uid: one for one in store.catalogue.results()}
+            self._forget_others(series, _series_of)
+            due = self._inbox.due(store.images.count_in_series)
+            yield from (_in_pacs(store, key) for key in due if "/" in key)
             for uid in dict.fromkeys([*due, *self._inbox.new((one.uid, _stamp(one)) for one in series.values())]):
                 if uid in series:
                     yield from self._of_series(store, series[uid])
+
+    def _forget_others(self, listed: Collection[str], name: Callable[[str], str] = str) -> None:
+        """Forget what was left or put off and, by the name of a key, is listed no more."""
+        if set(listed) != self._listed:
+            self._listed = there = set(listed)
+            self._inbox.forget(lambda key: name(key) not in there)
 
     def _of_series(self, store: PacsStore, series: Series) -> Iterator[_Object]:
         """Yield the instances of a series that were not looked at; then it is noted."""
@@ -142,6 +152,8 @@ class FoundLabels:
                 if header.sop_uid in self._ours([header.sop_uid]):
                     return _Came("ours")
                 return self._labels(store, file, header, Path(folder))
+        except OtherObjectError:
+            return _Came("other")
         except Exception as failure:
             return self._failed(store, one.series_uid, failure)
 
@@ -208,6 +220,11 @@ class FoundLabels:
         if isinstance(failure, BadInputError) and not isinstance(failure, NotFoundError | ConflictError):
             return _Came("left", str(failure))
         return _Came("later", type(failure).__name__)  # its words may quote the patient
+
+
+def _series_of(key: str) -> str:
+    """Return the series that a key names, or whose instance it names."""
+    return key.split("/")[1] if "/" in key else key
 
 
 def _stamp(series: Series) -> str:

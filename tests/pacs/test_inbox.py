@@ -69,3 +69,16 @@ def test_a_record_of_the_version_before_is_taken_over(tmp_path):
     with closing(Inbox(tmp_path / "inbox.sqlite")) as inbox:
         assert inbox.new([("a", "1")]) == ["a"], "everything is looked at again"
         assert inbox.origins("image") == []
+
+
+def test_what_gave_no_label_and_is_gone_is_forgotten_and_looked_at_when_it_comes_back(inbox, clock):
+    for key, outcome in (("a", "left"), ("b", "later"), ("c", "read"), ("d", "left"), ("e", "other")):
+        inbox.note(key, "1", outcome)
+    inbox.note("f", "1", "waits", awaits={"1.2": 0})
+    assert inbox.unread_counts() == {"left": 2, "later": 1, "waits": 1}
+    inbox.forget(lambda key: key != "d")
+    assert inbox.unread_counts() == {"left": 1, "later": 0, "waits": 0}
+    assert [one.key for one in inbox.unread(limit=9)] == ["d"]
+    clock.at += 1e9
+    assert inbox.due(lambda series: dict.fromkeys(series, 1)) == []
+    assert inbox.new((key, "1") for key in "abcdef") == ["a", "b", "f"], "a label is not read twice"

@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pydicom.uid import XRayRadiationDoseSRStorage, generate_uid
 
 import infer_tasks
 from hepatic.boxes import from_voxels
@@ -160,6 +160,34 @@ def test_a_series_that_cannot_be_listed_keeps_no_other(in_pacs, pacs, two, ct_ui
     in_pacs.store.client.instances = instances
     in_pacs.round()
     assert in_pacs.outcomes == {bad: "read", good: "read"}
+
+
+def test_what_is_gone_from_the_pacs_is_told_no_more(in_pacs, pacs, two):
+    bad, good = two
+    pacs.trouble[bad] = "failing"
+    in_pacs.round()
+    assert in_pacs.inbox.unread_counts()["later"] == 1
+    del pacs.instances[bad]
+    in_pacs.store.rescan()  # of one list it may be missing by chance
+    in_pacs.round()
+    assert in_pacs.inbox.unread_counts() == {"left": 0, "later": 0, "waits": 0}
+    assert in_pacs.outcomes == {good: "read"}
+
+
+def test_a_report_of_a_dose_is_not_told_and_what_is_gone_no_more(in_folder, studies, ct):
+    mask = np.ones((8, 16, 20), np.uint8)
+    dose, half = (by_another(studies / name, DicomSource.read(ct), mask) for name in ("dose.dcm", "half.dcm"))
+    ds = pydicom.dcmread(dose)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = XRayRadiationDoseSRStorage
+    ds.save_as(dose)
+    half.write_bytes(half.read_bytes()[:-60])
+    in_folder.round()
+    assert in_folder.outcomes == {"dose.dcm": "other", "half.dcm": "left"}
+    assert [one.key for one in in_folder.inbox.unread(limit=9)] == ["half.dcm"]
+    half.unlink()
+    in_folder.round()
+    assert in_folder.outcomes == {"dose.dcm": "other"}
+    assert in_folder.inbox.unread(limit=9) == []
 
 
 def test_a_pacs_that_is_down_uses_up_no_try(in_pacs, pacs, two):
