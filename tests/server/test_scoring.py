@@ -256,7 +256,7 @@ def test_a_method_somebody_asks_for_does_not_wait_for_the_round(scoring, host, m
     host.delay_s = 0.05
     scoring.look()
     job = scoring.submit("whole", {"say": "hello"}, asked_by="reader")
-    ended = scoring._jobs.wait(job.id, 10.0)
+    ended = scoring._jobs.wait(job.id, 300)
     assert (ended.state, ended.asked_by) == ("succeeded", "reader")
     assert scoring.results(ended) == {"whole": {"dice": 0.5}}
     assert ("whole", "hello") in host.calls
@@ -275,7 +275,7 @@ def test_a_method_that_is_run_in_one_go_keeps_no_worker_from_whoever_wants_an_in
             time.sleep(0.005)
         assert executor.submit(len, "abc").result(60) == 3, "the only worker is free"
         assert jobs.table.get(job.id).state == "running"
-        assert jobs.wait(job.id, 60).state == "succeeded"
+        assert jobs.wait(job.id, 300).state == "succeeded"
     finally:
         jobs.close()
         executor.close()
@@ -283,7 +283,7 @@ def test_a_method_that_is_run_in_one_go_keeps_no_worker_from_whoever_wants_an_in
 
 def test_an_asked_for_job_whose_only_method_fails_says_why(scoring, host):
     host.infos = {"unreadable": {}}
-    ended = scoring._jobs.wait(scoring.submit("served_entropy", {}).id, 10.0)
+    ended = scoring._jobs.wait(scoring.submit("served_entropy", {}).id, 300)
     assert (ended.state, ended.error) == ("failed", "cannot be read")
 
 

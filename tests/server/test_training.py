@@ -128,7 +128,7 @@ def test_what_a_person_can_put_right_is_one_line(tmp_path):
     training = Training(host, tmp_path / "trainings", jobs, lambda job: None)
     jobs.start()
     HIDING.add([tmp_path / "My Studies"])
-    job = jobs.wait(training.submit({"model": "picky"}).id, 60)
+    job = jobs.wait(training.submit({"model": "picky"}).id, 300)
     record = training.latest()
     jobs.close()
     assert "2 patients or more" in job.error
@@ -171,7 +171,7 @@ def test_what_had_come_of_it_when_it_was_stopped_has_come_of_it(tmp_path, monkey
 
     monkeypatch.setattr(training, "_train", published_and_then_stopped)
     jobs.start()
-    job = jobs.wait(training.submit({"model": "slow"}).id, 20)
+    job = jobs.wait(training.submit({"model": "slow"}).id, 300)
     jobs.close()
     assert (job.state, job.result) == ("succeeded", {"version": "v1"})
     assert [one.id for one in done] == [job.id]
@@ -214,7 +214,7 @@ def test_the_folder_of_a_training_goes_with_its_row(tmp_path, monkeypatch):
     training = Training(host, tmp_path / "trainings", jobs, lambda job: None)
     monkeypatch.setattr(training, "_train", lambda held, folder: (folder / "result.json").write_text("{}"))
     jobs.start()
-    ids = [jobs.wait(training.submit({"model": "slow"}, enqueue=True).id, 20).id for _ in range(3)]
+    ids = [jobs.wait(training.submit({"model": "slow"}, enqueue=True).id, 300).id for _ in range(3)]
     jobs.prune(keep=1)
     jobs.close()
     assert [folder.name for folder in (tmp_path / "trainings").iterdir()] == ids[-1:]

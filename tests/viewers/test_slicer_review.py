@@ -30,7 +30,7 @@ def proposed_study(tmp_path):
     app = create_app(ROOT / "tests" / "qa_app", tmp_path / "studies", auth=True, score_in_background=False)
     with running(app) as address:
         services = app.state.services
-        services.jobs.wait(services.harvest_jobs.propose([STUDY]).id, 60)
+        services.jobs.wait(services.harvest_jobs.propose([STUDY]).id, 300)
         yield address, services.harvest.store, secret_of(app, "annotator")
 
 

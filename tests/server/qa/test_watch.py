@@ -172,7 +172,7 @@ def test_who_asks_for_something_waits_for_one_study_at_most(place):
         asked = executor.submit(classifier.order.append, "a reader", priority=Priority.INTERACTIVE)
         classifier.go_on.set()
         asked.result(10)
-        place.jobs.wait(place.jobs.table.jobs(kind="propose")[0].id, 10)
+        place.jobs.wait(place.jobs.table.jobs(kind="propose")[0].id, 300)
     finally:
         executor.close()
     assert classifier.order == ["1.2", "a reader", "1.3", "1.4"]
