@@ -37,7 +37,7 @@ from hepatic.store.case import LabelledCase
 from hepatic.store.disk import StorageError
 from hepatic.store.folder import FolderStore
 from hepatic.store.header import HeaderReader
-from hepatic.store.label import Label
+from hepatic.store.label import Label, check_names_differ
 from hepatic.store.rescan import Rescan
 from hepatic.store.said import counting, taken_back
 from hepatic.store.store import Store
@@ -372,16 +372,19 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         its ``params``.
 
         Raises:
-            BadInputError: a labelmap or boxes that cannot be read, or a labelmap that does not lie on its image: said
-                now, to the reader who can mend it, rather than at the next training. Nothing is saved then.
+            BadInputError: a labelmap or boxes that cannot be read, or a labelmap that does not lie on its image or
+                gives one name to several values: said now, to the reader who can mend it, rather than at the next
+                training. Nothing is saved then.
         """
         info = dict(label_info or {})
         with found_or(UnknownImageError):
             self.store.images.get(image_id)
         if label_filename.lower().endswith(".json"):
             read_rois(Path(label_filename))
-        elif not self._lies_on_image(Path(label_filename), image_id):
-            info[UNCHECKED] = "whether it lies on its image, which was not to be had when it was saved"
+        else:
+            check_names_differ(info)
+            if not self._lies_on_image(Path(label_filename), image_id):
+                info[UNCHECKED] = "whether it lies on its image, which was not to be had when it was saved"
         params = info.get("params")
         hashes = [info.get("model_hash"), params.get("model_hash") if isinstance(params, Mapping) else None]
         with found_or(UnknownImageError):

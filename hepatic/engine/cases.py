@@ -203,17 +203,22 @@ class ClassCase(_OneImage):
 def label_names(info: Mapping[str, Any]) -> dict[str, int]:
     """Values by name out of what a viewer sent with a label: ``label_info``, a list of {name, idx}.
 
+    A name that comes again, as older versions of hepatic kept it, has its value added.
+
     Raises:
         BadInputError: it is not that shape.
     """
-    nested = info.get("params")
+    nested, named = info.get("params"), dict[str, int]()
     entries = info.get("label_info") or (nested.get("label_info") if isinstance(nested, Mapping) else None) or []
     try:
-        return {str(entry["name"]): int(entry.get("idx", position)) for position, entry in enumerate(entries, start=1)}
+        for position, entry in enumerate(entries, start=1):
+            name, value = str(entry["name"]), int(entry.get("idx", position))
+            named[f"{name} ({value})" if name in named else name] = value
     except (TypeError, KeyError, ValueError, AttributeError):
         raise BadInputError(
             "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
         ) from None
+    return named
 
 
 def names_in(labelmap: Labelmap, told: Mapping[str, int]) -> dict[str, int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from hepatic.errors import BadInputError
 
 RESTORED = "restored_from"
 """Key of a version's info: the old version that it puts back."""
@@ -54,3 +57,18 @@ def segment_names(info: Mapping[str, Any]) -> list[str]:
         if isinstance(named, Mapping | list):
             names += [str(name) for name in named]
     return names
+
+
+def check_names_differ(info: Mapping[str, Any]) -> None:
+    """Raise BadInputError where ``label_info`` gives several values of a labelmap one name, in whatever case."""
+    params = info.get("params")
+    listed = info.get("label_info") or (params.get("label_info") if isinstance(params, Mapping) else None)
+    named = [one for one in listed if isinstance(one, Mapping) and one.get("name")] if isinstance(listed, list) else []
+    counted = Counter(str(one["name"]).strip().casefold() for one in named)
+    if repeated := sorted(name for name, count in counted.items() if count > 1):
+        raise BadInputError(
+            "the label",
+            expected="segments with different names",
+            came="several named " + ", ".join(repeated)[:80],
+            fix="Draw all of one structure in one segment, or name them apart, and save again.",
+        )

@@ -108,6 +108,15 @@ def test_a_labelmap_whose_image_has_gone_is_kept_and_says_what_is_not_known(stud
         datastore.save_label("nobody", label, "final", {})
 
 
+def test_two_segments_of_one_name_are_refused(studies: Path, label: str) -> None:
+    datastore = HepaticDatastore(studies)
+    named = [{"name": name, "idx": value} for value, name in enumerate(("tumour", " Tumour", "liver"), 1)]
+    with pytest.raises(BadInputError, match="several named tumour"):
+        datastore.save_label("a", label, "final", {"label_info": named})
+    assert datastore.get_labels_by_image_id("a") == {}
+    datastore.save_label("a", label, "final", {"label_info": named[1:]})
+
+
 def test_slicer_finds_the_original_label_s_names_where_it_looks(studies: Path, label: str) -> None:
     datastore = HepaticDatastore(studies)
     datastore.save_label("a", label, "original", {"model": "m", "params": {"label_names": {"liver": 1}}})

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pydicom
 import pytest
 import torch
@@ -12,10 +13,11 @@ from hepatic.adapters.scoring import ForegroundEntropy
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for, labelled_cases
 from hepatic.boxes import from_voxels
-from hepatic.engine.cases import data_hash, label_names
+from hepatic.engine.cases import data_hash, label_names, names_in
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
+from hepatic.geometry import Grid
 from hepatic.harvest.noted_class import noted_classes
 from hepatic.harvest.store import ReviewStore
 from hepatic.io.grid import grid_of
@@ -105,6 +107,13 @@ def test_only_labels_of_the_tasks_modality_are_trained_on(studies):
 def test_label_info_of_another_shape_is_refused(entries):
     with pytest.raises(BadInputError, match="label_info"):
         label_names({"label_info": entries})
+
+
+def test_a_name_that_comes_twice_takes_no_other_structure_s_value():
+    listed = [{"name": name, "idx": value} for value, name in enumerate(("tumour", "tumour", "liver"), 1)]
+    array = np.arange(4, dtype=np.uint8).reshape(1, 2, 2)
+    named = names_in(Labelmap(array, Grid((2, 2, 1), np.eye(4))), label_names({"label_info": listed}))
+    assert named == {"tumour": 1, "tumour (2)": 2, "liver": 3}
 
 
 def test_a_label_that_cannot_be_read_is_refused_when_it_is_saved(studies, tmp_path):
