@@ -85,7 +85,7 @@ def test_what_its_settings_import_is_here(server):
         assert answer.headers["cache-control"] == "no-cache"
         loaded.add(name)
         found += set(re.findall(r"(?:from |import\()'(?:/ohif|\.)/([^']+)'", answer.text)) - loaded
-    assert loaded == {"app-config.js", "hepatic.js", "labels.js"}
+    assert loaded == {"app-config.js", "hepatic.js", "labels.js", "panel.js", "series.js"}
 
 
 def test_what_the_first_page_loads_from_here_is_here(server):

@@ -10,6 +10,9 @@ typeof services !== 'undefined' && cornerstone.getEnabledElements().length >= %d
   && cornerstone.getEnabledElements().every(({viewport}) => viewport.getImageData?.())
   && cornerstone.cache.getVolumes().every(({loadStatus}) => loadStatus?.loaded !== false)
 """
+SEGMENTED = """(there => there && cornerstone.metaData.get('generalSeriesModule',
+  cornerstone.cache.getImage(there.representationData.Labelmap.imageIds[0]).referencedImageId).seriesInstanceUID)(
+  services.segmentationService.getSegmentation('1'))"""
 MASK = """(() => {
   const volume = services.segmentationService.getLabelmapVolume('1');
   const bytes = Uint8Array.from(volume.voxelManager.getCompleteScalarDataArray());
@@ -110,13 +113,27 @@ class Ohif:
     def connect(self):
         """Press the panel's button that asks the server what it has; where the server is, it knows already."""
         button = "document.querySelector('.settingsTable button.actionButton')"
-        there = "!!services.segmentationService.getLabelmapVolume('1')"
+        there = f"{SEGMENTED} === '{self.shown_series()}' && !!services.segmentationService.getLabelmapVolume('1')"
         self.click(button)
         try:
             self.browser.until(there, limit_s=20)
         except AssertionError:  # pressed too early for the viewer, which loses that without a word
             self.click(button)
             self.browser.until(there)
+
+    def connect_again(self):
+        """Press that button where there is a segmentation already, and return what is refused then."""
+        return self._refused("document.querySelector('.settingsTable button.actionButton')")
+
+    def show(self, series_uid):
+        """Show another series of the study: double-click its thumbnail."""
+        of = f"one => one.SeriesInstanceUID === '{series_uid}'"
+        uid = self.browser.until(f"services.displaySetService.getActiveDisplaySets().find({of})?.displaySetInstanceUID")
+        there = self.browser.until(f"document.getElementById('thumbnail-{uid}')?.getBoundingClientRect().toJSON()")
+        self.browser.click(there["x"] + there["width"] / 2, there["y"] + there["height"] / 2, times=2)
+        everywhere = "[...services.viewportGridService.getState().viewports.values()]"
+        self.browser.until(f"{everywhere}.every(one => one.displaySetInstanceUIDs[0] === '{uid}')")
+        self.until_shown()
 
     def tab(self, name):
         """Unfold one of the panel's tabs: ``activelearning``, ``segmentation`` or ``pointprompts``."""
@@ -156,10 +173,23 @@ class Ohif:
         """The active segmentation: labels of each slice in a row, by its height in mm."""
         return {one["height"]: one["labels"] for one in self.browser.run(DRAWN)}
 
-    def save_label(self):
-        """Press the button that saves a label, and return what the viewer says then."""
+    def run_refused(self, title):
+        """Press Run, and return what is refused then."""
+        return self._refused(f"document.querySelector(`[title='Run {title}']`)")
+
+    def _refused(self, button):
         self.browser.run(LISTEN)
-        self.click("document.querySelector('[data-cy=SaveLabel]')")
+        self.click("document.querySelector('[data-cy=monailabel-btn]')")
+        self.click(button)
+        return self.browser.until("window.told.find(one => one.duration === 20000)")["message"]
+
+    def save_label(self, segmentation=None):
+        """Press the button that saves the active segmentation, or save another; return what the viewer says then."""
+        self.browser.run(LISTEN)
+        if segmentation is None:
+            self.click("document.querySelector('[data-cy=SaveLabel]')")
+        else:
+            self.browser.run(f"void commandsManager.runCommand('saveLabel', {{segmentationId: '{segmentation}'}})")
         return self.told()
 
     def export_segmentation(self):

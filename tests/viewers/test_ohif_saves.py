@@ -23,19 +23,25 @@ pytestmark = pytest.mark.viewer
 
 FROM_THE_HEAD = ("from the head", "exported")
 SERIES = (*FROM_THE_HEAD, "from the feet", "drawn", "of another patient", "of one more")
+PHASES = ("ARTERIAL", "VENOUS")
 OWN_EXPORT = """void commandsManager.runCommand(
   'storeSegmentation', {segmentationId: '1', dataSource: extensionManager.getActiveDataSource()[0]}, 'SEGMENTATION')"""
 
 
 @pytest.fixture(scope="module")
 def images(orthanc, tmp_path_factory):
-    """CT series of a few voxels in the PACS, each in a study of its own: a header of each, by name."""
+    """CT series of a few voxels in the PACS, all but two in studies of their own: a header of each, by name."""
     headers = {}
-    for number, name in enumerate(SERIES, 1):
-        files = write_ct(tmp_path_factory.mktemp("ct"), patient=f"SAVES{number}", study=f"1.2.826.8.{number}")
-        for file in files if name in FROM_THE_HEAD else ():
+    for number, name in enumerate((*SERIES, *PHASES), 1):
+        study = {"patient": f"SAVES{number}", "study": f"1.2.826.8.{number}"}
+        if name in PHASES:
+            study = {"patient": "PHASES", "study": "1.2.826.8.99", "description": name}
+        files = write_ct(tmp_path_factory.mktemp("ct"), **study)
+        for file in files:
             ds = pydicom.dcmread(file)
-            ds.InstanceNumber = len(files) + 1 - ds.InstanceNumber
+            ds.SeriesNumber = number
+            if name in FROM_THE_HEAD:
+                ds.InstanceNumber = len(files) + 1 - ds.InstanceNumber
             ds.save_as(file)
         orthanc.store(files)
         headers[name] = pydicom.dcmread(files[0])
@@ -96,6 +102,8 @@ def wait_for(look):
 def corrected(ohif, image):
     """Open a series, have a model segment it, and paint over that: the labels that are shown, and their numbers."""
     ohif.open(image.StudyInstanceUID)
+    if ohif.shown_series() != image.SeriesInstanceUID:
+        ohif.show(image.SeriesInstanceUID)
     ohif.connect()
     ohif.tab("segmentation")
     ohif.choose_model("Segmentation", "corner")
@@ -120,10 +128,10 @@ def segmentations(orthanc, image):
 def test_a_labelmap_is_corrected_and_saved_voxel_for_voxel_with_who_drew_it(ohif, images, slicer, app, orthanc):
     image = images["from the head"]
     shown, numbers = corrected(ohif, image)
-    assert ohif.save_label() == "Saved in hepatic: angioma, liver, tumour"  # the brush draws the panel's first segment
+    assert ohif.save_label() == "Saved in hepatic: liver, tumour, on series LIVER 3 PHASE"
     np.testing.assert_array_equal(on_viewer(saved(slicer, image), shown), shown[0])
     info = labels_of(slicer, image)["final"]
-    assert info["label_info"] == [{"name": name, "idx": numbers[name]} for name in ("angioma", "liver", "tumour")]
+    assert info["label_info"] == [{"name": name, "idx": numbers[name]} for name in ("liver", "tumour")]
     assert info["author"] == "reader-1"
     first, second = f"VERSION_{info['version']}", f"VERSION_{info['version'] + 1}"
     wait_for(lambda: (first, "reader-1^") in segmentations(orthanc, image))
@@ -139,6 +147,10 @@ def test_a_labelmap_is_corrected_and_saved_voxel_for_voxel_with_who_drew_it(ohif
     kept = SimpleITK.ReadImage(str(labels.path(history[0])))
     np.testing.assert_array_equal(on_viewer(kept, shown), shown[0])
     wait_for(lambda: (second, "reader-1^") in segmentations(orthanc, image))
+
+    ohif.browser.run(f"services.segmentationService.setSegmentLabel('1', {numbers['tumour']}, ' Liver')")
+    assert ohif.save_label() == "Saved in hepatic: liver, on series LIVER 3 PHASE"  # segments of one name are one
+    np.testing.assert_array_equal(on_viewer(saved(slicer, image), again), np.where(again[0], numbers["liver"], 0))
 
 
 @pytest.mark.parametrize("name", SERIES[1:3])
@@ -171,7 +183,7 @@ def test_what_is_drawn_in_the_mode_segmentation_is_saved(ohif, images, slicer):
     assert ohif.save_label() == "Not saved. Nothing is drawn in this segmentation."
     ohif.use("Brush", panel=False)
     drawn = ohif.drawn()
-    assert ohif.save_label() == "Saved in hepatic: Segment 1"
+    assert ohif.save_label() == "Saved in hepatic: Segment 1, on series LIVER 3 PHASE"
     label = saved(slicer, image)
     voxels = SimpleITK.GetArrayFromImage(label)
     assert len(drawn) == len(voxels) == 8
@@ -196,6 +208,31 @@ def test_a_segmentation_that_another_ohif_exports_is_a_label(ohif, images, slice
     assert set(listed) == set(numbers)
     for name, number in numbers.items():
         np.testing.assert_array_equal(found == listed[name], shown[0] == number)
+
+
+def test_a_label_is_of_the_series_on_which_it_was_drawn(ohif, images, slicer):
+    first, other = (images[name] for name in PHASES)
+    drawn, _ = corrected(ohif, first)
+    ohif.show(other.SeriesInstanceUID)
+    assert "series ARTERIAL is not saved" in ohif.connect_again()
+    assert "The segmentation is of series ARTERIAL" in ohif.run_refused("Segmentation")
+    assert ohif.save_label().startswith("Not saved. ")
+    assert ohif.save_label("1").startswith("Not saved. This segmentation belongs to series ARTERIAL")
+    np.testing.assert_array_equal(ohif.labelmap()[0], drawn[0])
+    assert not labels_of(slicer, other)
+
+    ohif.show(first.SeriesInstanceUID)
+    np.testing.assert_array_equal(ohif.labelmap()[0], drawn[0])
+    assert ohif.save_label().endswith(", on series ARTERIAL")
+
+    ohif.show(other.SeriesInstanceUID)
+    ohif.connect()
+    ohif.run("Segmentation")
+    ohif.use("Brush", panel=False)
+    found = ohif.labelmap()
+    assert ohif.save_label().endswith(", on series VENOUS")
+    for image, labels in ((first, drawn), (other, found)):
+        np.testing.assert_array_equal(on_viewer(saved(slicer, image), labels), labels[0])
 
 
 def test_a_series_that_was_saved_is_no_next_sample_and_is_learned_from(ohif, images, slicer, app):

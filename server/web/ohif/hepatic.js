@@ -1,5 +1,6 @@
 // What hepatic adds to the viewer: a button that saves a label, and in MONAI Label's mode the tools that correct one.
 import {saveLabel, withSlicesInOrder} from './labels.js';
+import {connected, guard, watch} from './panel.js';
 
 const SEGMENTATIONS = '@ohif/extension-cornerstone.panelModule.panelSegmentationWithTools';
 
@@ -108,10 +109,17 @@ export const segmentation = extended('@ohif/mode-segmentation', {buttons: [SAVE]
 
 export const extension = {
   id: 'hepatic',
+  preRegistration: ({servicesManager}) => guard(servicesManager.services),
   onModeEnter: ({commandsManager, servicesManager}) => {
+    watch();
     const save = ({segmentationId}) => saveLabel(servicesManager.services, segmentationId);
     commandsManager.createContext('HEPATIC'); // after all others: of commands of one name, the last is run
     commandsManager.registerCommand('HEPATIC', 'saveLabel', {commandFn: save});
+    // What the panel of MONAI Label does when it connects: OHIF 3.10's own shows the segmentation of another series.
+    const load = options => commandsManager.runCommand('loadSegmentationsForViewport', options, 'SEGMENTATION');
+    commandsManager.registerCommand('HEPATIC', 'loadSegmentationsForViewport', {
+      commandFn: options => connected(servicesManager.services, options, load),
+    });
     // Export DICOM SEG in the menu of segmentations: OHIF 3.10's own does not know where to send, and fails.
     commandsManager.registerCommand('HEPATIC', 'storeSegmentation', {commandFn: save});
     // Download DICOM SEG: OHIF 3.10's own turns a series that is numbered from the feet upside down.
