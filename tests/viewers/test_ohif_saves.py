@@ -227,9 +227,11 @@ def test_a_label_is_of_the_series_on_which_it_was_drawn(ohif, images, slicer):
 
     ohif.show(other.SeriesInstanceUID)
     ohif.connect()
+    ohif.tab("segmentation")
+    ohif.choose_model("Segmentation", "corner")
     ohif.run("Segmentation")
-    ohif.use("Brush", panel=False)
     found = ohif.labelmap()
+    assert not np.array_equal(found[0], drawn[0])
     assert ohif.save_label().endswith(", on series VENOUS")
     for image, labels in ((first, drawn), (other, found)):
         np.testing.assert_array_equal(on_viewer(saved(slicer, image), labels), labels[0])
