@@ -307,9 +307,9 @@ def test_nothing_is_changed_while_nothing_can_be_noted(served, tmp_path, monkeyp
 
 def test_an_attacker_cannot_fill_the_disk_with_refusals(locked, trail):
     before = len(trail())
-    for _ in range(60):
+    for _ in range(100):
         asked("GET", locked, "/info/", secret="hep_wrong")
-    assert len(trail()) - before <= 30
+    assert len(trail()) - before <= 2 * 30, "thirty a minute, and a new minute may begin meanwhile"
 
 
 def test_no_token_is_in_any_file_of_the_server(locked, secrets_of, data_dir, locked_studies):
