@@ -13,6 +13,8 @@ from hepatic.errors import BadInputError
 from hepatic.release.option import Option
 
 OUR_APP = Path(__file__).resolve().parents[2] / "apps" / "hepatic"
+TERMINAL = "terminal"
+"""Name of the logging handler that shows on the terminal what is logged."""
 
 App = Annotated[
     Path, typer.Option("--app", "-a", envvar="MONAI_LABEL_APP_DIR", help="Folder with the MONAI Label app's main.py.")
@@ -71,14 +73,21 @@ def values(given: list[str] | None) -> dict[str, Any]:
 
 
 def log_to_terminal(level: int = logging.INFO) -> None:
-    """Show what is logged, with times."""
+    """Show what is logged from a level on, with times; the logs of servers in this process take what they took."""
     from rich.console import Console
     from rich.logging import RichHandler
 
     from server.observe.log import Clean
 
-    handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S")
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logging.basicConfig(level=level, handlers=[Clean(handler)], force=True)
+    shown = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S")
+    shown.setFormatter(logging.Formatter("%(message)s"))
+    terminal = Clean(shown)
+    terminal.set_name(TERMINAL)
+    terminal.setLevel(level)
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if handler.name == TERMINAL]:
+        root.removeHandler(handler)
+    root.addHandler(terminal)
+    root.setLevel(min(level, logging.INFO))
     for noisy in ("monailabel", "timeloop", "numexpr", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

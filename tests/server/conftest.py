@@ -8,6 +8,7 @@ import pytest
 import SimpleITK
 
 from server.app import create_app
+from server.commands.options import TERMINAL
 from server.running import running
 from tests.slicer import connected, secret_of
 
@@ -88,6 +89,12 @@ def handed_over(monkeypatch):
         server.started = True
 
     monkeypatch.setattr(Server, "run", run)
-    handlers = logging.root.handlers[:]
-    yield configs
-    logging.root.handlers[:] = handlers  # the terminal's: it would write into what later commands say
+    return configs
+
+
+@pytest.fixture(autouse=True)
+def _terminal():
+    """Take off what a command left on the logging: it would write into what later commands say."""
+    yield
+    for handler in [handler for handler in logging.root.handlers if handler.name == TERMINAL]:
+        logging.root.removeHandler(handler)

@@ -10,6 +10,7 @@ import requests
 from pydicom.uid import generate_uid
 
 from server.app import create_app
+from server.commands.options import log_to_terminal
 from server.observe.log import ServerLog, as_text
 from server.running import running
 from tests.server.conftest import FOREIGN_APP, write_image
@@ -181,5 +182,20 @@ def test_a_line_of_an_older_log_is_shown_as_it_is(tmp_path):
         logging.getLogger("one").warning("two\nlines")
         assert log.tail(10).splitlines()[-1] == "lines"
         assert " WARNING one: two" in log.tail(2)
+    finally:
+        log.close()
+
+
+def test_a_command_in_a_server_s_process_shows_its_level_and_leaves_the_server_s_log_alone(tmp_path, capsys):
+    log = ServerLog(tmp_path / "server.log")
+    try:
+        for _ in range(2):
+            log_to_terminal(logging.WARNING)
+        logging.getLogger("one").info("all is well")
+        logging.getLogger("one").warning("it rains")
+        assert [text for text in ("all is well", "it rains") if text in log.tail(10)] == ["all is well", "it rains"]
+        shown = capsys.readouterr().err
+        assert shown.count("it rains") == 1
+        assert "all is well" not in shown
     finally:
         log.close()

@@ -1,6 +1,7 @@
 """The id of a request: in its answer, in the log, and in the worker."""
 
 import logging
+import time
 
 import pytest
 import requests
@@ -40,8 +41,13 @@ def test_an_id_that_came_with_the_request_is_kept(server, sent):
     ],
 )
 def test_an_id_that_is_none_is_replaced_and_not_logged(server, services, sent):
-    given = requests.get(f"{server}/health", headers={"X-Request-ID": sent}, timeout=10).headers["x-request-id"]
+    answer = requests.post(f"{server}/infer/nothing", headers={"X-Request-ID": sent}, timeout=10)
+    given = answer.headers["x-request-id"]
     assert given != sent
+    deadline = time.monotonic() + 60
+    while not lines(services, given):  # written after the answer is sent
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert sent not in services.log.tail(50)
 
 
