@@ -17,12 +17,12 @@ _OLDEST_YEARS = 120
 def age_years(dataset: Dataset) -> float | None:
     """Return the time from PatientBirthDate to StudyDate, else PatientAge; None where neither says it.
 
-    Devices write an age of 000Y where nobody entered one, so the dates count where the two contradict each other,
-    unless nobody lives that long.
+    Devices write an age of 000Y where nobody entered one: it says nothing. An age of 000M, 000W or 000D is a newborn's.
+    The dates count where the two contradict each other, unless nobody lives that long.
     """
     years = _between_dates(dataset)
     said = _AGE.fullmatch(text(dataset, "PatientAge") or "")
-    return int(said[1]) / _A_YEAR[said[2]] if said and years is None else years
+    return int(said[1]) / _A_YEAR[said[2]] if said and said[0] != "000Y" and years is None else years
 
 
 def _between_dates(dataset: Dataset) -> float | None:

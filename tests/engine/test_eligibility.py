@@ -124,6 +124,10 @@ def test_what_an_image_shows_that_cannot_be_had_or_read_is_unknown_and_flags_not
         ({"PatientAge": "000Y", "PatientBirthDate": "19500101", "StudyDate": "20200301"}, []),
         ({"PatientAge": "000Y", "PatientBirthDate": "20200101", "StudyDate": "20200301"}, ["under_18"]),
         ({"PatientAge": "012Y", "PatientBirthDate": "18000101", "StudyDate": "20200301"}, ["under_18"]),
+        ({"PatientAge": "000Y"}, []),
+        ({"PatientAge": "000Y", "PatientBirthDate": "18000101", "StudyDate": "20200301"}, []),
+        ({"PatientAge": "000M"}, ["under_18"]),
+        ({"PatientAge": "000D"}, ["under_18"]),
         ({"PatientBirthDate": "nobody knows", "PatientAge": "old"}, []),
     ],
 )
