@@ -114,7 +114,8 @@ class Eligibility:
                 f"image {image_id}",
                 expected="one that is eligible by the lists of paper 002 (docs/ultrasound.md)",
                 came="; ".join(f"{flag.flag} ({flag.why})" for flag in self.flags),
-                fix="Say at /cases that it is eligible, or train with flagged=take.",
+                fix="Say at /cases that it is eligible, "
+                + ("if it is." if said_flags(self.said) else "or train with flagged=take."),
             )
 
 

@@ -187,7 +187,9 @@ def test_the_papers_presets_leave_flagged_images_out_and_say_why(patient, aged, 
         paper = prepare_cases(CEUS.preset("paper"), cases)
     assert set(paper.left_out) == {"young", "shadowed"}
     assert "under_18 (the patient was 16 years old)" in paper.left_out["young"]
-    assert "flagged=take" in caplog.text
+    assert "flagged=take" in paper.left_out["young"]
+    assert paper.left_out["young"] in caplog.text
+    assert "flagged=take" not in taken.left_out["shadowed"] + paper.left_out["shadowed"], "it would not help"
     assert CEUS.preset("paper").eligible_only
     assert not CEUS.eligible_only
 
