@@ -23,8 +23,8 @@ def outline(size: tuple[int, ...]) -> NDArray[np.bool_]:
 def without_outline(labels: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
     """Return a labelmap (K, J, I) without the frames in it, as drawn by ``outline``; what is drawn in them stays.
 
-    A frame may be erased in part, and other segments may be drawn over it. A rectangle that is filled is none: what
-    lies next to its edge is set as well. Nor is one too small for an ultrasound image on a screen: a reader drew it.
+    A frame may be erased in part, and other segments may be drawn over it. A rectangle that is filled is none, nor one
+    whose line is wider or thinner, nor one too small for an ultrasound image on a screen: a reader drew it.
     """
     left = labels.copy()
     for k in np.flatnonzero(labels.any(axis=(1, 2))):
@@ -59,5 +59,8 @@ def _between_lines(is_drawn: NDArray[np.bool_], window: tuple[slice, ...]) -> tu
 
 
 def _is_frame(part: NDArray[np.bool_]) -> bool:
-    inner = part[_EDGE_PX:-_EDGE_PX, _EDGE_PX:-_EDGE_PX]
-    return bool(part[outline(part.shape)].mean() > 0.5 and inner[outline(inner.shape)].mean() < 0.5)
+    """Whether its outermost lines are set for the most part, as many as ``outline`` sets, and the next is not."""
+    rows, columns = (np.minimum(np.arange(edge), np.arange(edge)[::-1]) for edge in part.shape)
+    depth = np.minimum(rows[:, None], columns)
+    *edge, inner = (part[depth == n].mean() > 0.5 for n in range(_EDGE_PX + 1))
+    return all(edge) and not inner

@@ -200,6 +200,14 @@ def test_a_hollow_rectangle_around_a_lesion_keeps_its_box():
     assert (without_outline(labels) == labels).all()
 
 
+@pytest.mark.parametrize("edge_px", [1, 3, 4])
+def test_a_large_hollow_rectangle_of_another_line_than_the_frame_s_keeps_its_box(edge_px):
+    labels = np.zeros((1, 200, 300), np.uint8)
+    labels[0, 20:180, 40:260] = 1
+    labels[0, 20 + edge_px : 180 - edge_px, 40 + edge_px : 260 - edge_px] = 0
+    assert (without_outline(labels) == labels).all()
+
+
 def test_a_frame_beside_a_lesion_of_another_name_says_nothing(datastore, tmp_path):
     image = datastore.list_images()[0]
     grid = grid_of(datastore.image_files(image)[0])
