@@ -55,6 +55,7 @@ def app(orthanc, images, tmp_path_factory):
         patch.setenv("HEPATIC_DICOMWEB_DATA_DIR", str(tmp_path_factory.mktemp("hepatic")))
         patch.setenv("HEPATIC_DICOMWEB_RESULTS", "labels")
         patch.setenv("HEPATIC_DICOMWEB_STOW", "1")
+        patch.setenv("HEPATIC_DICOMWEB_POLL_S", "1")
         patch.setenv("HEPATIC_PROPOSE_IN_BACKGROUND", "false")
         settings.cache_clear()
         yield create_app(ROOT / "tests" / "ohif_app", orthanc.dicomweb_url, score_in_background=False, auth=True)
