@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,11 @@ NEW_SHARE = 0.2
 """Share of a frame in the look that the next is compared with; the rest is what was seen before."""
 MOST_LOST = 3
 """Frames in a row for which a lesion may be gone; where it does not come back later, its look has changed for good."""
+NOISE = 2.0
+"""How many times worse than the worst third of neighbouring frames one must correlate to show something else: a small
+lesion in coarse speckle looks a little different on every frame."""
+NOTHING = 0.25
+"""Correlation of what has nothing in common, on the noisiest cine."""
 LEAST_STEP_PX = 0.25
 """Smallest step of that comparison: lesions of a few pixels are enlarged no further."""
 _FLAT = 1.0  # standard deviation, grey values, below which there is nothing to see
@@ -39,13 +45,16 @@ def followed(
         frames: (F, h, w).
         box: (top, left, bottom, right) in pixels, on the first frame.
         margin: share of the box's edges that is compared beyond it on every side.
-        alike: correlation from 0 to 1, below which the frame shows something else.
+        alike: correlation from 0 to 1, below which the frame shows something else; less on a noisy cine (``NOISE``),
+            but not below ``NOTHING``.
 
     Returns:
         (F, 2), rows and columns in pixels by which it has moved since the first frame, and (F,), whether it is lost:
         its place is then the last known.
     """
     patch = _Patch(box, margin, frames.shape[1:])
+    if alike > NOTHING:
+        alike = min(alike, max(NOTHING, 1 - NOISE * patch.unlike(frames)))
     places, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
     look, kept = patch.cut(frames[0], places[0]), 0
     before: tuple[Look, int] | None = None  # the look that has changed, and the last frame of it
@@ -99,6 +108,14 @@ class _Patch:
         ]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"))
         return np.asarray(ndimage.map_coordinates(smooth, grid, order=1, mode="nearest"), dtype=np.float32)
+
+    def unlike(self, frames: NDArray[np.uint8]) -> float:
+        """Return by how much neighbouring frames fail to correlate: of the worst third, the least; copies aside."""
+        here, found = np.zeros(2), [1.0]
+        for before, frame in itertools.pairwise(frames):
+            if not np.array_equal(before, frame):
+                found.append(self.find(self.cut(before, here), frame, here)[2])
+        return 1 - float(np.percentile(found, 33))
 
     def find(
         self, look: Look, frame: NDArray[np.uint8], near: NDArray[np.float64]

@@ -77,10 +77,15 @@ def test_registration_brings_tissue_closer_to_its_true_place(tmp_path, capsys):
 def test_frames_out_of_the_plane_are_counted(tmp_path, capsys):
     ceus_plane.main(["--tiny", "1", "--small", "0", "--out", str(tmp_path / "results.json")])
     results = json.loads((tmp_path / "results.json").read_text())
-    assert results.keys() == {"tiny, side by side", "tiny, contrast alone"}
-    for rows in results.values():
+    assert results.keys() == {
+        f"tiny; {lesion}; {image}"
+        for lesion in ("leaves", "small, stays")
+        for image in ("side by side", "contrast alone")
+    }
+    for name, rows in results.items():
         (row,) = rows.values()
-        assert row["found"] <= row["away"] > 0
+        assert row["found"] <= row["away"]
+        assert (row["away"] > 0) == ("leaves" in name)
         assert row["wrong"] < row["there"] / 2
     assert "out of the plane" in capsys.readouterr().out
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 from hepatic.transforms.follow_lesion import _Patch, followed
 
 BOX = (40, 50, 60, 74)
-PLACES = np.stack([np.round(4 * np.sin(np.arange(16) / 2)), np.round(np.arange(16) / 3)], axis=1)
+PLACES = np.stack([np.round(4 * np.sin(np.arange(30) / 2)), np.round(np.arange(30) / 6)], axis=1)
 
 
 def plane(seed):
@@ -40,7 +40,7 @@ def test_its_size_in_pixels_does_not_matter():
     assert np.abs(places / 3 - PLACES).max() <= 1.5
 
 
-@pytest.mark.parametrize("away", [(7,), (5, 6, 7), (3, 9, 10), (14, 15)])
+@pytest.mark.parametrize("away", [(7,), (5, 6, 7), (3, 9, 10), (28, 29)])
 def test_frames_of_another_plane_are_lost_and_it_is_found_again(away):
     places, lost = followed(frames(away=away), BOX, margin=0.1, alike=0.85)
     assert tuple(np.flatnonzero(lost)) == away
@@ -48,8 +48,14 @@ def test_frames_of_another_plane_are_lost_and_it_is_found_again(away):
 
 
 def test_a_look_that_changes_for_good_is_followed_on_and_nothing_is_lost():
-    _, lost = followed(frames(away=range(6, 16)), BOX, margin=0.1, alike=0.85)
+    _, lost = followed(frames(away=range(6, 30)), BOX, margin=0.1, alike=0.85)
     assert not lost.any()
+
+
+@pytest.mark.parametrize("away", [(), (7,)])
+def test_a_small_lesion_that_flickers_is_lost_where_it_is_not_and_nowhere_else(away):
+    _, lost = followed(frames(away=away, flicker=55.0), (50, 60, 58, 69), margin=0.1, alike=0.85)
+    assert np.flatnonzero(lost).tolist() == list(away)
 
 
 @pytest.mark.parametrize("away", [range(6, 10), range(3, 13), [*range(2, 6), *range(9, 14)]])
@@ -59,7 +65,7 @@ def test_a_lesion_that_comes_back_after_long_was_lost_all_the_while(away):
     assert np.abs(places - PLACES)[~lost].max() <= 1.5
 
 
-@pytest.mark.parametrize("until", [12, 16])
+@pytest.mark.parametrize("until", [12, 30])
 def test_however_long_there_is_nothing_to_see_it_is_no_new_look(until):
     shown = frames()
     shown[6:until] = 0

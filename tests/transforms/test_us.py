@@ -166,7 +166,7 @@ def test_frames_out_of_the_plane_are_told_by_the_image_beside_and_replaced_by_th
     left = replace(
         cine, motion=Motion(cine.motion.shifts_mm, in_plane), aside=ceus.simulate(4, [0.0], size="tiny").tissue
     )
-    counted = [ceus_plane.measure(left, side_by_side=shown) for shown in (True, False)]
+    counted = [ceus_plane.measure(left, Style(True, side_by_side, even=False)) for side_by_side in (True, False)]
     assert counted == [
         {"away": 2, "found": 2, "there": 28, "wrong": 0},
         {"away": 2, "found": 0, "there": 28, "wrong": 0},
