@@ -50,7 +50,7 @@ def landing(request: Request, services: ServicesDep, user: UserDep) -> HTMLRespo
             viewer='<a href="ohif/">OHIF</a>' if getattr(request.app.state, "upstream", None) else "",
             counts=_counts(info),
             progress=_progress(info["datastore"]),
-            models="".join(_model(name, about) for name, about in info["models"].items()) or _no_model(info),
+            models="".join(map(_model, _together(info["models"]))) or _no_model(info),
             training=_training(info),
             pacs=_pacs(told := services.pacs.told(None, limit=1, offset=0)) + _unread(told["unread"]["counts"]),
         ),
@@ -95,7 +95,17 @@ def _progress(datastore: Mapping[str, Any]) -> str:
     )
 
 
-def _model(name: str, about: Mapping[str, Any]) -> str:
+def _together(models: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Mapping[str, Any]]]:
+    """Models by name; those of one version are one network with answers in several forms."""
+    found: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for name, about in models.items():
+        network = str(about.get("version") or name), str(about.get("metrics"))
+        found.setdefault(network, {})[name] = about
+    return list(found.values())
+
+
+def _model(alike: Mapping[str, Mapping[str, Any]]) -> str:
+    (name, about), *others = alike.items()
     version = f"version {about['version']}" if about.get("version") else ""
     kind = escape(" · ".join(filter(None, (str(about["type"]), str(about.get("modality") or ""), version))))
     metrics = about.get("metrics")
@@ -105,6 +115,7 @@ def _model(name: str, about: Mapping[str, Any]) -> str:
         f"<h3>{escape(str(name))}</h3>",
         f'<p class="dim">{kind}</p>',
         f"<p>{escape(str(about['description']))}</p>",
+        *(f"<p><b>{escape(str(other))}</b>: {escape(str(form['description']))}</p>" for other, form in others),
         f'<p class="dim">On the patients held back from its training:</p><ul class="metrics">{shown}</ul>'
         * bool(shown),
     ]

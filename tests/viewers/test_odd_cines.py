@@ -58,7 +58,9 @@ def test_400_frames_are_sampled_by_their_times(rest, cines):
     assert long["onset_s"] == pytest.approx(short["onset_s"], abs=2.5)
     told = [[re.sub(r"\d+", "N", warning) for warning in answer["warnings"]] for answer in (long, short)]
     assert (long["missing_frames"], told[0]) == (short["missing_frames"], told[1])
-    assert long["replaced_frames"] == short["replaced_frames"] == 0, "the lesion, of nine pixels, never leaves the plane"
+    assert long["replaced_frames"] == short["replaced_frames"] == 0, (
+        "the lesion, of nine pixels, never leaves the plane"
+    )
     assert long["probabilities"] == pytest.approx(short["probabilities"], abs=0.15)
 
 

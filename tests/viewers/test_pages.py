@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 import requests
 
-from server.routes.landing import _counts, _last_training, _model, _progress, _value
+from server.routes.landing import _counts, _last_training, _model, _progress, _together, _value
 
 PAGES = ["/", "/docs", "/logs/", "/logs/?refresh=5"]
 
@@ -114,15 +114,26 @@ def test_the_measures_of_a_detector_are_named_and_have_their_intervals():
         "cards": 4.25,
     }
     about = {"type": "detection", "description": "Finds lesions.", "version": 3, "metrics": measured}
-    shown = re.findall(r"<li>(.*?)</li>", _model("ct", about))
+    shown = re.findall(r"<li>(.*?)</li>", _model({"ct": about}))
     assert [Reading(one).text for one in shown] == [
         "P1TD-1 0.720 (0.600 to 0.850)", "Cases 40", "Readers are shown candidates from score 0.310",
         "Candidates a study then has 4.250",
     ]  # fmt: skip
 
 
+def test_answers_of_one_network_in_several_forms_are_one_model():
+    boxes = {"type": "detection", "description": "Boxes.", "version": "v0001-ab", "metrics": {"cases": 40}}
+    drawn = boxes | {"type": "segmentation", "description": "As a labelmap."}
+    other = boxes | {"description": "Another network.", "version": "v0001-cd"}
+    alike = _together({"ct": boxes, "other": other, "ct_boxes": drawn})
+    assert [list(models) for models in alike] == [["ct", "ct_boxes"], ["other"]]
+    text = Reading(_model(alike[0])).text
+    assert text.count("Cases 40") == 1
+    assert "ct_boxes: As a labelmap." in text
+
+
 def test_a_model_of_a_foreign_app_is_shown_with_what_is_known_of_it():
-    shown = _model("spleen<1>", {"type": "segmentation", "description": "A & B", "labels": []})
+    shown = _model({"spleen<1>": {"type": "segmentation", "description": "A & B", "labels": []}})
     text = Reading(shown).text
     assert "spleen<1>segmentationA & B" in text
     assert "held back" not in text
