@@ -67,7 +67,7 @@ _OTHER_WORDS = {"tumor": "tumour", "neoplasm": "tumour", "hemangioma": "haemangi
 
 def structure(name: str) -> Structure | None:
     """Return the structure a segment's name means, however it is spelt; None where it is not known."""
-    plain = _plain(name)
+    plain = plain_name(name)
     return STRUCTURES.get(_OTHER_WORDS.get(plain, plain))
 
 
@@ -89,9 +89,10 @@ _CLASS_WORDS = {
 
 def class_words(name: str) -> tuple[str, str]:
     """Return the name of a class in plain spelling (``non hcc``), and so the word that classifiers have for it."""
-    plain = _plain(name)
+    plain = plain_name(name)
     return plain, _CLASS_WORDS.get(plain, plain)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name in plain spelling: lower case, single spaces, neither underscores nor hyphens."""
     return " ".join(name.lower().replace("_", " ").replace("-", " ").split())

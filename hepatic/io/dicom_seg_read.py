@@ -21,7 +21,7 @@ from hepatic.io.image import Labelmap
 from hepatic.io.lattice import onto_grid
 from hepatic.io.refusal import refusing
 from hepatic.io.size import check_size
-from hepatic.labels import structure, structure_of_type
+from hepatic.labels import plain_name, structure, structure_of_type
 
 EXPECTED = "a DICOM segmentation"
 _ELEMENTS = (
@@ -71,7 +71,7 @@ def read_seg_header(path: Path) -> SegHeader | None:
         described = {int(segment.SegmentNumber): segment for segment in dataset.SegmentSequence}
         series = (dataset.get("ReferencedSeriesSequence") or [Dataset()])[0]
         uids = (text(one, "ReferencedSOPInstanceUID") or "" for one in items(series, "ReferencedInstanceSequence"))
-        types = {_plain(_name(segment)): _type(segment) for segment in described.values()}
+        types = {plain_name(_name(segment)): _type(segment) for segment in described.values()}
         return SegHeader(
             text(series, "SeriesInstanceUID") or "",
             {number: _name(segment) for number, segment in described.items()},
@@ -100,7 +100,7 @@ def read_dicom_seg(
     Args:
         path: the file.
         like: the grid of those images.
-        meaning: the structure a segment's name means, in lower case, beside those hepatic knows.
+        meaning: the structure a segment's name means, in plain spelling (``plain_name``), beside those hepatic knows.
         only: numbers of the segments to read; all by default.
         exactly: refuse one that does not lie on the pixels of the images.
 
@@ -266,12 +266,8 @@ def _algorithm(segment: Dataset) -> Algorithm | None:
     return Algorithm(name, text(named, "AlgorithmVersion") or "") if name else None
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.lower().replace("_", " ").split())
-
-
 def _meant(name: str, words: Mapping[str, str]) -> str:
-    known = structure(words.get(_plain(name), name))
+    known = structure(words.get(plain_name(name), name))
     return known.name if known else name
 
 
