@@ -11,8 +11,7 @@ from hepatic.engine.cases import ClassCase, label_names
 from hepatic.engine.eligibility import NOTE, Eligibility
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
-from hepatic.store.disk import sha256_of
-from hepatic.store.label import Label
+from hepatic.store.label import Label, check_unchanged
 from hepatic.store.said import counting, said_by
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask
@@ -70,7 +69,7 @@ class NotedClass:
 
         Raises:
             NotFoundError: the image or the version of its label has gone.
-            BadInputError: that version is not the file that was saved.
+            ConflictError: that version is not the file that was saved.
         """
         return ClassCase(
             image_id=self.image_id,
@@ -231,11 +230,6 @@ def _read(told: Mapping[str, Any]) -> NotedClass:
 
 def _file(image_id: str, label: Drawn, store: Store) -> Path:
     file = store.labels.path(store.labels.get(image_id, FINAL, label.version))
-    if sha256_of(file) != label.sha256:
-        raise BadInputError(
-            f"version {label.version} of the label of {image_id}",
-            expected="the file that was saved",
-            came="one with another checksum",
-            fix="Restore the labels folder from a backup, or take a new snapshot.",
-        )
+    fix = "Restore the labels folder from a backup, or take a new snapshot."
+    check_unchanged(file, label.sha256, f"version {label.version} of the label of {image_id}", fix=fix)
     return file

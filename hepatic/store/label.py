@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hepatic.errors import BadInputError
+from hepatic.errors import BadInputError, ConflictError
+from hepatic.store.disk import sha256_of
 
 RESTORED = "restored_from"
 """Key of a version's info: the old version that it puts back."""
@@ -43,6 +45,12 @@ class Label:
     def removed(self) -> bool:
         """Whether this version is a tombstone."""
         return not self.file
+
+
+def check_unchanged(file: Path, sha256: str, what: str, *, fix: str) -> None:
+    """Raise ConflictError unless the file of a version has this content still."""
+    if sha256_of(file) != sha256:
+        raise ConflictError(what, expected="the file that was saved", came="a file with another checksum", fix=fix)
 
 
 def segment_names(info: Mapping[str, Any]) -> list[str]:

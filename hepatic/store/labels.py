@@ -23,7 +23,7 @@ from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.database import Database
 from hepatic.store.disk import make_folder, put_in_place, remove_stale, sha256_of, storage, write_temporary
 from hepatic.store.images import unknown_image
-from hepatic.store.label import RESTORED, Label, segment_names
+from hepatic.store.label import RESTORED, Label, check_unchanged, segment_names
 from hepatic.store.names import LABEL_SUFFIXES, as_text, check_tag, folder_key, label_suffix, name_of_key
 
 _COLUMNS = "image_id, tag, version, author, model, model_hash, created, info, sha256, bytes, file"
@@ -163,13 +163,8 @@ class Labels:
         """
         old = self.get(image_id, tag, version)
         path = self.path(old)
-        if sha256_of(path) != old.sha256:
-            raise ConflictError(
-                f"version {version} of label '{tag}'",
-                expected="the file that was saved",
-                came="a file with another checksum",
-                fix="Restore another version, or the file from a backup.",
-            )
+        fix = "Restore another version, or the file from a backup."
+        check_unchanged(path, old.sha256, f"version {version} of label '{tag}'", fix=fix)
         told = {**old.info, **(info or {}), RESTORED: version}
         return self.save(
             image_id, tag, path, author=author or old.author, model=old.model, model_hash=old.model_hash, info=told
