@@ -93,8 +93,8 @@ class Held:
             self._progress = (progress, seconds_left)
 
     def settle(self, item: str, result: Any, *, ok: bool = True) -> None:
-        """Keep what came of one item; see ``JobTable.settle``."""
-        self.table.settle(self.job, item, result, ok=ok)
+        """Keep what came of one item; see ``Leases.settle``."""
+        self.table.leases.settle(self.job, item, result, ok=ok)
         with self._lock:
             self._settled += 1
             now = self.job.items_done + self.job.items_failed + self._settled
@@ -108,7 +108,7 @@ class Held:
             progress, self._progress = self._progress, None
         if not lines and progress is None:
             return False
-        self.table.tell(
+        self.table.leases.tell(
             self.job,
             lines,
             progress=None if progress is None else progress[0],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -45,6 +46,8 @@ CREATE TABLE job_line (
     upgrades=(_count_claims,),
 )
 COLUMNS = ", ".join(field.name for field in fields(Job))
+NEXT = "revision = (SELECT max(revision) + 1 FROM job)"
+"""What every change of a job sets."""
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
@@ -53,3 +56,8 @@ def job_of(row: tuple[Any, ...]) -> Job:
     values["spec"], values["result"] = json.loads(values["spec"]), json.loads(values["result"])
     values["cancel"] = bool(values["cancel"])
     return Job(**values)
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return the place holders of so many values."""
+    return ", ".join("?" * len(values))

@@ -51,7 +51,7 @@ class Jobs:
         self._threads: list[threading.Thread] = []
         self._forget: dict[str, Callable[[str], None]] = {}
         self._open = True
-        if alone and (left := self.table.end_leases()):
+        if alone and (left := self.table.leases.end_all()):
             logger.info("%d jobs were running when their server ended; they go on", left)
 
     def serve(
@@ -205,7 +205,7 @@ class Jobs:
             with self._changed:
                 turn, holding = self._turn, list(self._held)
             try:
-                job = self.table.claim(kind, self.owner, lease_s=self._lease_s, device=device, holding=holding)
+                job = self.table.leases.claim(kind, self.owner, lease_s=self._lease_s, device=device, holding=holding)
             except Exception:  # a full disk, most likely: this thread must not end by it
                 logger.exception("jobs cannot be taken; it is tried again")
                 job = None
@@ -247,7 +247,7 @@ class Jobs:
                 held.line(f"{error} It is begun again.")
                 held.flush()
                 logger.warning("job %s: %s It is begun again.", job.id, error)
-                self.table.give_back(job, counts=True)
+                self.table.leases.give_back(job, counts=True)
                 return
         except JobFailedError as failed:
             error = str(failed)
@@ -259,12 +259,12 @@ class Jobs:
         if state != "succeeded" and held.reason == "closing":
             held.line("The server is stopping; it goes on at the next start.")
             held.flush()
-            self.table.give_back(job)
+            self.table.leases.give_back(job)
             return
         if state != "succeeded" and held.reason == "cancelled":
             state, error = "cancelled", STOPPED
         held.flush()
-        if not self.table.finish(job, state, result=result, error=error):
+        if not self.table.leases.finish(job, state, result=result, error=error):
             logger.warning("job %s ended here after another server had taken it over", job.id)
 
     def _keep(self) -> None:
@@ -289,7 +289,7 @@ class Jobs:
                 self._notify()
 
     def _beat(self, held: Held) -> None:
-        if self.table.beat(held.job, lease_s=self._lease_s):
+        if self.table.leases.beat(held.job, lease_s=self._lease_s):
             return
         now = self.table.get(held.job.id)
         if now.state == "running" and now.owner == self.owner and now.claims == held.job.claims:

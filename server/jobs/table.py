@@ -1,10 +1,8 @@
 """The durable table of jobs: one SQLite file, claimed and changed by any number of threads and processes.
 
-What a call has returned from is on the disk. A job is run by whoever claimed it, for as long as its lease is extended;
-one whose owner is gone is claimed again when the lease has run out. Work is therefore done at least once, and its
-results are kept by job and item, so that doing it twice changes nothing.
+What a call has returned from is on the disk.
 """
-# ruff: noqa: S608 - queries are put together from constants of this file
+# ruff: noqa: S608 - queries are put together from constants
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,8 @@ from typing import Any
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.database import Database
 from server.jobs.job import Job
-from server.jobs.rows import COLUMNS, JOBS, job_of
-from server.observe.scrub import for_clients
-
-TAIL_LINES = 200
-"""Lines of output that are kept of a job."""
-
-_LONGEST_LINE = 2000
-_NEXT = "revision = (SELECT max(revision) + 1 FROM job)"
+from server.jobs.leases import TAIL_LINES, Leases
+from server.jobs.rows import COLUMNS, JOBS, NEXT, job_of, marks
 
 
 @dataclass(frozen=True)
@@ -52,10 +44,14 @@ class JobTable:
 
     Raises:
         StorageError: it cannot be opened, read or written.
+
+    Attributes:
+        leases: of those that run.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = Database(path, JOBS), clock
+        self.leases = Leases(self._database, clock)
 
     # Asking
 
@@ -114,12 +110,12 @@ class JobTable:
             job = _one(connection, "id = ?", id)
             connection.execute(
                 "UPDATE job SET state = 'cancelled', cancel = 1, error = 'Stopped on request.', ended = ?, "
-                f"seconds_left = NULL, {_NEXT} WHERE id = ? "
+                f"seconds_left = NULL, {NEXT} WHERE id = ? "
                 "AND (state = 'queued' OR (state = 'running' AND lease_until < ?))",
                 (self._clock(), id, self._clock()),
             )
             connection.execute(
-                f"UPDATE job SET cancel = 1, {_NEXT} WHERE id = ? AND state = 'running' AND cancel = 0", (id,)
+                f"UPDATE job SET cancel = 1, {NEXT} WHERE id = ? AND state = 'running' AND cancel = 0", (id,)
             )
             return _one(connection, "number = ?", job.number)
 
@@ -145,156 +141,10 @@ class JobTable:
             connection.execute(
                 "UPDATE job SET state = 'queued', attempt = 0, cancel = 0, error = '', result = 'null', ended = NULL, "
                 f"items_failed = 0, progress = CASE WHEN items THEN CAST(items_done AS REAL) / items ELSE 0 END, "
-                f"{_NEXT} WHERE number = ?",
+                f"{NEXT} WHERE number = ?",
                 (job.number,),
             )
             return _one(connection, "number = ?", job.number)
-
-    # Running
-
-    def claim(
-        self, kind: str, owner: str, *, lease_s: float, device: str = "", holding: Sequence[int] = ()
-    ) -> Job | None:
-        """Take the next job of a kind: one that waits, or one whose owner has let its lease run out.
-
-        One that has been begun as often as it may, or was to be stopped, ends here instead.
-
-        Args:
-            kind: of job.
-            owner: who takes it.
-            lease_s: for how long, without a heartbeat.
-            device: where it will run.
-            holding: numbers of the jobs this owner runs: not to be taken from itself after the machine was asleep.
-
-        Returns:
-            The job, running and owned; None if there is none.
-        """
-        now = self._clock()
-        expired = f"state = 'running' AND lease_until < ? AND number NOT IN ({_marks(holding)})"
-        with self._database.write() as connection:
-            for state, error, which in (
-                ("cancelled", "Stopped on request.", "cancel = 1"),
-                (
-                    "failed",
-                    "It was begun as often as it may be, and its server ended each time.",
-                    "attempt >= max_attempts",
-                ),
-            ):
-                connection.execute(
-                    f"UPDATE job SET state = ?, error = ?, ended = ?, seconds_left = NULL, {_NEXT} WHERE number = "
-                    f"(SELECT number FROM job WHERE kind = ? AND {expired} AND {which} LIMIT 1)",
-                    (state, error, now, kind, now, *holding),
-                )
-            rows = connection.execute(
-                "UPDATE job SET state = 'running', owner = ?, lease_until = ?, device = ?, attempt = attempt + 1, "
-                f"claims = claims + 1, started = ?, {_NEXT} WHERE number = (SELECT number FROM job WHERE kind = ? "
-                f"AND cancel = 0 AND attempt < max_attempts AND (state = 'queued' OR ({expired})) "
-                f"ORDER BY priority, number LIMIT 1) RETURNING {COLUMNS}",
-                (owner, now + lease_s, device, now, kind, now, *holding),
-            ).fetchall()
-            return job_of(rows[0]) if rows else None
-
-    def beat(self, job: Job, *, lease_s: float) -> bool:
-        """Extend the lease of a running job; False if it is to be stopped, or somebody else's by now."""
-        with self._database.write() as connection:
-            return _changed(
-                connection.execute(
-                    "UPDATE job SET lease_until = ? WHERE number = ? AND owner = ? AND claims = ? "
-                    "AND state = 'running' AND cancel = 0",
-                    (self._clock() + lease_s, job.number, job.owner, job.claims),
-                )
-            )
-
-    def tell(
-        self,
-        job: Job,
-        lines: Iterable[str] = (),
-        *,
-        progress: float | None = None,
-        seconds_left: float | None = None,
-    ) -> None:
-        """Note how far a job is, and lines of its output without paths of this machine; the oldest lines go."""
-        told = [for_clients(line)[:_LONGEST_LINE] for line in lines]
-        with self._database.write() as connection:
-            (last,) = connection.execute(
-                "SELECT ifnull(max(number), 0) FROM job_line WHERE job = ?", (job.number,)
-            ).fetchone()
-            connection.executemany(
-                "INSERT INTO job_line VALUES (?, ?, ?)",
-                ((job.number, number, line) for number, line in enumerate(told, start=last + 1)),
-            )
-            connection.execute(
-                "DELETE FROM job_line WHERE job = ? AND number <= ?", (job.number, last + len(told) - TAIL_LINES)
-            )
-            if progress is None:
-                connection.execute(f"UPDATE job SET {_NEXT} WHERE number = ?", (job.number,))
-            else:
-                connection.execute(
-                    f"UPDATE job SET progress = ?, seconds_left = ?, {_NEXT} WHERE number = ? AND owner = ? "
-                    "AND claims = ? AND state = 'running'",
-                    (progress, seconds_left, job.number, job.owner, job.claims),
-                )
-
-    def settle(self, job: Job, item: str, result: Any, *, ok: bool = True) -> bool:
-        """Keep what came of one item; a restart skips it. False if it was kept before, or the job is another's now."""
-        with self._database.write() as connection:
-            return _changed(
-                connection.execute(
-                    "UPDATE job SET items_done = items_done + ?, items_failed = items_failed + ?, "
-                    f"progress = CAST(items_done + items_failed + 1 AS REAL) / items, {_NEXT} WHERE number = ? "
-                    "AND owner = ? AND claims = ? AND state = 'running' AND EXISTS "
-                    "(SELECT 1 FROM job_item WHERE job = job.number AND item = ? AND state = 'waiting')",
-                    (int(ok), int(not ok), job.number, job.owner, job.claims, item),
-                )
-            ) and _changed(
-                connection.execute(
-                    "UPDATE job_item SET state = ?, result = ? WHERE job = ? AND item = ?",
-                    ("done" if ok else "failed", json.dumps(result), job.number, item),
-                )
-            )
-
-    def finish(self, job: Job, state: str, *, result: Any = None, error: str = "") -> bool:
-        """End a job; False if it is another's by now, or had ended: then nothing is changed.
-
-        Args:
-            job: as it was claimed.
-            state: succeeded, failed or cancelled. What has succeeded before it could be stopped has succeeded.
-            result: what came of it, as JSON.
-            error: why, if it did not succeed.
-        """
-        with self._database.write() as connection:
-            return _changed(
-                connection.execute(
-                    "UPDATE job SET state = ?, result = ?, error = ?, ended = ?, seconds_left = NULL, "
-                    f"progress = CASE WHEN ? = 'succeeded' THEN 1 ELSE progress END, {_NEXT} "
-                    "WHERE number = ? AND owner = ? AND claims = ? AND state = 'running'",
-                    (
-                        state, json.dumps(result), for_clients(error), self._clock(), state,
-                        job.number, job.owner, job.claims,
-                    ),
-                )
-            )  # fmt: skip
-
-    def give_back(self, job: Job, *, counts: bool = False) -> bool:
-        """Put a running job back into the queue, for whoever comes next.
-
-        Args:
-            job: as it was claimed.
-            counts: whether the attempt counts: it does when the job itself came to grief, not when its server stops.
-        """
-        with self._database.write() as connection:
-            return _changed(
-                connection.execute(
-                    f"UPDATE job SET state = 'queued', attempt = attempt - ?, seconds_left = NULL, {_NEXT} "
-                    "WHERE number = ? AND owner = ? AND claims = ? AND state = 'running' AND cancel = 0",
-                    (int(not counts), job.number, job.owner, job.claims),
-                )
-            )
-
-    def end_leases(self) -> int:
-        """Let the leases of all running jobs run out now, for a server that knows that no other is there."""
-        with self._database.write() as connection:
-            return connection.execute("UPDATE job SET lease_until = 0 WHERE state = 'running'").rowcount
 
     # Looking
 
@@ -376,7 +226,7 @@ class JobTable:
         states = ("failed",) if failed_only else ("done", "failed")
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT item, state, result FROM job_item WHERE job = ? AND state IN ({_marks(states)}) "
+                f"SELECT item, state, result FROM job_item WHERE job = ? AND state IN ({marks(states)}) "
                 "ORDER BY place LIMIT ?",
                 (job.number, *states, limit),
             ).fetchall()
@@ -421,17 +271,9 @@ def _where(kind: str, states: Sequence[str]) -> tuple[str, list[str]]:
         parts.append("kind = ?")
         values.append(kind)
     if states:
-        parts.append(f"state IN ({_marks(states)})")
+        parts.append(f"state IN ({marks(states)})")
         values += states
     return " AND ".join(parts), values
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _changed(cursor: sqlite3.Cursor) -> bool:
-    return cursor.rowcount == 1
 
 
 def _one(connection: sqlite3.Connection, where: str, value: str | int) -> Job:

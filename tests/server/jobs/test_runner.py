@@ -131,8 +131,8 @@ def test_a_job_whose_lease_another_has_taken_over_is_let_go_of(made):
     taken = []
 
     def take_over():  # the heartbeat of its owner may come between the two and prolong its lease
-        jobs.table.end_leases()
-        taken.append(jobs.table.claim("train", "other", lease_s=60))
+        jobs.table.leases.end_all()
+        taken.append(jobs.table.leases.claim("train", "other", lease_s=60))
         return taken[-1] is not None
 
     until(take_over)

@@ -14,8 +14,9 @@ import pytest
 
 from hepatic.errors import ConflictError, NotFoundError
 from hepatic.store.disk import StorageError
+from server.jobs.leases import TAIL_LINES
 from server.jobs.rows import JOBS
-from server.jobs.table import TAIL_LINES, JobRunningError, JobTable
+from server.jobs.table import JobRunningError, JobTable
 
 ROOT = Path(__file__).parents[3]
 SUBMIT = """
@@ -28,10 +29,10 @@ n = 0
 while True:
     job = table.add("train", {"model": "m", "n": n}, items=[f"i{k}" for k in range(3)], asked_by="child")
     print(job.id, flush=True)
-    claimed = table.claim("train", "child", lease_s=0.01)
-    table.settle(claimed, table.waiting_items(claimed)[0], {"n": n})
+    claimed = table.leases.claim("train", "child", lease_s=0.01)
+    table.leases.settle(claimed, table.waiting_items(claimed)[0], {"n": n})
     print("settled", claimed.id, flush=True)
-    if n % 3 == 0 and table.finish(claimed, "succeeded", result={"n": n}):
+    if n % 3 == 0 and table.leases.finish(claimed, "succeeded", result={"n": n}):
         print("finished", claimed.id, flush=True)
     n += 1
 """
@@ -42,7 +43,7 @@ from server.jobs.table import JobTable
 table = JobTable(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
-while (job := table.claim("train", sys.argv[2], lease_s=60)) is not None:
+while (job := table.leases.claim("train", sys.argv[2], lease_s=60)) is not None:
     print(job.number, flush=True)
     time.sleep(0.005)
 """
@@ -72,7 +73,7 @@ def table(tmp_path, clock):
 
 def claimed(table, owner="a", **options):
     table.add("train", {"model": "m"}, **options)
-    return table.claim("train", owner, lease_s=30)
+    return table.leases.claim("train", owner, lease_s=30)
 
 
 def state(table, job):
@@ -82,15 +83,15 @@ def state(table, job):
 def test_a_job_is_queued_then_runs_then_ends_and_stays_so(table, clock):
     asked = table.add("train", {"model": "unet"}, asked_by="reader-1")
     assert (asked.state, asked.subject, asked.asked_by, asked.attempt) == ("queued", "unet", "reader-1", 0)
-    job = table.claim("train", "a", lease_s=30, device="cuda:1")
+    job = table.leases.claim("train", "a", lease_s=30, device="cuda:1")
     assert (job.id, job.state, job.attempt, job.device, job.owner) == (asked.id, "running", 1, "cuda:1", "a")
-    assert table.claim("train", "b", lease_s=30) is None
+    assert table.leases.claim("train", "b", lease_s=30) is None
     clock.now += 5
-    assert table.finish(job, "succeeded", result={"dice": 0.5})
+    assert table.leases.finish(job, "succeeded", result={"dice": 0.5})
     ended = table.get(asked.id)
     assert (ended.state, ended.result, ended.progress, ended.ended) == ("succeeded", {"dice": 0.5}, 1, clock.now)
-    assert not table.finish(job, "failed", error="late")
-    assert not table.give_back(job)
+    assert not table.leases.finish(job, "failed", error="late")
+    assert not table.leases.give_back(job)
     assert table.cancel(asked.id).state == "succeeded"
     assert table.get(asked.id).result == {"dice": 0.5}
 
@@ -99,35 +100,35 @@ def test_jobs_of_a_kind_go_by_priority_and_then_in_the_order_they_came(table):
     for name, priority in (("a", 5), ("b", 0), ("c", 0)):
         table.add("train", {"model": name}, priority=priority)
     table.add("scoring", {"method": "s"}, priority=-1)
-    assert [table.claim("train", "a", lease_s=30).subject for _ in range(3)] == ["b", "c", "a"]
+    assert [table.leases.claim("train", "a", lease_s=30).subject for _ in range(3)] == ["b", "c", "a"]
 
 
 def test_a_lease_that_ran_out_is_taken_over_and_its_old_owner_can_change_nothing(table, clock):
     old = claimed(table, "old", items=["x", "y"])
-    assert table.settle(old, "x", 1)
+    assert table.leases.settle(old, "x", 1)
     clock.now += 29
-    assert table.beat(old, lease_s=30)
+    assert table.leases.beat(old, lease_s=30)
     clock.now += 29
-    assert table.claim("train", "new", lease_s=30) is None
+    assert table.leases.claim("train", "new", lease_s=30) is None
     clock.now += 2
-    new = table.claim("train", "new", lease_s=30)
+    new = table.leases.claim("train", "new", lease_s=30)
     assert (new.id, new.attempt) == (old.id, 2)
     assert table.waiting_items(new) == ["y"]
-    assert not table.beat(old, lease_s=30)
-    assert not table.settle(old, "y", 1)
-    assert not table.finish(old, "succeeded")
-    assert not table.give_back(old)
+    assert not table.leases.beat(old, lease_s=30)
+    assert not table.leases.settle(old, "y", 1)
+    assert not table.leases.finish(old, "succeeded")
+    assert not table.leases.give_back(old)
     assert table.waiting_items(new) == ["y"]
-    assert table.beat(new, lease_s=30)
+    assert table.leases.beat(new, lease_s=30)
 
 
 def test_the_same_owner_is_told_when_it_has_lost_an_earlier_attempt(table, clock):
     first = claimed(table, "a")
     clock.now += 31
-    second = table.claim("train", "a", lease_s=30)
-    assert not table.beat(first, lease_s=30)
-    assert not table.finish(first, "succeeded")
-    assert table.beat(second, lease_s=30)
+    second = table.leases.claim("train", "a", lease_s=30)
+    assert not table.leases.beat(first, lease_s=30)
+    assert not table.leases.finish(first, "succeeded")
+    assert table.leases.beat(second, lease_s=30)
 
 
 def test_trying_a_job_again_gives_what_still_runs_of_it_no_way_back(table, clock):
@@ -135,65 +136,65 @@ def test_trying_a_job_again_gives_what_still_runs_of_it_no_way_back(table, clock
     clock.now += 31
     table.cancel(old.id)
     table.retry(old.id)
-    new = table.claim("train", "a", lease_s=30)
+    new = table.leases.claim("train", "a", lease_s=30)
     assert (new.owner, new.attempt) == (old.owner, old.attempt)
-    table.tell(old, progress=0.9)
+    table.leases.tell(old, progress=0.9)
     assert table.get(new.id).progress == 0
-    assert not table.beat(old, lease_s=30)
-    assert not table.settle(old, "x", "stale")
-    assert not table.give_back(old)
-    assert not table.finish(old, "succeeded", result="stale")
-    assert table.settle(new, "x", "fresh")
-    assert table.finish(new, "succeeded", result="fresh")
+    assert not table.leases.beat(old, lease_s=30)
+    assert not table.leases.settle(old, "x", "stale")
+    assert not table.leases.give_back(old)
+    assert not table.leases.finish(old, "succeeded", result="stale")
+    assert table.leases.settle(new, "x", "fresh")
+    assert table.leases.finish(new, "succeeded", result="fresh")
 
 
 def test_that_a_job_was_begun_before_is_known_also_where_the_attempt_does_not_count(table):
     job = claimed(table)
     assert not job.begun_before
-    table.give_back(job)
-    job = table.claim("train", "a", lease_s=30)
+    table.leases.give_back(job)
+    job = table.leases.claim("train", "a", lease_s=30)
     assert (job.attempt, job.begun_before) == (1, True)
-    table.finish(job, "failed")
+    table.leases.finish(job, "failed")
     table.retry(job.id)
-    job = table.claim("train", "a", lease_s=30)
+    job = table.leases.claim("train", "a", lease_s=30)
     assert (job.attempt, job.begun_before) == (1, True)
 
 
 def test_an_owner_does_not_take_its_own_job_from_itself_after_the_machine_was_asleep(table, clock):
     job = claimed(table, "a", max_attempts=1)
     clock.now += 3600
-    assert table.claim("train", "a", lease_s=30, holding=[job.number]) is None
-    assert table.beat(job, lease_s=30)
+    assert table.leases.claim("train", "a", lease_s=30, holding=[job.number]) is None
+    assert table.leases.beat(job, lease_s=30)
     assert state(table, job) == "running"
 
 
 def test_a_heartbeat_is_refused_once_somebody_has_asked_to_stop(table):
     job = claimed(table)
-    assert table.beat(job, lease_s=30)
+    assert table.leases.beat(job, lease_s=30)
     assert table.cancel(job.id).state == "running"
-    assert not table.beat(job, lease_s=30)
-    assert table.finish(job, "cancelled", error="Stopped on request.")
+    assert not table.leases.beat(job, lease_s=30)
+    assert table.leases.finish(job, "cancelled", error="Stopped on request.")
     assert state(table, job) == "cancelled"
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_never_claimed(table):
     job = table.add("train", {})
     assert table.cancel(job.id).state == "cancelled"
-    assert table.claim("train", "a", lease_s=30) is None
+    assert table.leases.claim("train", "a", lease_s=30) is None
 
 
 def test_a_job_to_be_stopped_whose_owner_is_gone_is_cancelled_and_not_begun_again(table, clock):
     job = claimed(table)
     table.cancel(job.id)
     clock.now += 31
-    assert table.claim("train", "b", lease_s=30) is None
+    assert table.leases.claim("train", "b", lease_s=30) is None
     assert state(table, job) == "cancelled"
 
 
 def test_what_was_finished_before_it_could_be_stopped_has_succeeded(table):
     job = claimed(table)
     table.cancel(job.id)
-    assert table.finish(job, "succeeded", result=1)
+    assert table.leases.finish(job, "succeeded", result=1)
     assert table.get(job.id).result == 1
 
 
@@ -204,7 +205,7 @@ def test_cancelling_and_finishing_at_once_end_in_one_of_both(table):
 
         def finish(job=job, barrier=barrier, told=told):
             barrier.wait()
-            told["finished"] = table.finish(job, "succeeded", result=1)
+            told["finished"] = table.leases.finish(job, "succeeded", result=1)
 
         thread = threading.Thread(target=finish)
         thread.start()
@@ -220,9 +221,9 @@ def test_a_job_whose_server_dies_each_time_stops_at_its_last_attempt(table, cloc
     job = claimed(table, max_attempts=3)
     for attempt in (2, 3):
         clock.now += 31
-        assert table.claim("train", "next", lease_s=30).attempt == attempt
+        assert table.leases.claim("train", "next", lease_s=30).attempt == attempt
     clock.now += 31
-    assert table.claim("train", "next", lease_s=30) is None
+    assert table.leases.claim("train", "next", lease_s=30) is None
     ended = table.get(job.id)
     assert ended.state == "failed"
     assert "as often as it may" in ended.error
@@ -232,27 +233,27 @@ def test_a_job_whose_server_dies_each_time_stops_at_its_last_attempt(table, cloc
 
 def test_an_attempt_that_its_server_gave_back_does_not_count_and_one_that_came_to_grief_does(table):
     job = claimed(table)
-    assert table.give_back(job)
-    job = table.claim("train", "a", lease_s=30)
+    assert table.leases.give_back(job)
+    job = table.leases.claim("train", "a", lease_s=30)
     assert job.attempt == 1
-    assert table.give_back(job, counts=True)
-    assert table.claim("train", "a", lease_s=30).attempt == 2
+    assert table.leases.give_back(job, counts=True)
+    assert table.leases.claim("train", "a", lease_s=30).attempt == 2
 
 
 def test_only_what_failed_or_was_cancelled_is_begun_again_and_keeps_what_it_has_done(table):
     job = claimed(table, items=["x", "y", "z"])
-    table.settle(job, "x", {"label": 1})
-    table.settle(job, "y", {"error": "no"}, ok=False)
+    table.leases.settle(job, "x", {"label": 1})
+    table.leases.settle(job, "y", {"error": "no"}, ok=False)
     with pytest.raises(ConflictError, match="is running"):
         table.retry(job.id)
-    table.finish(job, "failed", error="broken")
+    table.leases.finish(job, "failed", error="broken")
     again = table.retry(job.id)
     assert (again.items_done, again.items_failed, again.progress) == (1, 0, pytest.approx(1 / 3))
-    job = table.claim("train", "a", lease_s=30)
+    job = table.leases.claim("train", "a", lease_s=30)
     assert table.waiting_items(job) == ["y", "z"]
     for item in ("y", "z"):
-        table.settle(job, item, {})
-    table.finish(job, "succeeded")
+        table.leases.settle(job, item, {})
+    table.leases.finish(job, "succeeded")
     with pytest.raises(ConflictError, match="has succeeded"):
         table.retry(job.id)
 
@@ -284,31 +285,31 @@ def test_of_those_that_ask_at_once_for_the_only_place_one_gets_it(table):
 
 def test_an_item_counts_once(table):
     job = claimed(table, items=["x", "y"])
-    assert table.settle(job, "x", 1)
-    assert not table.settle(job, "x", 2)
-    assert not table.settle(job, "unknown", 2)
+    assert table.leases.settle(job, "x", 1)
+    assert not table.leases.settle(job, "x", 2)
+    assert not table.leases.settle(job, "unknown", 2)
     assert (table.get(job.id).items_done, table.get(job.id).progress) == (1, 0.5)
     assert [(item.item, item.result) for item in table.settled_items(job)] == [("x", 1)]
 
 
 def test_the_tail_of_the_log_is_bounded_and_holds_no_paths(table):
     job = claimed(table)
-    table.tell(job, [f"line {number}" for number in range(3 * TAIL_LINES)])
-    table.tell(job, ["wrote /home/anna/studies/Meier^Hans/label.nrrd", "x" * 100_000])
+    table.leases.tell(job, [f"line {number}" for number in range(3 * TAIL_LINES)])
+    table.leases.tell(job, ["wrote /home/anna/studies/Meier^Hans/label.nrrd", "x" * 100_000])
     lines = table.lines(job)
     assert len(lines) == TAIL_LINES
     assert lines[-2] == (3 * TAIL_LINES + 1, "wrote label.nrrd")
     assert len(lines[-1][1]) <= 2000
     assert table.lines(job, after=lines[-2][0]) == [lines[-1]]
-    table.finish(job, "failed", error="cannot read /home/anna/x/y.dcm")
+    table.leases.finish(job, "failed", error="cannot read /home/anna/x/y.dcm")
     assert table.get(job.id).error == "cannot read y.dcm"
 
 
 def test_every_change_has_a_number_so_that_nobody_misses_one(table):
     first, second = table.add("train", {}), table.add("train", {})
     seen = table.revision()
-    job = table.claim("train", "a", lease_s=30)
-    table.tell(job, progress=0.5, seconds_left=3)
+    job = table.leases.claim("train", "a", lease_s=30)
+    table.leases.tell(job, progress=0.5, seconds_left=3)
     changed = table.changed_since(seen)
     assert [(one.id, one.progress, one.seconds_left) for one in changed] == [(first.id, 0.5, 3)]
     table.cancel(second.id)
@@ -317,7 +318,7 @@ def test_every_change_has_a_number_so_that_nobody_misses_one(table):
 
 def test_jobs_are_listed_newest_first_by_kind_and_state_in_pages(table):
     ids = [table.add(kind, {}).id for kind in ("train", "scoring", "train", "train")]
-    table.claim("train", "a", lease_s=30)
+    table.leases.claim("train", "a", lease_s=30)
     assert [job.id for job in table.jobs()] == ids[::-1]
     assert [job.id for job in table.jobs(kind="train", limit=1, offset=1)] == [ids[2]]
     assert [job.id for job in table.jobs(states=["running"])] == [ids[0]]
@@ -336,8 +337,8 @@ def test_a_job_is_found_by_the_beginning_of_its_id(table):
 def test_old_jobs_are_forgotten_with_their_items_and_lines_and_unfinished_ones_never(table, tmp_path):
     for _ in range(3):
         job = claimed(table, items=["x"])
-        table.tell(job, ["a line"])
-        table.finish(job, "failed", error="no")
+        table.leases.tell(job, ["a line"])
+        table.leases.finish(job, "failed", error="no")
     waiting = table.add("train", {}, items=["y"])
     assert table.prune("train", keep=1) == 2
     assert [one.id for one in table.jobs()] == [waiting.id, job.id]
@@ -371,7 +372,7 @@ def test_a_table_of_the_version_before_is_taken_over(tmp_path):
             "VALUES ('an-id', 'train', '{}', 0, 1, 3, '', 0, 1)"
         )
         connection.execute("PRAGMA user_version = 1")
-    job = JobTable(tmp_path / "old.sqlite").claim("train", "a", lease_s=30)
+    job = JobTable(tmp_path / "old.sqlite").leases.claim("train", "a", lease_s=30)
     assert (job.id, job.attempt, job.begun_before) == ("an-id", 2, True)
 
 
@@ -445,8 +446,8 @@ def test_what_was_acknowledged_survives_a_hundred_kills_and_nothing_is_half_ther
 
 def test_what_a_job_says_is_kept_without_persons_tokens_and_folders_but_with_images(table):
     job = table.add("train", {"model": "m"})
-    table.claim("train", "me", lease_s=60)
-    table.tell(
+    table.leases.claim("train", "me", lease_s=60)
+    table.leases.tell(
         table.get(job.id), ["case7.nrrd: PatientName: Doe^Jane, see /srv/studies/x.dcm?token=abc; password=hunter22"]
     )
     [(_, line)] = table.lines(job)
