@@ -2,7 +2,8 @@
 # make demo-pacs  the same from a PACS: Orthanc with simulated studies, server, and the OHIF viewer
 # make test    checks and tests, from nothing (TEST_PROCESSES=2 files of them side by side)
 # make check   style, types, layers
-# make bench   measurements: beside the stock server, the review page, the CT pipeline, OpenVINO, ultrasound
+# make bench   measurements: beside the stock server, the review page, the CT pipeline, OpenVINO, ultrasound,
+#              a PACS of 5,000 series
 # make install the virtual environment alone
 # make slicer  3D Slicer's own code, in an environment of its own, for the tests that open our files with it (1 GB)
 

@@ -96,12 +96,12 @@ def _classes(console: Console, name: str, rows: Sequence[Row], out: Path, result
     console.print(table)
     flat, deep = (_find(tables.get(model, ()), "small", "training") for model in ("us_bmode", "us_ceus"))
     if flat and deep:
-        _say(console, "3D on contrast cines over 2D on B-mode, AUC", deep.gain(flat, "auc"))
+        _say(console, "3D on contrast cines over 2D on B-mode, AUC", deep.gain(flat, "auc"), per_cent=True)
     for model, lines in sorted(tables.items()):
         on, off = _find(lines, "small", "training"), _find(lines, "small", "off")
         if on and off:
             for measure in ("specificity", "sensitivity", "auc"):
-                _say(console, f"{model}, expansion over none, {measure}", on.gain(off, measure))
+                _say(console, f"{model}, expansion over none, {measure}", on.gain(off, measure), per_cent=True)
 
 
 def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
@@ -188,8 +188,10 @@ def _figure(values: Sequence[float], *, per_cent: bool = False) -> str:
     return shown[0] if math.isnan(sd) else f"{shown[0]} ({shown[1]})"
 
 
-def _say(console: Console, what: str, gains: Sequence[float]) -> None:
+def _say(console: Console, what: str, gains: Sequence[float], *, per_cent: bool = False) -> None:
     if gains:
-        mean = float(np.mean(gains))
-        told = f"{what}: {mean:+.3f}, by split " + " ".join(f"{gain:+.3f}" for gain in gains)
+        mean, *by_split = (
+            f"{100 * gain:+.1f}" if per_cent else f"{gain:+.3f}" for gain in (float(np.mean(gains)), *gains)
+        )
+        told = f"{what}: {mean}{' points' if per_cent else ''}, by split {' '.join(by_split)}"
         console.print(told, highlight=False)

@@ -34,7 +34,9 @@ _NAMES = {
     "shown_from": "Readers are shown candidates from score",
     "cards": "Candidates a study then has",
 }
-_WORDS = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "hd95": "HD95", "px": "(px)", "mm": "(mm)"}
+_WORDS = {"dice": "Dice", "iou": "IoU", "hd95": "HD95", "px": "(px)", "mm": "(mm)"} | {
+    name: name.upper() for name in ("auc", "dsc", "fnh", "hcc", "ppv")
+}
 
 
 @router.get("/")

@@ -132,6 +132,13 @@ def test_answers_of_one_network_in_several_forms_are_one_model():
     assert "ct_boxes: As a labelmap." in text
 
 
+def test_abbreviations_are_capitals():
+    measured = {"ppv": 0.8, "dsc": 0.75, "auc_hcc": 0.78, "auc_fnh": 0.7, "sensitivity": 0.9}
+    about = {"type": "classification", "description": "Tells HCC.", "version": 3, "metrics": measured}
+    shown = [Reading(one).text for one in re.findall(r"<li>(.*?)</li>", _model({"us": about}))]
+    assert shown == ["PPV 0.800", "DSC 0.750", "AUC HCC 0.780", "AUC FNH 0.700", "Sensitivity 0.900"]
+
+
 def test_a_model_of_a_foreign_app_is_shown_with_what_is_known_of_it():
     shown = _model({"spleen<1>": {"type": "segmentation", "description": "A & B", "labels": []}})
     text = Reading(shown).text
