@@ -1,10 +1,12 @@
 """Ultrasound cases in a real browser: seen, believed or refused, corrected with keys and mouse, let go to an export."""
 
+import json
+
 import pytest
 import requests
 
 from .browser import browsing
-from .ultrasound import ANSWERED, PIXELS, SAVED, CasePage, served_ultrasound
+from .ultrasound import ANSWERED, CURVE, PIXELS, PLACE, SAVED, CasePage, served_ultrasound
 
 pytestmark = pytest.mark.viewer
 
@@ -100,7 +102,7 @@ def test_why_an_image_is_not_fit_to_learn_from_is_shown_and_a_reader_has_the_las
 def test_a_cine_is_scrubbed_with_its_curve_beside_it(page):
     page.case("cine")
     assert page.text("#result").startswith(("HCC", "not HCC"))
-    page.until("!document.querySelector('#curve').hidden")
+    page.until(CURVE)
     onset = page.browser.run("Number(document.querySelector('#frame').value)")
     assert onset > 0, "it opens where the echo begins"
     marked = "parseFloat(document.querySelector('#now').style.left)"
@@ -134,6 +136,41 @@ def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
     assert page.told("cine")["reading"]["boxes"] == [box]
     page.says("x")
     assert page.told("cine")["reading"]["boxes"] == []
+
+
+PLACES = """(() => {
+    window.places = new Set();
+    window.asked = 0;
+    const count = (told) => { asked += told.filter(one => one.target.ariaBusy == 'true').length; };
+    new MutationObserver(count).observe(document.querySelector('#curve'), { attributeFilter: ['aria-busy'] });
+    const look = () => {
+        places.add(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()));
+        window.looking = requestAnimationFrame(look);
+    };
+    look();
+})()"""
+
+
+def test_the_picture_stays_where_it_is_while_a_model_is_asked(page):
+    page.case("cine")
+    page.until(CURVE)
+    page.browser.run(PLACES)
+    for count, keys in enumerate((["r"], ["b", "Enter"], ["x"]), start=1):
+        page.press(*keys)
+        page.until(f"asked >= {count} && {CURVE}")
+    assert len(page.browser.run("cancelAnimationFrame(looking), [...places]")) == 1
+
+
+def test_a_box_is_what_was_dragged_should_the_picture_move_meanwhile(page):
+    page.case("cine")
+    page.until(CURVE)
+    before = page.browser.run(PLACE)
+    page.drag("cine", (20, 30, 50, 60), meanwhile=lambda: page.browser.run("document.querySelector('#curve').remove()"))
+    page.until(f"JSON.stringify({PLACE}) != {json.dumps(json.dumps(before))}")
+    (box,) = page.told("cine")["reading"]["boxes"]
+    assert box == pytest.approx([20, 30, 50, 60], abs=1)
+    page.case("cine")
+    page.says("x")
 
 
 def test_who_has_not_seen_what_another_said_is_shown_it_and_loses_nothing(page):

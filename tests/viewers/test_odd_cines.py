@@ -11,7 +11,7 @@ from hepatic.tasks.discover import discover_tasks
 from sample_data.truth import read_truth
 
 from .browser import browsing
-from .ultrasound import PIXELS, CasePage, served, write_odd_cines
+from .ultrasound import CURVE, PIXELS, PLACE, CasePage, served, write_odd_cines
 
 pytestmark = pytest.mark.viewer
 
@@ -119,7 +119,7 @@ def test_a_box_on_one_image_of_a_pair_is_told_asked_and_trained_on_the_other(res
 
 def test_the_last_of_400_frames_is_reached_and_marked_on_the_curve(page):
     page.case("long")
-    page.until("!document.querySelector('#curve').hidden")
+    page.until(CURVE)
     page.press("Home")
     first = page.until(f"document.querySelector('#time').innerText.startsWith('frame 1 of 400') && {PIXELS}")
     page.press("End")
@@ -130,7 +130,7 @@ def test_the_last_of_400_frames_is_reached_and_marked_on_the_curve(page):
 
 def test_uneven_times_stand_beside_the_frame_and_a_click_on_the_curve_goes_by_them(page):
     page.case("uneven")
-    page.until("!document.querySelector('#curve').hidden")
+    page.until(CURVE)
     page.press("End")
     assert page.text("#time") == "frame 42 of 42, 194.0 s"
     at = "JSON.parse(JSON.stringify(document.querySelector('#curve').getBoundingClientRect()))"
@@ -144,10 +144,12 @@ def test_without_times_the_page_asks_for_them_and_then_shows_what_the_model_says
     page.open(f"/cases/{page.ids['untimed']}")
     page.until("document.querySelector('#result').classList.contains('refused')")
     assert "seconds lie between frames" in page.text("#result")
+    before = page.browser.run(PLACE)
     page.browser.run("document.querySelector('#frame-seconds').focus()")
     page.press("2", "Enter")
     page.until("/%/.test(document.querySelector('#result').innerText)")
-    page.until("!document.querySelector('#curve').hidden")
+    page.until(CURVE)
+    assert page.browser.run(PLACE) == before, "the curve has its place before it comes"
     assert page.browser.run("document.querySelector('#now').hidden"), "nobody knows where a frame is on the axis"
 
 

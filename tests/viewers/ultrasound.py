@@ -21,6 +21,8 @@ from .conftest import ROOT
 
 SAVED = "document.querySelector('#badge').innerText == 'Saved'"
 ANSWERED = "/%/.test(document.querySelector('#result').innerText)"
+CURVE = "document.querySelector('#curve').ariaBusy == 'false'"
+PLACE = "JSON.parse(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()))"
 PIXELS = """(() => {
     const one = document.querySelector('#picture');
     const { data } = one.getContext('2d').getImageData(0, 0, one.width, one.height);
@@ -58,22 +60,13 @@ class CasePage:
         self.press(key)
         self.until(SAVED)
 
-    def drag(self, which, box):
+    def drag(self, which, box, **how):
         """Drag a box (left, top, right, bottom in pixels of the picture), and wait until it is saved."""
-        edge = self._picture_at_rest()
+        edge = self.browser.run(PLACE)
         scale = edge["width"] / self.told(which)["picture"]["width"]
         self.browser.run("document.querySelector('#badge').textContent = ''")
-        self.browser.drag(*((edge["left"] + scale * x, edge["top"] + scale * y) for x, y in (box[:2], box[2:])))
+        self.browser.drag(*((edge["left"] + scale * x, edge["top"] + scale * y) for x, y in (box[:2], box[2:])), **how)
         self.until(SAVED)
-
-    def _picture_at_rest(self):
-        """Where the picture is, once it has stopped to move: curves come and go beside it."""
-        where = "JSON.parse(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()))"
-        before, edge = None, self.browser.run(where)
-        while edge != before:
-            time.sleep(0.2)
-            before, edge = edge, self.browser.run(where)
-        return edge
 
     def told(self, which):
         return requests.get(f"{self.address}/cases/api/v1/images/{self.ids[which]}", timeout=60).json()

@@ -25,7 +25,7 @@ const keep = (name, value) => localStorage.setItem(`hepatic-cases-${name}`, Stri
 class Page {
   constructor() {
     this.image = decodeURIComponent(location.pathname.split("/").at(-1));
-    this.stage = new Stage((box, isMore) => this._boxed(box, isMore));
+    this.stage = new Stage((box, isMore) => this._boxed(box, isMore), () => this._looking());
     this.frame = 0;
     this.isFresh = true;
     this.attention = null;
@@ -121,7 +121,9 @@ class Page {
 
   async _use(name) {
     byId("model").value = name;
-    this.asked = this.model.options.includes("frame") && this.told.picture.frames > 1 ? this.frame : 0;
+    const [isCine, takesFrame] = [this.told.picture.frames > 1, this.model.options.includes("frame")];
+    this.asked = takesFrame && isCine ? this.frame : 0;
+    byId("curve").hidden = takesFrame || !isCine; // its place is kept until it comes: the picture must not jump under a box that is being drawn
     panel.showReading(this.told, this.model, (one) => this._choose(one));
     await this.ask();
   }
@@ -143,7 +145,7 @@ class Page {
     const { model, options } = this;
     this.askedWith = JSON.stringify(options);
     this.answer = this.attention = this.stage.looked = null;
-    byId("curve").hidden = true;
+    byId("curve").ariaBusy = "true";
     byId("seconds").hidden = !(model.options.includes("frame_seconds") && !this.told.picture.times_s);
     panel.showAnswer(model, null);
     this._redraw();
@@ -174,7 +176,7 @@ class Page {
     picture.alt = `Time-intensity curve: echo begins at ${clock(this.answer.onset_s)}`;
     await picture.decode().catch(() => {});
     if (this.asking !== asking) return;
-    byId("curve").hidden = false;
+    byId("curve").ariaBusy = "false";
     this._mark();
   }
 
@@ -255,6 +257,12 @@ class Page {
     const box = reading.boxes[0] ? [left, top, right, bottom]
       : [left + (right - left) * 0.4, top + (bottom - top) * 0.4, left + (right - left) * 0.6, top + (bottom - top) * 0.6];
     this.draft.begin(box);
+  }
+
+  /** Who draws has looked: the picture stays what it is. */
+  _looking() {
+    this.isFresh = false;
+    if (this.playing) this._play();
   }
 
   _boxed(box, isMore) {

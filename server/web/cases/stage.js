@@ -9,10 +9,14 @@ const LARGEST = 2.5;
 const LEAST_PX = 3;
 
 export class Stage {
-  /** @param {(box: import("./api.js").Box, isMore: boolean) => void} drawn told of a box that was dragged */
-  constructor(drawn) {
+  /**
+   * @param {(box: import("./api.js").Box, isMore: boolean) => void} drawn told of a box that was dragged
+   * @param {() => void} [begun] told that somebody begins to drag
+   */
+  constructor(drawn, begun = () => {}) {
     this._canvas = byId("picture");
     this._drawn = drawn;
+    this._begun = begun;
     /** @type {?ImageBitmap} */ this.frame = null;
     /** @type {?ImageBitmap} */ this.attention = null;
     this.strength = 0.5;
@@ -21,6 +25,7 @@ export class Stage {
     /** @type {?import("./api.js").Box} */ this.looked = null;
     /** @type {?import("./api.js").Box} */ this.draft = null;
     this._scale = 1;
+    this._isDragging = false;
     new ResizeObserver(() => this.draw()).observe(byId("stage"));
     this._listen();
   }
@@ -29,7 +34,7 @@ export class Stage {
     if (!this.frame) return;
     const { width, height } = this.frame;
     const room = byId("stage").getBoundingClientRect();
-    this._scale = Math.max(0.1, Math.min(LARGEST, room.width / width, room.height / height));
+    if (!this._isDragging) this._scale = Math.max(0.1, Math.min(LARGEST, room.width / width, room.height / height));
     const ratio = devicePixelRatio || 1;
     const canvas = this._canvas;
     canvas.width = Math.round(width * this._scale * ratio);
@@ -67,33 +72,35 @@ export class Stage {
     return [inside(Math.min(left, right), width), inside(Math.min(top, bottom), height), inside(Math.max(left, right), width), inside(Math.max(top, bottom), height)];
   }
 
+  /** Follow a drag. What it meant is said by where the picture lay when it began, should it move meanwhile. */
   _listen() {
     const canvas = this._canvas;
-    const place = (event) => {
-      const edge = canvas.getBoundingClientRect();
-      return [(event.clientX - edge.left) / this._scale, (event.clientY - edge.top) / this._scale];
+    let boxTo = null;
+    const end = () => {
+      boxTo = this.draft = null;
+      this._isDragging = false;
+      this.draw();
     };
-    let from = null;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button || !this.frame) return;
-      from = place(event);
+      const [edge, scale] = [canvas.getBoundingClientRect(), this._scale];
+      const place = ({ clientX, clientY }) => [(clientX - edge.left) / scale, (clientY - edge.top) / scale];
+      boxTo = (there) => this.within([...place(event), ...place(there)]);
+      this._isDragging = true;
       canvas.setPointerCapture(event.pointerId);
+      this._begun();
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (!from) return;
-      this.draft = this.within([...from, ...place(event)]);
+      if (!boxTo) return;
+      this.draft = boxTo(event);
       this.draw();
     });
     canvas.addEventListener("pointerup", (event) => {
-      if (!from) return;
-      const box = this.within([...from, ...place(event)]);
-      from = this.draft = null;
+      if (!boxTo) return;
+      const box = boxTo(event);
+      end();
       if (box[2] - box[0] >= LEAST_PX && box[3] - box[1] >= LEAST_PX) this._drawn(box, event.shiftKey);
-      else this.draw();
     });
-    canvas.addEventListener("pointercancel", () => {
-      from = this.draft = null;
-      this.draw();
-    });
+    canvas.addEventListener("pointercancel", end);
   }
 }
