@@ -83,7 +83,7 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
     )
     store.images.update_info(image_id, classes)
     if outright is None and names and not classes:
-        return Taken(classes, _unread(known))
+        return Taken(classes, _unread(names, known))
     return Taken(classes, "" if has_outline else _NO_BOX)
 
 
@@ -141,9 +141,14 @@ def sayable_classes(known: Mapping[str, Sequence[str]]) -> dict[str, Sequence[st
 def named_classes(
     names: Collection[str], known: Mapping[str, Collection[str]], noted: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the classes that names say by note, and an empty text for what is noted that they contradict."""
-    told = {note: {class_named(name, of) for name in names} - {None} for note, of in known.items()}
-    classes = {note: str(*found) for note, found in told.items() if len(found) == 1}
+    """Return the classes that names say by note, and an empty text for what is noted that they contradict.
+
+    Names that contradict one another in one note say nothing of any: ``hcc`` and ``non_hcc`` give no lesion type.
+    """
+    told = _told(names, known)
+    if _contradictory(told):
+        return {}
+    classes = {note: str(*found) for note, found in told.items() if found}
     gone = {
         note: ""
         for note, name in noted.items()
@@ -152,9 +157,22 @@ def named_classes(
     return {**classes, **gone}
 
 
-def _unread(known: Mapping[str, Collection[str]]) -> str:
+def _told(names: Collection[str], known: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    return {note: {found for name in names if (found := class_named(name, of))} for note, of in known.items()}
+
+
+def _contradictory(told: Mapping[str, Collection[str]]) -> list[str]:
+    return sorted({name for found in told.values() if len(found) > 1 for name in found})
+
+
+def _unread(names: Collection[str], known: Mapping[str, Collection[str]]) -> str:
+    if several := _contradictory(_told(names, known)):
+        return (
+            f"What is drawn is named {' and '.join(several)}, which contradict one another, so what is noted stays. "
+            "Empty or delete the segment that is wrong, and submit again."
+        )
     listed = ", ".join(dict.fromkeys(name for of in known.values() for name in of))
-    return f"The names of what is drawn say no class, or several, so what is noted stays. Classes are {listed}."
+    return f"The names of what is drawn say no class, so what is noted stays. Classes are {listed}."
 
 
 def checked_classes(said: Any, known: Mapping[str, Collection[str]]) -> dict[str, str]:

@@ -94,9 +94,27 @@ def test_the_name_under_which_something_is_drawn_is_the_class_and_its_boxes_trai
     assert case.sample(TASKS["us_bmode"])["boxes"][0] == pytest.approx((50, 40, 90, 50))
 
 
-def test_names_that_contradict_one_another_say_nothing(datastore, save):
-    assert save({"cyst": True, "fnh": True}) == {}
-    assert "lesion_type" not in notes(datastore)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("cyst", "fnh"),
+        ("hcc", "non_hcc"),
+        ("hcc", "metastasis"),
+        ("fnh p=0.49", "hcc p=0.44"),
+        ("non_hcc p=0.98", "hcc p=0.02"),
+        ("metastasis", "hcc", "non_hcc"),
+    ],
+)
+def test_names_that_contradict_one_another_say_nothing_of_any_note_and_are_told(datastore, save, names):
+    assert save(dict.fromkeys(names, True)) == {}
+    assert not {*TASKNOTES} & notes(datastore).keys()
+    told = take_classes(datastore.store, datastore.list_images()[0], TASKS.values()).told
+    assert "contradict one another, so what is noted stays" in told
+    assert all(name.split()[0] in told for name in names)
+
+
+def test_names_that_agree_say_both_notes(datastore, save):
+    assert save({"non_hcc": True, "fnh": True, "Segment_1": True}) == {"diagnosis": "non_hcc", "lesion_type": "fnh"}
 
 
 def test_a_segment_of_another_name_leaves_the_class_as_it_was(datastore, save):
@@ -117,11 +135,10 @@ def test_what_the_new_name_contradicts_is_taken_back(datastore, save):
 
 def test_names_of_which_no_class_is_read_are_told(datastore, save):
     save({"hcc": True})
-    for drawn in ({"haemangiom": True}, {"cyst": True, "fnh": True}):
-        save(drawn)
-        told = take_classes(datastore.store, datastore.list_images()[0], TASKS.values())
-        assert "what is noted stays. Classes are " in told.told
-        assert "angioma" in told.told
+    save({"haemangiom": True})
+    told = take_classes(datastore.store, datastore.list_images()[0], TASKS.values())
+    assert "what is noted stays. Classes are " in told.told
+    assert "angioma" in told.told
     assert notes(datastore)["lesion_type"] == "hcc"
     save({"haemangioma": True})
     assert take_classes(datastore.store, datastore.list_images()[0], TASKS.values()).told == ""
