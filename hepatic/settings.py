@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         description="File or folder of torchvision's ImageNet weights (`resnet50*.pth`, `densenet121*.pth`), with "
         "which trainings from scratch of these networks begin; nothing is downloaded.",
     )
+    judging_patients: int = Field(
+        1, ge=1, description="Patients who must judge a new model before it replaces the one that is served."
+    )
     score_in_background: bool = Field(True, description="Score unlabelled images after start-up and each new model.")
     propose_in_background: bool = Field(
         True,

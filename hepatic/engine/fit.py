@@ -20,6 +20,7 @@ from hepatic.engine.evaluate import evaluate, nothing_to_judge
 from hepatic.engine.fit_result import FitResult as FitResult
 from hepatic.engine.fit_result import FitSettings as FitSettings
 from hepatic.engine.fit_result import summary as summary
+from hepatic.engine.judgement import card_notes, reason
 from hepatic.engine.kind import can_tune
 from hepatic.engine.members import train_members
 from hepatic.engine.model import LoadedModel, assemble, load_model
@@ -187,7 +188,6 @@ def _fit(
             **({"snapshot": settings.snapshot} if settings.snapshot else {}),
         },
         software=software(),
-        notes=settings.notes or _inherited(parent),
     )
     model = assemble(recipe.task, card, trained.networks, device)
     if isinstance(recipe.task, DetectionTask):
@@ -195,10 +195,12 @@ def _fit(
         card = with_shown_from(recipe, detector, tuning, device=device, livers=livers)
         model = dataclasses.replace(model, card=card)
     metrics = evaluate(recipe, model, judging.cases, device=device, livers=livers)
+    patients = min(_counts(judging)["patients"], int(metrics["cases"]))  # of a detector those with a lesion judge
     if (run / PUBLISHED).is_file():  # it was cut off after that
         version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])
     else:
-        version = registry.publish(trained.states(), card.model_copy(update={"metrics": metrics}))
+        notes = card_notes(settings.notes, patients=patients, parent=parent, registry=registry)
+        version = registry.publish(trained.states(), card.model_copy(update={"metrics": metrics, "notes": notes}))
         _write(run / PUBLISHED, {"version": version.version})
     served = registry.served(recipe.name)  # it may have changed meanwhile
     before = {}
@@ -206,14 +208,23 @@ def _fit(
         before = evaluate(recipe, load_model(recipe.task, served, device), judging.cases, device=device, livers=livers)
 
     new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
-    promoted = old is None or (new >= old and new > 0)  # a tie at nothing found is no reason to change
+    wanted = library_settings().judging_patients
+    # a tie at nothing found is no reason to change
+    promoted = old is None or (new >= old and new > 0 and patients >= wanted)
     if promoted:
         version = registry.promote(recipe.name, version.version)
-    reason = _reason(recipe.key_metric, new, old, len(judging.cases), promoted=promoted)
     result = FitResult(
         version=version,
         promoted=promoted,
-        reason=reason,
+        reason=reason(
+            recipe.key_metric,
+            new,
+            old,
+            images=len(judging.cases),
+            patients=patients,
+            wanted=wanted,
+            promoted=promoted,
+        ),
         metrics=metrics,
         served_metrics=before,
         epochs=trained.epochs,
@@ -245,12 +256,6 @@ def _write(file: Path, about: Mapping[str, object]) -> None:
     temporary.replace(file)
 
 
-def _inherited(parent: ModelVersion | None) -> str:
-    if parent is None or not parent.card.notes:
-        return ""
-    return f"Trained on from {parent.version}. {parent.card.notes}"
-
-
 def _counts(prepared: PreparedCases) -> dict[str, int]:
     return {"images": len(prepared.cases), "patients": len({case.patient_id for case in prepared.cases})}
 
@@ -274,11 +279,3 @@ def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe
 def _run_name(recipe: Recipe, cases: Sequence[TrainingCase], settings: FitSettings, parent: ModelVersion | None) -> str:
     parts = [recipe.task.preset_name, data_hash(cases), dataclasses.asdict(settings), parent and parent.version]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _reason(metric: str, new: float, old: float | None, images: int, *, promoted: bool) -> str:
-    judged = f"on the frozen validation patients ({images} image{'' if images == 1 else 's'})"
-    if old is None:
-        return f"first model: {metric} {new:.3f} {judged}"
-    verdict = "served" if promoted else "kept as a candidate"
-    return f"{verdict}: {metric} {new:.3f} against {old:.3f} of the model served until now, {judged}"

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 
+from hepatic.engine import fit as fitting
 from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import Case
 from hepatic.engine.fit import SPLIT, FitSettings, fit
@@ -17,6 +18,7 @@ from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
 from hepatic.io.read import read
 from hepatic.networks.unet import TINY, unet
+from hepatic.settings import Settings
 from tests.runs import write_run
 from train_tasks.dsa_unet import RECIPE
 
@@ -87,10 +89,23 @@ def test_a_better_model_is_served_and_its_card_says_where_it_came_from(cases, pl
     assert result.promoted, result.reason
     card = place["registry"].served(TASK.name).card
     assert card.parent == served.version
-    assert card.notes == f"Trained on from {served.version}. phantoms"
+    assert card.notes.startswith("Judged on 1 patient only: too few")
+    assert card.notes.endswith(f'Trained on from {served.version}, whose card says: "phantoms"')
+    assert result.reason.endswith("judged on 1 patient only: too few to tell which of the two is better")
     assert card.data["train"] == {"images": 3, "patients": 3}
     assert card.data["validation"] == {"images": 1, "patients": 1}
     assert card.pre_fingerprint == TASK.pre_fingerprint
+
+
+def test_a_hospital_can_ask_for_more_patients_before_a_model_is_replaced(cases, place, monkeypatch):
+    served = serve(place["registry"], answer=-3.0)
+    monkeypatch.setattr(fitting, "library_settings", lambda: Settings(judging_patients=2))
+    eager = dataclasses.replace(QUICK, fine_tune_optimiser=partial(torch.optim.Adam, lr=2e-2))
+    result = fit(eager, cases, settings=FitSettings(epochs=60), **place)
+    assert result.metrics["dice"] > result.served_metrics["dice"]
+    assert place["registry"].served(TASK.name).version == served.version
+    assert "kept as a candidate" in result.reason
+    assert "judged on 1 patient, and HEPATIC_JUDGING_PATIENTS asks for 2" in result.reason
 
 
 def turned(case):
