@@ -17,22 +17,22 @@ from pathlib import Path
 from hepatic.adapters import compat
 from hepatic.adapters.info import Info, image_info, label_info, listing
 from hepatic.adapters.unknown import UnknownImageError, UnknownLabelError, found_or
-from hepatic.errors import BadInputError, HepaticError, NotFoundError
+from hepatic.errors import NotFoundError
 from hepatic.io.content import content_hash
 from hepatic.io.grid import grid_of
 from hepatic.io.header import header as read_header
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
 from hepatic.io.refusal import NotAnImageError
-from hepatic.pacs.error import PacsDownError, PacsError
+from hepatic.pacs.error import PacsError
 from hepatic.pacs.spec import pacs_spec
 from hepatic.pacs.store import PacsStore
-from hepatic.release.dataset import write_dataset
+from hepatic.release.dataset import write_dataset, write_with_patients
+from hepatic.release.finished import Finished
 from hepatic.release.leaving import Leaving
 from hepatic.release.option import Option
 from hepatic.release.quarantine import Quarantine
 from hepatic.settings import is_url, settings
-from hepatic.store.archive import write_archive
 from hepatic.store.case import LabelledCase
 from hepatic.store.disk import StorageError
 from hepatic.store.folder import FolderStore
@@ -199,7 +199,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         return {"name": self.name(), "description": self.description(), **listing(self.store)}
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
-        """Write a zip of images, final labels and metadata (``hepatic.store.archive``), and return its path.
+        """Write a zip of images, final labels and metadata (``hepatic.release.dataset``), and return its path.
 
         Args:
             limit_cases: include so many cases at most; None or 0 for all.
@@ -210,56 +210,22 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
             PacsError: the PACS is down, or gives none of them.
             StorageError: the disk is full or cannot be written.
         """
-        leaving: list[LabelledCase] = []
-        finished, stay = self._finished(limit_cases)
-        for case in finished:
-            try:
-                leaving.append(replace(case, files=tuple(self.files_to_leave(case.image_id))))
-            except BadInputError as reason:
-                stay[case.image_id] = reason
-        if not leaving:
-            raise next(iter(stay.values()))
+        finished = Finished.of(self.store, limit_cases)
         metadata = json.dumps(self.json(), default=str)
-        left_out = {image_id: str(reason) for image_id, reason in stay.items()}
-        return str(write_archive(leaving, self._archives, metadata=metadata, left_out=left_out))
+        return str(write_with_patients(Quarantine(self.store), finished, self._archives, metadata=metadata))
 
     def deidentified_archive(self, limit_cases: int | None, options: Collection[Option]) -> str:
-        """Write the same without patients (``hepatic.release.leaving``), with these options of the profile.
+        """Write the same without patients, with these options of the profile.
 
         Raises: as ``get_dataset_archive``.
         """
-        finished, missing = self._finished(limit_cases)
-        return str(write_dataset(Leaving(self.store, options), finished, self._archives, missing=missing))
+        finished = Finished.of(self.store, limit_cases)
+        leaving = Leaving(self.store, options)
+        return str(write_dataset(leaving, finished.cases, self._archives, missing=finished.missing))
 
     @property
     def _archives(self) -> Path:
         return self.store.data / "cache" / "archives"
-
-    def _finished(self, limit_cases: int | None) -> tuple[list[LabelledCase], dict[str, HepaticError]]:
-        """Return images with final labels, so many at most, and by image why others are not to be had."""
-        cases: list[LabelledCase] = []
-        missing: dict[str, HepaticError] = {}
-        for image_id in self.store.labels.labelled(_FINAL):
-            try:
-                found = self.store.labelled_cases(_FINAL, only=[image_id])
-            except PacsError as reason:
-                if isinstance(reason, PacsDownError):
-                    self.store.check_reachable(image_id)
-                missing[image_id] = reason
-                continue
-            if not found:
-                missing[image_id] = NotFoundError(
-                    f"image {image_id!a}", expected="its files", came="some that have gone", fix="Put them back."
-                )
-            cases += found
-            if limit_cases and len(cases) == limit_cases:
-                break
-        if not cases:
-            raise next(
-                iter(missing.values()),
-                NotFoundError("dataset", expected="labelled images", came="none", fix="Label an image first."),
-            )
-        return cases, missing
 
     def files_to_leave(self, image_id: str) -> list[Path]:
         """Return the files of an image for an export: itself, or what was approved of it.

@@ -1,4 +1,4 @@
-"""Labelled images of a store as one zip without their patients."""
+"""Labelled images of a store as one zip, with or without their patients."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hepatic.errors import BadInputError
+from hepatic.release.finished import Finished
 from hepatic.release.leaving import Leaving
-from hepatic.release.quarantine import HeldError
+from hepatic.release.quarantine import HeldError, Quarantine
 from hepatic.store.archive import KEEP_SECONDS, write_archive
 from hepatic.store.case import LabelledCase
 from hepatic.store.disk import TEMPORARY, make_folder, remove_stale
@@ -19,6 +20,33 @@ from hepatic.store.disk import TEMPORARY, make_folder, remove_stale
 _HELD = "held: text may be burnt in, and nobody has approved it"
 _UNFIT = "image or label cannot be read, or is of a kind that does not leave; its own site can tell why"
 _MISSING = "not to be had: its files have gone, or the PACS does not give them"
+
+
+def write_with_patients(quarantine: Quarantine, finished: Finished, folder: Path, *, metadata: str) -> Path:
+    """Write a zip as ``hepatic.store.archive`` does, of images and labels as they are, and return its path.
+
+    ``left_out.json`` in it names what stays, and why.
+
+    Args:
+        quarantine: of the store; what it holds stays.
+        finished: the images with their labels.
+        folder: for the zip.
+        metadata: for ``metadata.json``.
+
+    Raises:
+        BadInputError: no image may leave; why the first one does not.
+        StorageError: the disk is full or cannot be written.
+    """
+    left_out, leave = dict(finished.missing), list[LabelledCase]()
+    for case in finished.cases:
+        try:
+            leave.append(replace(case, files=tuple(quarantine.files(case.image_id))))
+        except BadInputError as reason:
+            left_out[case.image_id] = reason
+    if not leave:
+        raise next(iter(left_out.values()))
+    told = {image_id: str(reason) for image_id, reason in left_out.items()}
+    return write_archive(leave, folder, metadata=metadata, left_out=told)
 
 
 def write_dataset(

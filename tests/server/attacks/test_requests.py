@@ -194,7 +194,7 @@ def test_one_archive_of_the_dataset_is_written_at_a_time(attacked, base, monkeyp
     def fetch():
         answers.append(requests.get(f"{attacked}/datastore/dataset", timeout=30))
 
-    monkeypatch.setattr("hepatic.adapters.datastore.write_archive", write_slowly)
+    monkeypatch.setattr("hepatic.release.dataset.write_archive", write_slowly)
     threads = [threading.Thread(target=fetch) for _ in range(5)]
     for thread in threads:
         thread.start()
