@@ -17,10 +17,10 @@ from hepatic.harvest.noted_class import REVIEW, told
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import Candidate
 from hepatic.harvest.verdicts import classes_held
-from hepatic.store.label import Label
+from hepatic.store.label import FINAL, Label
 from hepatic.store.said import counting, said_by
 from server.cases import readings
-from server.cases.cases import FINAL, Cases
+from server.cases.cases import Cases
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,9 @@ from hepatic.engine.cases import label_names
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.harvest.events import SLICER, read_box
 from hepatic.harvest.store import ReviewStore
-from hepatic.store.label import Label
+from hepatic.store.label import FINAL, Label
 from server import worker
 from server.executor import Executor
-from server.harvest_slicer import FINAL
 from server.host import Host
 from server.jobs.held import Held, JobFailedError
 from server.jobs.items import go_through

@@ -8,12 +8,11 @@ from hepatic.errors import HepaticError
 from hepatic.harvest.slicer_boxes import reader_of, studies_with, take_boxes
 from hepatic.harvest.store import ReviewStore
 from hepatic.io.markups import read_rois
+from hepatic.store.label import FINAL
 from server.access.user import User
 from server.host import Host, is_shared
 
 logger = logging.getLogger(__name__)
-
-FINAL = "final"
 
 
 def take_saved_boxes(

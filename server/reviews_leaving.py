@@ -16,13 +16,14 @@ from hepatic.harvest.classified_studies import classified_study
 from hepatic.harvest.export.class_reports import class_reports
 from hepatic.harvest.export.pseudonymous import pseudonymous, pseudonymous_classified
 from hepatic.harvest.export.structured_report import structured_reports
-from hepatic.harvest.noted_class import FINAL, is_taken_back
+from hepatic.harvest.noted_class import is_taken_back
 from hepatic.harvest.reviewed_studies import reviewed_study
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import FOLDER, ReviewStore
 from hepatic.io.dicom_instance import Instance
 from hepatic.release.leaving import Leaving, Left
 from hepatic.settings import settings
+from hepatic.store.label import FINAL
 from hepatic.store.store import Store
 from server.harvest import rules_of
 

@@ -37,7 +37,7 @@ from hepatic.store.case import LabelledCase
 from hepatic.store.disk import StorageError
 from hepatic.store.folder import FolderStore
 from hepatic.store.header import HeaderReader
-from hepatic.store.label import Label, check_names_differ
+from hepatic.store.label import FINAL, Label, check_names_differ
 from hepatic.store.rescan import Rescan
 from hepatic.store.said import counting, taken_back
 from hepatic.store.store import Store
@@ -45,12 +45,10 @@ from hepatic.store.waiting import Waiting
 
 compat.install()
 
-from monailabel.interfaces.datastore import Datastore, DefaultLabelTag  # noqa: E402
+from monailabel.interfaces.datastore import Datastore  # noqa: E402
 
 UNCHECKED = "unchecked"
 """Key of a label's info: what could not be checked when it was saved."""
-
-_FINAL = str(DefaultLabelTag.FINAL.value)
 
 
 def _check_label(label: Path, image: Path | None) -> None:
@@ -168,7 +166,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         """
         return [
             {"image": str(c.source), "label": str(c.label), "image_id": c.image_id, "patient_id": c.patient_id}
-            for c in self.store.labelled_cases(_FINAL, fetch=self._fetches)
+            for c in self.store.labelled_cases(FINAL, fetch=self._fetches)
         ]
 
     def labelled_cases(self, label_tag: str | None = None) -> list[LabelledCase]:
@@ -184,7 +182,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         counts = self.store.counts()
         return {
             "total": counts.images,
-            "completed": counts.labels.get(_FINAL, 0),
+            "completed": counts.labels.get(FINAL, 0),
             "label_tags": dict(counts.labels),
             "label_names": {tag: dict(names) for tag, names in counts.segments.items()},
             "patients": counts.patients,
@@ -380,7 +378,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
         history = self.label_versions(label_id, label_tag)
         with found_or(UnknownLabelError):
             self.store.labels.remove(label_id, _tag(label_tag))
-        if _tag(label_tag) == _FINAL:
+        if _tag(label_tag) == FINAL:
             noted = self.store.images.get(label_id).info
             self.store.images.update_info(label_id, taken_back(counting(history), noted))
 
@@ -390,7 +388,7 @@ class HepaticDatastore(Datastore):  # type: ignore[misc]
 
 
 def _tag(tag: str | None) -> str:
-    return str(tag.value if isinstance(tag, Enum) else tag or _FINAL)
+    return str(tag.value if isinstance(tag, Enum) else tag or FINAL)
 
 
 def _first_text(*values: object) -> str:

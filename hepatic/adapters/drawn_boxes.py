@@ -10,10 +10,9 @@ from hepatic.engine.cases import label_names
 from hepatic.engine.label_boxes import boxes_on_picture
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
+from hepatic.store.label import FINAL
 
 logger = logging.getLogger(__name__)
-
-_FINAL = "final"
 
 
 def drawn_boxes(datastore: HepaticDatastore, image_id: str, source: Path) -> list[tuple[float, float, float, float]]:
@@ -28,7 +27,7 @@ def drawn_boxes(datastore: HepaticDatastore, image_id: str, source: Path) -> lis
         None where there is no label, or it says nothing of lesions.
     """
     labels = datastore.store.labels
-    history = labels.history(image_id, _FINAL)
+    history = labels.history(image_id, FINAL)
     if not history or history[-1].removed:
         return []
     try:

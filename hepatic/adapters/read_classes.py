@@ -17,12 +17,11 @@ from hepatic.errors import BadInputError
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois
 from hepatic.labels import class_words
-from hepatic.store.label import Label
+from hepatic.store.label import FINAL, Label
 from hepatic.store.said import BEFORE, CLASSES, SAID, said_by, told_with
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask, Task
 
-_FINAL = "final"
 _PROBABILITY = re.compile(r"\s*p\s*=\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
 
 _NO_BOX = (
@@ -68,7 +67,7 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
     known = known_classes(tasks, image.modality)
     if not known:
         return Taken()
-    label = store.labels.latest(image_id, _FINAL)
+    label = store.labels.latest(image_id, FINAL)
     sayable = sayable_classes(known)
     noted = {note: str(image.info[note]) for note in sayable if image.info.get(note)}
     names, has_outline = list(words), True
@@ -78,9 +77,7 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
         drawn, has_outline = _drawn(store, label)
         names += drawn
         classes = named_classes(names, known, {note: noted[note] for note in known if note in noted})
-    store.labels.update_info(
-        image_id, _FINAL, {SAID: classes, BEFORE: noted, **({CLASSES: classes} if classes else {})}
-    )
+    store.labels.update_info(image_id, FINAL, {SAID: classes, BEFORE: noted, **({CLASSES: classes} if classes else {})})
     store.images.update_info(image_id, classes)
     if outright is None and names and not classes:
         return Taken(classes, _unread(names, known))
@@ -110,16 +107,16 @@ def take_unsaid_classes(
     Returns:
         What is noted now that was not, by note.
     """
-    image, history = store.images.get(image_id), store.labels.history(image_id, _FINAL)
+    image, history = store.images.get(image_id), store.labels.history(image_id, FINAL)
     known = known_classes(tasks, image.modality)
     is_said = any(image.info.get(note) for note in known) or any(known.keys() & said_by(one).keys() for one in history)
     if not known or is_said or history[-1].removed:
         return {}
-    own = store.labels.get(image_id, _FINAL, version) if version else None
+    own = store.labels.get(image_id, FINAL, version) if version else None
     found = named_classes([*_drawn(store, own)[0], *words], known, {}) if own else {}
     found |= classes or {}
     if found and (classes or own == history[-1]):
-        store.labels.update_info(image_id, _FINAL, told_with(found, {}))
+        store.labels.update_info(image_id, FINAL, told_with(found, {}))
     store.images.update_info(image_id, found)
     return found
 

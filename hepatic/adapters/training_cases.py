@@ -8,6 +8,7 @@ from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.engine.cases import Case, ClassCase, label_names
 from hepatic.engine.eligibility import NOTE
+from hepatic.store.label import FINAL
 from hepatic.tasks.spec import ClassificationTask, Task
 
 compat.install()
@@ -83,14 +84,14 @@ def labelled_cases(datastore: Datastore, *, modality: str, markups: bool = False
         ]
     cases = []
     for image_id in datastore.get_labeled_images():
-        label_id = datastore.get_label_by_image_id(image_id, "final")
+        label_id = datastore.get_label_by_image_id(image_id, FINAL)
         cases.append(
             Case(
                 image_id=image_id,
                 patient_id=image_id,
                 source=Path(datastore.get_image_uri(image_id)),
-                label=Path(datastore.get_label_uri(label_id, "final")),
-                names=label_names(datastore.get_label_info(label_id, "final")),
+                label=Path(datastore.get_label_uri(label_id, FINAL)),
+                names=label_names(datastore.get_label_info(label_id, FINAL)),
             )
         )
     return cases

@@ -11,12 +11,10 @@ from hepatic.engine.cases import ClassCase, label_names
 from hepatic.engine.eligibility import NOTE, Eligibility
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
-from hepatic.store.label import Label, check_unchanged
+from hepatic.store.label import FINAL, Label, check_unchanged
 from hepatic.store.said import counting, said_by
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask
-
-FINAL = "final"
 
 REVIEW = "review"
 """Key of a label's info: the study under review, the event that settled the class (empty where it was taken back), the

@@ -23,9 +23,9 @@ from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
 from hepatic.store.disk import sha256_of
 from hepatic.store.folder import FolderStore
+from hepatic.store.label import FINAL
 from hepatic.store.names import safe_id, split_suffix
 
-TAG = "final"
 _FILES = (".nii.gz", ".nii", ".nrrd")
 Done = Literal["added", "there", "none", "refused"]
 
@@ -72,7 +72,7 @@ def keep(store: FolderStore, data_set: DataSet, case: Case) -> Outcome:
         done: Done = "added" if is_new else "there"
         if case.label is None and case.boxes is None and case.report is None:
             return Outcome(done, image_id=image_id)
-        if history := store.labels.history(image_id, TAG):
+        if history := store.labels.history(image_id, FINAL):
             own = [one.version for one in history if one.info.get("source") == _source(data_set, case)]
             report, why = (None, "") if history[-1].removed else _told(store, case, image_id)
             classes = report.classes if report else {}
@@ -198,7 +198,7 @@ def _keep_label(
         path = scratch / "label.mrk.json"
         write_atomically(path, encode_rois(rois or [_roi(box, number) for number, box in enumerate(boxes, 1)]))
     author = (report and report.by) or data_set.name
-    store.labels.save(image_id, TAG, path, author=author, info=_label_info(data_set, case, labelmap, boxes))
+    store.labels.save(image_id, FINAL, path, author=author, info=_label_info(data_set, case, labelmap, boxes))
     return len(boxes)
 
 

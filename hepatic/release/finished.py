@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hepatic.errors import HepaticError, NotFoundError
 from hepatic.pacs.error import PacsDownError, PacsError
 from hepatic.store.case import LabelledCase
+from hepatic.store.label import FINAL
 from hepatic.store.store import Store
 
 
@@ -32,9 +33,9 @@ class Finished:
         """
         cases: list[LabelledCase] = []
         missing: dict[str, HepaticError] = {}
-        for image_id in store.labels.labelled("final"):
+        for image_id in store.labels.labelled(FINAL):
             try:
-                found = store.labelled_cases("final", only=[image_id])
+                found = store.labelled_cases(FINAL, only=[image_id])
             except PacsError as reason:
                 if isinstance(reason, PacsDownError):
                     store.check_reachable(image_id)

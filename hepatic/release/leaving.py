@@ -31,7 +31,7 @@ from hepatic.release.words import UID, cleaned, cleaned_model
 from hepatic.store.case import LabelledCase
 from hepatic.store.disk import TEMPORARY
 from hepatic.store.images import Image
-from hepatic.store.label import Label
+from hepatic.store.label import FINAL, Label
 from hepatic.store.names import label_suffix, split_suffix
 from hepatic.store.store import Store
 
@@ -130,7 +130,7 @@ class Leaving:
             told["boxes_known"] = known
         if classes := self._classes(case):
             told["classes"] = classes
-        return {"image": {"info": self._about(image)}, "labels": {"final": {"info": told}}}
+        return {"image": {"info": self._about(image)}, "labels": {FINAL: {"info": told}}}
 
     def export(self, image: Image, target: Path, *, label: LabelledCase | None = None) -> Left:
         """Write an image into ``patient/study/series`` below a folder, its label beside it.
@@ -170,7 +170,7 @@ class Leaving:
         Raises:
             BadInputError: it says nothing more.
         """
-        head = self._store.labels.latest(case.image_id, "final")
+        head = self._store.labels.latest(case.image_id, FINAL)
         said = Statement(
             boxes=self._rois(case) if case.label.suffix == ".json" else (),
             classes=self._classes(case),
@@ -189,7 +189,7 @@ class Leaving:
         Raises:
             BadInputError: nothing is marked, or the image has no grid.
         """
-        head = self._store.labels.latest(case.image_id, "final")
+        head = self._store.labels.latest(case.image_id, FINAL)
         named = {str(one["name"]): int(one["idx"]) for one in self._label_info(case) if isinstance(one["idx"], int)}
         source = DicomSource.read(files)
         made = labels_seg(

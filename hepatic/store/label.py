@@ -11,6 +11,9 @@ from typing import Any
 from hepatic.errors import BadInputError, ConflictError
 from hepatic.store.disk import sha256_of
 
+FINAL, ORIGINAL = "final", "original"
+"""Tags of labels: what somebody has finished, what a model has proposed."""
+
 RESTORED = "restored_from"
 """Key of a version's info: the old version that it puts back."""
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hepatic.store.handed import read_handed
+from hepatic.store.label import FINAL
 from hepatic.store.score import Score, Version, read_scores
 
 if TYPE_CHECKING:
     from hepatic.store.database import Database
 
-_FINAL = "final"
 _LARGEST = 2**63 - 1  # of SQLite's whole numbers
 _NUMBER = "(SELECT coalesce(max(n), 0) + 1 FROM waiting)"
-_NO_LABEL = f"NOT EXISTS (SELECT 1 FROM head WHERE image_id = NEW.id AND tag = '{_FINAL}')"
+_NO_LABEL = f"NOT EXISTS (SELECT 1 FROM head WHERE image_id = NEW.id AND tag = '{FINAL}')"
 _JOIN = f"INSERT INTO waiting SELECT {_NUMBER}, NEW.id, NEW.path"
 
 SCHEMA = (
@@ -45,7 +45,7 @@ SCHEMA = (
          UPDATE waiting SET n = OLD.n WHERE n = (SELECT max(n) FROM waiting) AND n > OLD.n;
          UPDATE score SET waiting = 0 WHERE image_id = OLD.image_id; END""",
     f"""INSERT INTO waiting SELECT row_number() OVER (ORDER BY path, id), id, path FROM image
-          WHERE present AND NOT EXISTS (SELECT 1 FROM head WHERE image_id = id AND tag = '{_FINAL}')""",
+          WHERE present AND NOT EXISTS (SELECT 1 FROM head WHERE image_id = id AND tag = '{FINAL}')""",
     f"CREATE TRIGGER wait_new AFTER INSERT ON image WHEN NEW.present AND {_NO_LABEL} BEGIN {_JOIN}; END",
     f"""CREATE TRIGGER wait_back AFTER UPDATE OF present ON image
           WHEN NEW.present > OLD.present AND {_NO_LABEL} BEGIN {_JOIN}; END""",
@@ -53,9 +53,9 @@ SCHEMA = (
          BEGIN DELETE FROM waiting WHERE image_id = NEW.id; END""",
     """CREATE TRIGGER wait_elsewhere AFTER UPDATE OF path ON image WHEN NEW.path <> OLD.path
          BEGIN UPDATE waiting SET path = NEW.path WHERE image_id = NEW.id; END""",
-    f"""CREATE TRIGGER wait_labelled AFTER INSERT ON head WHEN NEW.tag = '{_FINAL}'
+    f"""CREATE TRIGGER wait_labelled AFTER INSERT ON head WHEN NEW.tag = '{FINAL}'
           BEGIN DELETE FROM waiting WHERE image_id = NEW.image_id; END""",
-    f"""CREATE TRIGGER wait_again AFTER DELETE ON head WHEN OLD.tag = '{_FINAL}' BEGIN
+    f"""CREATE TRIGGER wait_again AFTER DELETE ON head WHEN OLD.tag = '{FINAL}' BEGIN
           INSERT INTO waiting SELECT {_NUMBER}, id, path FROM image WHERE id = OLD.image_id AND present; END""",
 )  # fmt: skip
 """Added in the index's second version, behind ``hepatic.store.counts``."""

@@ -20,7 +20,7 @@ from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.geometry import Grid
 from hepatic.io.us_region import carried
 from hepatic.store.images import Image
-from hepatic.store.label import Label
+from hepatic.store.label import FINAL, Label
 from hepatic.store.store import Store
 from server import worker
 from server.cases.remembered import Remembered
@@ -28,7 +28,6 @@ from server.executor import Executor, Priority
 from server.host import Host, is_shared
 from server.names import check_listed
 
-FINAL = "final"
 MODALITY = "US"
 
 _FRAMES_BYTES = 1 << 30

@@ -20,10 +20,10 @@ from hepatic.errors import BadInputError, ConflictError
 from hepatic.geometry import Grid
 from hepatic.harvest.noted_class import REVIEW
 from hepatic.io.markups import ROI, encode_rois, read_rois
-from hepatic.store.label import RESTORED, Label, segment_names
+from hepatic.store.label import FINAL, RESTORED, Label, segment_names
 from hepatic.store.said import BEFORE, SAID, counting, said_by, taken_back, told_with
 from hepatic.store.store import Store
-from server.cases.cases import FINAL, Box
+from server.cases.cases import Box
 
 _MOST_BOXES = 50
 _LEAST_PX = 2.0

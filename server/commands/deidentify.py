@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.settings import is_url
+from hepatic.store.label import FINAL
 from server.commands.options import OUR_APP, Keep, Studies
 from server.host import AppSpec
 
@@ -105,7 +106,7 @@ def export(
     target.mkdir(parents=True, exist_ok=True)
     with _store(studies) as store:
         leaving = Leaving(store, keep or ())
-        labelled = store.labels.labelled("final")
+        labelled = store.labels.labelled(FINAL)
         reviews = reviews_of(store.data)
         reviewed = store.images.known([one for review in reviews for one in images_of(review)])
         wanted = dict.fromkeys([*labelled, *reviewed]) if is_url(studies) else store.images.ids()
@@ -113,7 +114,7 @@ def export(
         left: dict[str, Left] = {}
         for one in map(store.images.get, wanted if image is None else image):
             try:
-                cases = store.labelled_cases("final", only=[one.id]) if one.id in has_label else ()
+                cases = store.labelled_cases(FINAL, only=[one.id]) if one.id in has_label else ()
                 left[one.id] = leaving.export(one, target, label=next(iter(cases), None))
             except (BadInputError, PacsError) as reason:
                 if isinstance(reason, PacsDownError):

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.store.disk import sha256_of
-from hepatic.store.label import Label
+from hepatic.store.label import FINAL, Label
 from hepatic.store.names import IMAGE_SUFFIXES, LABEL_SUFFIXES, check_tag, split_suffix, stem_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def import_dir(
     source: Annotated[Path, typer.Argument(help="Folder with images, and with labels as *.seg.nrrd.")],
     studies: Annotated[Path, typer.Option("--studies", "-s", help="Folder of the studies to import into.")],
     labels: Annotated[Path | None, typer.Option(help="Folder whose files are all labels.")] = None,
-    tag: Annotated[str, typer.Option(help="Tag of the labels.")] = "final",
+    tag: Annotated[str, typer.Option(help="Tag of the labels.")] = FINAL,
     author: Annotated[str, typer.Option(help="Who made the labels.")] = "",
     first: Annotated[int | None, typer.Option(min=1, help="Take only so many labels, in the order of names.")] = None,
     replace: Annotated[
@@ -81,7 +81,7 @@ def import_dir(
             versions = datastore.label_versions(image_id, tag)
             if versions and not replace:
                 left += 1
-                noted += tag == "final" and _note_unsaid(datastore, mask, versions)
+                noted += tag == FINAL and _note_unsaid(datastore, mask, versions)
             else:
                 kept += _add_label(datastore, mask, image_id, tag, author)
             progress.advance(task)
@@ -142,6 +142,6 @@ def _add_label(datastore: HepaticDatastore, mask: Path, image_id: str, tag: str,
         {"name": name, "idx": value} for name, value in sorted(names.items(), key=lambda entry: entry[1])
     ]
     datastore.save_label(image_id, str(mask), tag, info)
-    if tag == "final":
+    if tag == FINAL:
         note_classes(datastore.store, image_id)
     return 1

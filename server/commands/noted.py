@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from hepatic.store.label import FINAL
 from hepatic.store.said import CLASSES
 from hepatic.store.store import Store
 
 if TYPE_CHECKING:
     from hepatic.tasks.spec import Task
 
-FINAL = "final"
 
 _CLASSIFIED = "US"
 

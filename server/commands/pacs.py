@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hepatic.pacs.inbox import UNREAD
+from hepatic.store.label import FINAL
 from server.commands.client import HERE, Server, asked, connected
 
 app = typer.Typer(
@@ -99,7 +100,7 @@ def retry(
 def send(
     image: Annotated[list[str], typer.Argument(help="Ids of images.")],
     server: Server = HERE,
-    tag: Annotated[str, typer.Option(help="Which of their labels.")] = "final",
+    tag: Annotated[str, typer.Option(help="Which of their labels.")] = FINAL,
 ) -> None:
     """Send the labels of images, whatever is sent by itself.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.errors import BadInputError
+from hepatic.store.label import FINAL, ORIGINAL
 from hepatic.store.names import check_tag
 from server import worker
 from server.executor import Executor
@@ -24,7 +25,6 @@ from server.params import cleaned
 logger = logging.getLogger(__name__)
 
 KIND = "batch_infer"
-ORIGINAL, FINAL = "original", "final"
 
 
 class Images(StrEnum):

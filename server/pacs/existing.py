@@ -17,8 +17,7 @@ from hepatic.io.dicom_source import DicomSource
 from hepatic.io.labelmap import encode_labelmap
 from hepatic.io.markups import encode_rois
 from hepatic.labels import structure
-
-ORIGINAL, FINAL = "original", "final"
+from hepatic.store.label import FINAL, ORIGINAL
 
 
 @dataclass(frozen=True, kw_only=True)

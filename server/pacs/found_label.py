@@ -15,11 +15,11 @@ from hepatic.io.dicom_label_header import LabelHeader
 from hepatic.io.markups import read_rois
 from hepatic.pacs.inbox import SOURCE, Inbox, Origin, is_later, said, structures
 from hepatic.store.disk import sha256_of
-from hepatic.store.label import RESTORED, Label
+from hepatic.store.label import FINAL, RESTORED, Label
 from hepatic.store.labels import Labels
 from hepatic.store.said import BEFORE, CLASSES, SAID, taken_back
 from hepatic.store.store import Store
-from server.pacs.existing import FINAL, Existing
+from server.pacs.existing import Existing
 
 FURTHER = ("pacs", *(f"pacs-{number}" for number in range(2, 10)))
 """Tags of labels that were found where a reader, or an object of another series, has said something already."""

@@ -17,9 +17,8 @@ from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study_state import study_state
 from hepatic.pacs.inbox import Inbox
 from hepatic.pacs.outbox import Due, Entry, Outbox
-from hepatic.store.label import Label
+from hepatic.store.label import FINAL, Label
 from hepatic.store.names import check_tag
-from server.cases.cases import FINAL
 from server.host import Host, is_shared
 from server.pacs.objects import LabelToSend, Making, Version, of_label, of_review
 

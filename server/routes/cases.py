@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from hepatic.engine.eligibility import NOTE, SAID
 from hepatic.store.images import Image
+from hepatic.store.label import FINAL
 from server.cases import readings
 from server.cases.pictures import CURVE_LEFT, CURVE_PX, CURVE_RIGHT, span_s
 from server.cases.warnings import warnings_of
@@ -80,7 +81,7 @@ def images(
     found = services.cases.images()
     page = found[offset : offset + limit]
     notes = _notes(services)
-    read = {label.image_id: label for label in services.cases.store.labels.heads(tag="final")}
+    read = {label.image_id: label for label in services.cases.store.labels.heads(tag=FINAL)}
     return {
         "count": len(found),
         "images": [

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import BadInputError, ConflictError, HepaticError, NotFoundError
 from hepatic.pacs.inbox import SOURCE
+from hepatic.store.label import FINAL
 from hepatic.store.names import check_tag
 from server.access.user import UserDep, signed, without_author
 from server.answer import media_type_of, sent_name
@@ -26,9 +27,6 @@ from server.services import Services, ServicesDep
 
 logger = logging.getLogger(__name__)
 router = APIRouter(route_class=SpoolingRoute, prefix="/datastore", tags=["Datastore"])
-
-FINAL = "final"
-"""The tag of labels that somebody has finished."""
 
 
 async def fetched(services: ServicesDep, image: str) -> None:

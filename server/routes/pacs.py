@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from hepatic.pacs.outbox import State
+from hepatic.store.label import FINAL
 from server.services import ServicesDep
 
 router = APIRouter(prefix="/pacs", tags=["PACS"])
@@ -17,7 +18,7 @@ class Sending(BaseModel):
     """A label that is to be sent."""
 
     image: str = Field(description="id of its image")
-    tag: str = Field("final", description="its tag")
+    tag: str = Field(FINAL, description="its tag")
 
 
 @router.get("/", summary="What goes to the PACS")

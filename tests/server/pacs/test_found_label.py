@@ -10,7 +10,8 @@ from hepatic.io.dicom_label_header import LabelHeader
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.pacs.inbox import Inbox
 from hepatic.store.folder import FolderStore
-from server.pacs.existing import FINAL, ORIGINAL, Existing
+from hepatic.store.label import FINAL, ORIGINAL
+from server.pacs.existing import Existing
 from server.pacs.found_label import FURTHER, save_found
 from tests.store.test_images import StubHeader
 
