@@ -22,8 +22,8 @@ from server.access.roles import declared
 from server.claim import Claim
 from server.failures import REFUSALS, install_handlers
 from server.gate import LOOPBACK_HOSTS, Gate
-from server.host import AppSpec
 from server.leaving import options_of_uploads
+from server.monai_app import AppSpec
 from server.observe.metrics import Metrics
 from server.observe.request import HEADER, identified
 from server.observe.served import Served

@@ -26,13 +26,14 @@ from server.harvest_training import HarvestTraining
 from server.harvest_watch import HarvestWatch
 from server.held_pictures import HeldPictures
 from server.hiding import HIDING
-from server.host import AppSpec, Host, is_shared
+from server.host import Host, is_shared
 from server.intake.inspector import Inspector
 from server.intake.scratch import Scratch
 from server.intake.uploads import Uploads
 from server.jobs.batch import BatchInference
 from server.jobs.job import Job
 from server.jobs.runner import Jobs
+from server.monai_app import AppSpec
 from server.observe import relay
 from server.observe.log import ServerLog
 from server.observe.metrics import Metrics

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from hepatic.errors import HepaticError
-from server.host import AppSpec, load_app
+from server.monai_app import AppSpec, load_app
 from server.plain import plain
 from server.worker import asking
 

@@ -18,7 +18,7 @@ from hepatic.errors import BadInputError
 from hepatic.pacs.error import PacsError, elsewhere, nonsense, refuses, silent, unreachable
 from hepatic.pacs.spec import PacsSpec, pacs_spec
 from hepatic.settings import settings
-from server.host import AppSpec
+from server.monai_app import AppSpec
 
 logger = logging.getLogger(__name__)
 

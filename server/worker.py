@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 
 from hepatic.errors import BadInputError, HepaticError
-from server.host import AppSpec, is_shared, load_app
+from server.host import is_shared
+from server.monai_app import AppSpec, load_app
 from server.notes import Note, collected
 from server.observe import relay
 from server.plain import plain

@@ -14,7 +14,7 @@ from rich.markup import escape
 from server.access.access import audit_dir
 from server.access.trail import entries, moment, verify, write_csv, write_jsonl
 from server.commands.options import OUR_APP, Studies
-from server.host import AppSpec
+from server.monai_app import AppSpec
 
 app = typer.Typer(
     help="Export the audit log of a server, and check that nothing was changed in it.",

@@ -17,7 +17,7 @@ from hepatic.errors import BadInputError, NotFoundError
 from hepatic.settings import is_url
 from hepatic.store.label import FINAL
 from server.commands.options import OUR_APP, Keep, Studies
-from server.host import AppSpec
+from server.monai_app import AppSpec
 
 if TYPE_CHECKING:
     from hepatic.release.files import Report

@@ -169,7 +169,8 @@ def _labelled(task: ClassificationTask, studies: str, app: Path, conf: list[str]
     from hepatic.adapters.training_cases import cases_for
     from hepatic.engine.cases import ClassCase
     from hepatic.engine.trial_images import Source
-    from server.host import AppSpec, Host
+    from server.host import Host
+    from server.monai_app import AppSpec
 
     host = Host(AppSpec(str(app_dir(app)), studies, pairs(conf, "--conf")), "training")
     cases = [case for case in cases_for(task, host.datastore) if isinstance(case, ClassCase)]

@@ -41,7 +41,8 @@ def infer(
 
     hepatic infer dsa_ltdnet run1.dcm run2.dcm -o results --studies demo/studies -p key_frame=12
     """
-    from server.host import AppSpec, Host
+    from server.host import Host
+    from server.monai_app import AppSpec
     from server.names import suffix_of
     from server.worker import run_inference
 

@@ -17,7 +17,7 @@ from hepatic.settings import settings
 from server.access.access import check_configured, tokens_dir
 from server.access.token import Tokens
 from server.commands.options import App, Conf, Studies, app_dir, log_to_terminal, pairs
-from server.host import AppSpec, check_app_dir
+from server.monai_app import AppSpec, check_app_dir
 from server.stock_settings import stock_environment, without_effect
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from hepatic.errors import BadInputError
 from hepatic.settings import settings
 from server.commands.options import app_dir
 from server.commands.serve import serve
-from server.host import check_app_dir
+from server.monai_app import check_app_dir
 
 CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 """Click passes everything on: the options are MONAI Label's, whose --conf takes two values."""

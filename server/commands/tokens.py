@@ -19,7 +19,7 @@ from server.access.audit import AuditLog, Entry
 from server.access.roles import Role
 from server.access.token import Token, Tokens, age
 from server.commands.options import OUR_APP, Studies
-from server.host import AppSpec
+from server.monai_app import AppSpec
 
 app = typer.Typer(
     help="Make, list and revoke the API tokens that a server takes for logins.",

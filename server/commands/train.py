@@ -33,7 +33,8 @@ def train(
 
     hepatic train us_fll --studies demo/studies -p preset=paper --imagenet resnet50-11ad3fa6.pth
     """
-    from server.host import AppSpec, Host
+    from server.host import Host
+    from server.monai_app import AppSpec
     from server.plain import plain
 
     log_to_terminal()

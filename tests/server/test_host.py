@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from hepatic.settings import settings
-from server.host import AppSpec, Host
+from server.host import Host
+from server.monai_app import AppSpec
 from server.routes.info import described
 
 from .conftest import FOREIGN_APP, write_image

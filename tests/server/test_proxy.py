@@ -20,7 +20,7 @@ from hepatic.settings import Settings
 from server import upstream as upstreams
 from server.failures import install_handlers
 from server.gate import Gate
-from server.host import AppSpec
+from server.monai_app import AppSpec
 from server.routes import proxy
 from server.running import running
 from server.upstream import connected, upstream_spec

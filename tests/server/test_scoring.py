@@ -15,8 +15,9 @@ from hepatic.store.score import Score, write_score
 from server import services, worker
 from server.app import create_app
 from server.executor import Executor
-from server.host import AppSpec, Host
+from server.host import Host
 from server.jobs.runner import Jobs
+from server.monai_app import AppSpec
 from server.running import running
 from server.scoring import BackgroundScoring
 

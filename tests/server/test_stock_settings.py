@@ -200,7 +200,7 @@ def test_what_the_app_reads_reaches_it(tmp_path):
     (tmp_path / "b.nrrd").touch()
     code = (
         "import sys\n"
-        "from server.host import AppSpec, load_app\n"
+        "from server.monai_app import AppSpec, load_app\n"
         "app = load_app(AppSpec(*sys.argv[1:]), 'training')\n"
         "print(len(app._infers), app._trainers, app._strategies, app._scoring_methods, app.datastore().list_images())"
     )

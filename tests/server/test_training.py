@@ -13,9 +13,10 @@ from hepatic.errors import BadInputError
 from hepatic.store.disk import StorageError
 from server.app import create_app
 from server.hiding import HIDING
-from server.host import AppSpec, Host
+from server.host import Host
 from server.jobs.held import JobFailedError
 from server.jobs.runner import Jobs
+from server.monai_app import AppSpec
 from server.running import running
 from server.services import Services
 from server.training import Training, _environment
