@@ -16,7 +16,8 @@ def warnings_of(params: Mapping[str, Any], *, absent: str | None) -> list[str]:
     told = []
     if params.get("roi_from") == "whole image":
         told.append(
-            "No box is drawn: the model looked at the whole image, which is mostly liver. Draw the lesion's box."
+            "No box is drawn: the model looked at the whole image, which is mostly liver. Its probabilities mean "
+            "nothing until the lesion's box is drawn."
         )
     if params.get("onset") == "none":
         told.append(

@@ -101,7 +101,6 @@ def test_why_an_image_is_not_fit_to_learn_from_is_shown_and_a_reader_has_the_las
 
 def test_a_cine_is_scrubbed_with_its_curve_beside_it(page):
     page.case("cine")
-    assert page.text("#result").startswith(("HCC", "not HCC"))
     page.until(CURVE)
     onset = page.browser.run("Number(document.querySelector('#frame').value)")
     assert onset > 0, "it opens where the echo begins"
@@ -122,14 +121,21 @@ def test_a_cine_is_scrubbed_with_its_curve_beside_it(page):
 def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
     page.case("cine")
     assert "No box is drawn" in page.text("#warnings")
+    assert page.text("#result") == "Draw the lesion's box"
+    assert page.browser.run("document.querySelectorAll('#bars > div:not(.dim)').length") == 0
     frame = page.browser.run("Number(document.querySelector('#frame').value)")
     page.press("b", "ArrowUp", "ArrowLeft")
     page.says("Enter")
     (box,) = page.told("cine")["reading"]["boxes"]
     assert page.told("cine")["reading"]["frame"] == frame
     page.until(f"{ANSWERED} && document.querySelector('#warnings').hidden")
+    assert page.text("#result").startswith(("HCC", "not HCC"))
+    assert page.browser.run("document.querySelectorAll('#bars > div.dim').length") == 0
 
+    page.press(" ")
+    assert page.browser.run(PLAYS) == "true"
     page.drag("cine", [box[0] + 5, box[1] + 5, box[2] + 8, box[3] + 8])
+    assert page.browser.run(PLAYS) == "false", "who draws wants to see what is drawn on"
     (moved,) = page.told("cine")["reading"]["boxes"]
     assert moved == pytest.approx([box[0] + 5, box[1] + 5, box[2] + 8, box[3] + 8], abs=1)
     page.says("z")
@@ -138,6 +144,7 @@ def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
     assert page.told("cine")["reading"]["boxes"] == []
 
 
+PLAYS = "document.querySelector('[data-do=play]').ariaPressed"
 PLACES = """(() => {
     window.places = new Set();
     window.asked = 0;

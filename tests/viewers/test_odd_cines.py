@@ -11,7 +11,7 @@ from hepatic.tasks.discover import discover_tasks
 from sample_data.truth import read_truth
 
 from .browser import browsing
-from .ultrasound import CURVE, PIXELS, PLACE, CasePage, served, write_odd_cines
+from .ultrasound import ANSWERED, CURVE, PIXELS, PLACE, CasePage, served, write_odd_cines
 
 pytestmark = pytest.mark.viewer
 
@@ -147,7 +147,7 @@ def test_without_times_the_page_asks_for_them_and_then_shows_what_the_model_says
     before = page.browser.run(PLACE)
     page.browser.run("document.querySelector('#frame-seconds').focus()")
     page.press("2", "Enter")
-    page.until("/%/.test(document.querySelector('#result').innerText)")
+    page.until(ANSWERED)
     page.until(CURVE)
     assert page.browser.run(PLACE) == before, "the curve has its place before it comes"
     assert page.browser.run("document.querySelector('#now').hidden"), "nobody knows where a frame is on the axis"

@@ -20,7 +20,7 @@ from server.running import running
 from .conftest import ROOT
 
 SAVED = "document.querySelector('#badge').innerText == 'Saved'"
-ANSWERED = "/%/.test(document.querySelector('#result').innerText)"
+ANSWERED = "/%/.test(document.querySelector('#bars').innerText)"
 CURVE = "document.querySelector('#curve').ariaBusy == 'false'"
 PLACE = "JSON.parse(JSON.stringify(document.querySelector('#picture').getBoundingClientRect()))"
 PIXELS = """(() => {

@@ -55,7 +55,8 @@ export function showReading(told, model, choose) {
 export function showAnswer(model, answer, refused = "") {
   const result = byId("result");
   result.classList.toggle("refused", Boolean(refused));
-  result.textContent = refused || (answer ? conclusion(model, answer) : "\u2026");
+  result.classList.toggle("waits", Boolean(answer) && isOfNoLesion(answer));
+  result.textContent = refused || (answer ? conclusion(answer) : "\u2026");
   byId("bars").replaceChildren(...(answer ? bars(model, answer) : []));
   byId("model-about").textContent = `${model.description}; version ${answer?.model_version || model.version}`;
   byId("notes").textContent = model.notes || "Its card does not say what it was trained on.";
@@ -65,15 +66,24 @@ export function showAnswer(model, answer, refused = "") {
   byId("opacity").hidden = !answer?.has_attention;
 }
 
-function conclusion(model, { result, probabilities }) {
+/** Whether a model that judges a lesion was not told where it is. */
+function isOfNoLesion(answer) {
+  return answer.roi_from === "whole image";
+}
+
+function conclusion(answer) {
+  if (isOfNoLesion(answer)) return "Draw the lesion's box";
+  const { result, probabilities } = answer;
   const share = probabilities[result] ?? 1 - Object.values(probabilities)[0]; // a class beside the labels: the first of them is not there
   return `${classWord(result)}, ${percent(share)}`;
 }
 
-function bars(model, { result, probabilities }) {
+function bars(model, answer) {
+  const { result, probabilities } = answer;
   const isAbsent = model.absent !== null && result === model.absent;
   return Object.entries(probabilities).map(([name, share], place) => {
-    const line = made("div", isAbsent && place > 0 ? "dim" : name === result ? "concluded" : "");
+    const isDim = isOfNoLesion(answer) || (isAbsent && place > 0);
+    const line = made("div", isDim ? "dim" : name === result ? "concluded" : "");
     const track = made("div", "track");
     const fill = made("i");
     fill.style.width = `${100 * share}%`;
