@@ -114,6 +114,15 @@ class Browser:
             uploadThroughput=-1,
         )
 
+    @contextmanager
+    def sized(self, width, height):
+        """Give the page another size for a while, in its pixels."""
+        self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=0, mobile=False)
+        try:
+            yield
+        finally:
+            self._ask("Emulation.clearDeviceMetricsOverride")
+
     def picture(self, file):
         file.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
 

@@ -144,6 +144,16 @@ def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
     assert page.told("cine")["reading"]["boxes"] == []
 
 
+@pytest.mark.parametrize("width", [960, 800])
+def test_on_a_narrow_screen_a_cine_is_large_enough_to_draw_on(page, width):
+    with page.browser.sized(width, 900):
+        page.case("cine")
+        page.until(CURVE)
+        place = page.browser.run(PLACE)
+        assert place["height"] > 300
+        assert place["right"] <= width, "and all of it is seen"
+
+
 PLAYS = "document.querySelector('[data-do=play]').ariaPressed"
 PLACES = """(() => {
     window.places = new Set();
