@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hepatic.errors import NotFoundError
 from hepatic.store.names import LABEL_SUFFIXES, safe_id, stem_of
+from server.cases.warnings import warnings_of
 from server.commands.options import App, Conf, Params, app_dir, pairs, values
 
 
@@ -33,7 +34,8 @@ def infer(
     """Run a model on images, without a server.
 
     Writes the result file and what is known about it as JSON, named for image and model. Boxes are written as markups
-    of 3D Slicer (.mrk.json), or as a labelmap with -p result_extension=.nii.gz.
+    of 3D Slicer (.mrk.json), or as a labelmap with -p result_extension=.nii.gz. Of a classifier the class, how probable
+    it is and what speaks against it are printed; it looks at the box of the label of an image of the studies.
 
     [bold]Examples[/]
 
@@ -63,10 +65,11 @@ def infer(
                     raise NotFoundError(
                         path.name, expected="a file that exists", came="none", fix="Correct it, or name the --studies."
                     )
-                if not path.exists():
-                    path = host.image_path(host.image_id(image))
-                request = {"image": str(path.absolute()), "result_extension": ".nrrd", **values(param), "model": model}
-                result = run_inference(host.app, request)
+                known = {} if path.exists() else {"image_id": host.image_id(image)}
+                if known:
+                    path = host.image_path(known["image_id"])
+                request = {"image": str(path.absolute()), "result_extension": ".nrrd", **known, **values(param)}
+                result = run_inference(host.app, {**request, "model": model})
                 stem = safe_id(f"{stem_of(Path(image).name)}_{model}")
                 (out / f"{stem}.json").write_text(json.dumps(result["params"], indent=1), "utf-8")
                 file = result["file"]
@@ -77,7 +80,20 @@ def infer(
                     console.print(f"{image} → {target}", highlight=False)
                 else:
                     console.print(f"{image} → {out / stem}.json", highlight=False)
+                _tell(host.models[model], result["params"], console)
                 progress.advance(task)
+
+
+def _tell(model: Any, params: Mapping[str, Any], console: Console) -> None:
+    """Print what a classifier says of an image, and what speaks against it."""
+    from hepatic.tasks.spec import ClassificationTask
+
+    task = getattr(model, "task", None)
+    if isinstance(task, ClassificationTask):
+        probability = task.by_class(params["probabilities"])[params["result"]]
+        console.print(f"  {params['result']}: {probability:.0%}", highlight=False)
+        for warning in warnings_of(params, absent=task.absent):
+            console.print(f"  [yellow]{warning}[/]", highlight=False)
 
 
 @contextmanager
