@@ -8,11 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hepatic.engine.cases import label_names
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.harvest.events import SLICER, read_box
 from hepatic.harvest.store import ReviewStore
-from hepatic.store.label import FINAL, Label
+from hepatic.store.label import FINAL, Label, label_names
 from server import worker
 from server.executor import Executor
 from server.host import Host

@@ -6,11 +6,10 @@ import logging
 from pathlib import Path
 
 from hepatic.adapters.datastore import HepaticDatastore
-from hepatic.engine.cases import label_names
 from hepatic.engine.label_boxes import boxes_on_picture
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
-from hepatic.store.label import FINAL
+from hepatic.store.label import FINAL, label_names
 
 logger = logging.getLogger(__name__)
 

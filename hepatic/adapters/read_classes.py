@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hepatic.engine.cases import label_names, names_in
 from hepatic.engine.eligibility import NOTE
 from hepatic.engine.eligibility import SAID as ELIGIBLE_OR_NOT
 from hepatic.engine.whole_image import without_outline
 from hepatic.errors import BadInputError
-from hepatic.io.labelmap import read_labelmap
+from hepatic.io.labelmap import names_in, read_labelmap
 from hepatic.io.markups import read_rois
 from hepatic.labels import class_words
-from hepatic.store.label import FINAL, Label
+from hepatic.store.label import FINAL, Label, label_names
 from hepatic.store.said import BEFORE, CLASSES, SAID, said_by, told_with
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask, Task

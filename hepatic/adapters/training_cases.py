@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hepatic.adapters import compat
 from hepatic.adapters.datastore import HepaticDatastore
-from hepatic.engine.cases import Case, ClassCase, label_names
+from hepatic.engine.cases import Case, ClassCase
 from hepatic.engine.eligibility import NOTE
-from hepatic.store.label import FINAL
+from hepatic.store.label import FINAL, label_names
 from hepatic.tasks.spec import ClassificationTask, Task
 
 compat.install()

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hepatic.boxes import Boxes, hits, iou, kept_by_nms, sizes
 from hepatic.engine.candidates import choose
-from hepatic.engine.cases import Livers, TrainingCase, whole_sample
+from hepatic.engine.cases import TrainingCase
 from hepatic.engine.kind import all_known
 from hepatic.engine.model import LoadedModel, run_classifier, run_detector, run_network
+from hepatic.engine.prepared_cases import Livers, whole_sample
 from hepatic.errors import BadInputError
 from hepatic.io.image import Labelmap
 from hepatic.metrics import dice, hd95_px, lesion_recall

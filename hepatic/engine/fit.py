@@ -14,7 +14,7 @@ from typing import cast
 from filelock import FileLock, Timeout
 
 from hepatic.engine.card import ModelCard, software
-from hepatic.engine.cases import PreparedCases, TrainingCase, data_hash, prepare_cases
+from hepatic.engine.cases import TrainingCase, data_hash
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate, nothing_to_judge
 from hepatic.engine.fit_result import FitResult as FitResult
@@ -25,6 +25,7 @@ from hepatic.engine.kind import can_tune
 from hepatic.engine.members import train_members
 from hepatic.engine.model import LoadedModel, assemble, load_model
 from hepatic.engine.predict import Predictor
+from hepatic.engine.prepared_cases import PreparedCases, prepare_cases
 from hepatic.engine.split import FrozenSplit, Part
 from hepatic.engine.start import begin_with_imagenet
 from hepatic.engine.train_network import Progress, drop_checkpoints

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from hepatic.engine.card import CardMember, ModelCard
-from hepatic.engine.cases import PreparedCases
 from hepatic.engine.curves import draw_curves
 from hepatic.engine.kind import MEASURES
+from hepatic.engine.prepared_cases import PreparedCases
 from hepatic.engine.train_network import Progress, Trained, train_network
 from hepatic.engine.tuning import epoch_chosen, tunes
 from hepatic.engine.weights import ModelVersion

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from hepatic.engine.card import ModelCard
-from hepatic.engine.cases import Livers, PreparedCases
 from hepatic.engine.evaluate import choose_shown_from, found_in
 from hepatic.engine.kind import MEASURES, can_tune
 from hepatic.engine.model import LoadedModel
+from hepatic.engine.prepared_cases import Livers, PreparedCases
 from hepatic.metrics.threshold import FEWEST_LESIONS
 from hepatic.tasks.recipe import Recipe
 from hepatic.tasks.spec import DetectionTask

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hepatic.engine.cases import ClassCase, label_names
+from hepatic.engine.cases import ClassCase
 from hepatic.engine.eligibility import NOTE, Eligibility
 from hepatic.errors import BadInputError, NotFoundError
 from hepatic.harvest.snapshots import check_snapshot
-from hepatic.store.label import FINAL, Label, check_unchanged
+from hepatic.store.label import FINAL, Label, check_unchanged, label_names
 from hepatic.store.said import counting, said_by
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask

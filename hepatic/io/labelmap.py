@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -59,6 +60,18 @@ def read_labelmap(path: Path, *, like: Grid | None = None) -> Labelmap:
         if like is not None:
             array, grid = onto_grid(array, grid, like, name=path.name), like
         return Labelmap(array, grid, names)
+
+
+def names_in(labelmap: Labelmap, told: Mapping[str, int]) -> dict[str, int]:
+    """Match the names that a viewer told beside a labelmap to its values.
+
+    3D Slicer counts a segment's ``idx`` over all its segments, but numbers those it exports from 1; the two differ when
+    it leaves scribbles out. Where the file holds a value that is nobody's ``idx``, order decides.
+    """
+    values = {int(value) for value in np.unique(labelmap.array)} - {0}
+    if values <= set(told.values()):
+        return dict(told)
+    return {name: place for place, name in enumerate(sorted(told, key=told.__getitem__), start=1)}
 
 
 def write_labelmap(path: Path, labelmap: Labelmap, *, compress: bool = True) -> None:

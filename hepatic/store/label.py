@@ -70,10 +70,29 @@ def segment_names(info: Mapping[str, Any]) -> list[str]:
     return names
 
 
+def label_names(info: Mapping[str, Any]) -> dict[str, int]:
+    """Values by name out of what a viewer sent with a label: ``label_info``, a list of {name, idx}.
+
+    A name that comes again, as older versions of hepatic kept it, has its value added.
+
+    Raises:
+        BadInputError: it is not that shape.
+    """
+    named, entries = dict[str, int](), _listed(info) or []
+    try:
+        for position, entry in enumerate(entries, start=1):
+            name, value = str(entry["name"]), int(entry.get("idx", position))
+            named[f"{name} ({value})" if name in named else name] = value
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise BadInputError(
+            "label_info", expected="a list of {name, idx}", came=repr(entries)[:80], fix="Save the label again."
+        ) from None
+    return named
+
+
 def check_names_differ(info: Mapping[str, Any]) -> None:
     """Raise BadInputError where ``label_info`` gives several values of a labelmap one name, in whatever case."""
-    params = info.get("params")
-    listed = info.get("label_info") or (params.get("label_info") if isinstance(params, Mapping) else None)
+    listed = _listed(info)
     named = [one for one in listed if isinstance(one, Mapping) and one.get("name")] if isinstance(listed, list) else []
     counted = Counter(str(one["name"]).strip().casefold() for one in named)
     if repeated := sorted(name for name, count in counted.items() if count > 1):
@@ -83,3 +102,8 @@ def check_names_differ(info: Mapping[str, Any]) -> None:
             came="several named " + ", ".join(repeated)[:80],
             fix="Draw all of one structure in one segment, or name them apart, and save again.",
         )
+
+
+def _listed(info: Mapping[str, Any]) -> Any:
+    params = info.get("params")
+    return info.get("label_info") or (params.get("label_info") if isinstance(params, Mapping) else None)

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatic.boxes import to_voxels
-from hepatic.engine.cases import label_names
 from hepatic.engine.eligibility import NOTE
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.geometry import Grid
 from hepatic.io.us_region import carried
 from hepatic.store.images import Image
-from hepatic.store.label import FINAL, Label
+from hepatic.store.label import FINAL, Label, label_names
 from hepatic.store.store import Store
 from server import worker
 from server.cases.remembered import Remembered

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from hepatic.engine.cases import label_names, names_in
 from hepatic.engine.label_boxes import read_lesions
 from hepatic.errors import BadInputError
 from hepatic.harvest.export.reviewed import ReviewedStudy
@@ -21,9 +20,10 @@ from hepatic.io.dicom_instance import Instance, Reference, uid_of
 from hepatic.io.dicom_seg import labels_seg
 from hepatic.io.dicom_segment import Algorithm
 from hepatic.io.dicom_source import DicomSource
-from hepatic.io.labelmap import read_labelmap
+from hepatic.io.labelmap import names_in, read_labelmap
 from hepatic.io.markups import ROI, read_rois
 from hepatic.pacs.sender import Made
+from hepatic.store.label import label_names
 
 SEG = "seg"
 

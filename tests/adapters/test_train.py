@@ -13,7 +13,7 @@ from hepatic.adapters.scoring import ForegroundEntropy
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for, labelled_cases
 from hepatic.boxes import from_voxels
-from hepatic.engine.cases import data_hash, label_names, names_in
+from hepatic.engine.cases import data_hash
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
@@ -22,10 +22,11 @@ from hepatic.harvest.noted_class import noted_classes
 from hepatic.harvest.store import ReviewStore
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
-from hepatic.io.labelmap import write_labelmap
+from hepatic.io.labelmap import names_in, write_labelmap
 from hepatic.io.markups import ROI, encode_rois
 from hepatic.io.read import read
 from hepatic.io.sidecar import Sidecar, write_sidecar
+from hepatic.store.label import label_names
 from hepatic.store.score import read_scores
 from sample_data.ceus import write_ceus
 from tests.engine import test_start

@@ -9,7 +9,7 @@ import torch
 
 from hepatic.adapters.infer import HepaticInferTask
 from hepatic.boxes import centres, iou
-from hepatic.engine.cases import prepare_cases
+from hepatic.engine.prepared_cases import prepare_cases
 from hepatic.geometry import Grid
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.markups import read_rois

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from hepatic.adapters.infer import HepaticInferTask
-from hepatic.engine.cases import prepare_cases
 from hepatic.engine.fit import FitSettings, fit
 from hepatic.engine.kind import judge, judged_samples
 from hepatic.engine.predict import Predictor
+from hepatic.engine.prepared_cases import prepare_cases
 from hepatic.engine.weights import Registry
 from tests.conformance.models import (
     RECIPES,

@@ -9,7 +9,8 @@ import torch
 
 import infer_tasks
 import train_tasks
-from hepatic.engine.cases import ClassCase, prepare_cases
+from hepatic.engine.cases import ClassCase
+from hepatic.engine.prepared_cases import prepare_cases
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import encode_labelmap
 from hepatic.io.read import read

@@ -8,8 +8,9 @@ import pytest
 from scipy import ndimage
 
 import train_tasks
-from hepatic.engine.cases import ClassCase, prepare_cases
+from hepatic.engine.cases import ClassCase
 from hepatic.engine.eligibility import CRITERIA, SAID, Flag, eligibility
+from hepatic.engine.prepared_cases import prepare_cases
 from hepatic.errors import BadInputError, HepaticError
 from hepatic.importers.us_dicom import Origin, write_us
 from hepatic.io.read import read
