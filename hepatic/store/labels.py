@@ -4,7 +4,7 @@ A label file is on disk under its final name before its row is committed. A cras
 row; it is adopted (as the next version, ``info["adopted"]``) at the next start or the next save of that label, never
 removed: it may be the only copy of somebody's work. For the same reason the labels survive the loss of the index.
 """
-# ruff: noqa: S608 - queries are put together from constants of this file
+# ruff: noqa: S608 - queries are put together from constants
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from hepatic.errors import ConflictError, NotFoundError
+from hepatic.store import label_rows as rows
 from hepatic.store.database import Database
 from hepatic.store.disk import make_folder, put_in_place, remove_stale, sha256_of, storage, write_temporary
-from hepatic.store.images import unknown_image
-from hepatic.store.label import RESTORED, Label, check_unchanged, segment_names
+from hepatic.store.label import RESTORED, Label, check_unchanged
 from hepatic.store.names import LABEL_SUFFIXES, as_text, check_tag, folder_key, label_suffix, name_of_key
 
-_COLUMNS = "image_id, tag, version, author, model, model_hash, created, info, sha256, bytes, file"
-_HEAD = f"SELECT {_COLUMNS.replace('info', 'label.info')} FROM head JOIN label USING (image_id, tag, version)"
 _FILE = re.compile(r"([1-9][0-9]{0,8})(" + "|".join(re.escape(suffix) for suffix in LABEL_SUFFIXES) + ")")
 _STALE_SECONDS = 3600.0
 
@@ -84,7 +82,7 @@ class Labels:
         suffix = label_suffix(name or source.name)
         folder = self._folder(image_id, tag)
         with self._database.read() as connection:
-            _check_image(connection, image_id)
+            rows.check_image(connection, image_id)
         with storage("save the label"):
             make_folder(folder)
             written = write_temporary(source, folder)
@@ -96,20 +94,20 @@ class Labels:
 
             try:
                 with self._database.write(undo=undo) as connection:
-                    _check_image(connection, image_id)
+                    rows.check_image(connection, image_id)
                     adopted = self._adopt(connection, image_id, tag)
-                    if after is not None and _history(connection, image_id, tag) != list(after):
+                    if after is not None and rows.history(connection, image_id, tag) != list(after):
                         raise ConflictError(
                             f"label '{tag}'", expected="its history as it was", came="another", fix="Look again."
                         )
-                    version = adopted[-1].version if adopted else _last_version(connection, image_id, tag)
+                    version = adopted[-1].version if adopted else rows.last_version(connection, image_id, tag)
                     target = folder / f"{version + 1}{suffix}"
                     put_in_place(written.path, target)
                     label = Label(
                         image_id, tag, version + 1, author, model, model_hash, _now(), dict(info or {}),
                         written.sha256, written.bytes, target.relative_to(self._data).as_posix(),
                     )  # fmt: skip
-                    _insert(connection, label)
+                    rows.insert(connection, label)
             finally:
                 written.path.unlink(missing_ok=True)
         return label
@@ -121,12 +119,12 @@ class Labels:
             NotFoundError: there is none, or it was removed.
         """
         with self._database.read() as connection:
-            return _head(connection, image_id, tag)
+            return rows.head(connection, image_id, tag)
 
     def history(self, image_id: str, tag: str) -> list[Label]:
         """Return all versions of a label, oldest first, tombstones included; none if there never was one."""
         with self._database.read() as connection:
-            return _history(connection, image_id, tag)
+            return rows.history(connection, image_id, tag)
 
     def get(self, image_id: str, tag: str, version: int) -> Label:
         """Return one version of a label.
@@ -134,12 +132,12 @@ class Labels:
         Raises:
             NotFoundError: there is no such version.
         """
-        query = f"SELECT {_COLUMNS} FROM label WHERE image_id = ? AND tag = ? AND version = ?"
+        query = f"SELECT {rows.COLUMNS} FROM label WHERE image_id = ? AND tag = ? AND version = ?"
         with self._database.read() as connection:
             row = connection.execute(query, (as_text(image_id), check_tag(tag), version)).fetchone()
         if row is None:
-            raise _unknown(tag, f"version {version}")
-        return _label(row)
+            raise rows.unknown_label(tag, f"version {version}")
+        return rows.label_of(row)
 
     def path(self, label: Label) -> Path:
         """Return the file of a version, absolute.
@@ -149,7 +147,7 @@ class Labels:
         """
         path = self._data / label.file
         if label.removed or not path.is_file():
-            raise _unknown(label.tag, f"version {label.version}, whose file is not there")
+            raise rows.unknown_label(label.tag, f"version {label.version}, whose file is not there")
         return path
 
     def restore(
@@ -177,12 +175,12 @@ class Labels:
             NotFoundError: there is no such label.
         """
         with self._database.write() as connection:
-            return self._bury(connection, _head(connection, image_id, tag), author, info)
+            return self._bury(connection, rows.head(connection, image_id, tag), author, info)
 
     def remove_all(self, image_id: str, connection: sqlite3.Connection, *, author: str = "") -> None:
         """Remove all labels of an image, in the step whose connection is lent."""
-        for row in connection.execute(f"{_HEAD} WHERE image_id = ?", (as_text(image_id),)).fetchall():
-            self._bury(connection, _label(row), author)
+        for row in connection.execute(f"{rows.HEAD} WHERE image_id = ?", (as_text(image_id),)).fetchall():
+            self._bury(connection, rows.label_of(row), author)
 
     def update_info(self, image_id: str, tag: str, changes: Mapping[str, Any]) -> None:
         """Set some keys of the newest version's info; the others stay, whoever else is writing.
@@ -191,13 +189,13 @@ class Labels:
             NotFoundError: there is no such label.
         """
         with self._database.write() as connection:
-            head = _head(connection, image_id, tag)
+            head = rows.head(connection, image_id, tag)
             changed = replace(head, info={**head.info, **changes})
             connection.execute(
                 "UPDATE label SET info = ? WHERE image_id = ? AND tag = ? AND version = ?",
                 (json.dumps(changed.info, default=str), image_id, tag, head.version),
             )
-            _set_head(connection, changed)
+            rows.set_head(connection, changed)
 
     def tags(self, image_id: str) -> list[str]:
         """Return the tags of the labels an image has."""
@@ -207,11 +205,11 @@ class Labels:
 
     def heads(self, *, tag: str | None = None) -> list[Label]:
         """Return the version that counts of every label (with a tag) of the images that are there."""
-        query = f"{_HEAD} JOIN image ON image.id = image_id WHERE image.present"
+        query = f"{rows.HEAD} JOIN image ON image.id = image_id WHERE image.present"
         query, parameters = (query, ()) if tag is None else (f"{query} AND tag = ?", (check_tag(tag),))
         with self._database.read() as connection:
-            rows = connection.execute(f"{query} ORDER BY image.path, image.id, tag", parameters)
-            return [_label(row) for row in rows]
+            found = connection.execute(f"{query} ORDER BY image.path, image.id, tag", parameters)
+            return [rows.label_of(row) for row in found]
 
     def state(self) -> tuple[object, ...]:
         """Return something that changes when a label is saved, removed or told more of; quick for many of them."""
@@ -233,19 +231,19 @@ class Labels:
         unclaimed: list[str] = []
         stale = 0
         with self._database.read() as connection:
-            query = f"SELECT {_COLUMNS} FROM label WHERE file <> '' ORDER BY image_id, tag, version"
-            rows = {label.file: label for label in map(_label, connection.execute(query))}
+            query = f"SELECT {rows.COLUMNS} FROM label WHERE file <> '' ORDER BY image_id, tag, version"
+            listed = {label.file: label for label in map(rows.label_of, connection.execute(query))}
         found = set()
         with storage("read the labels folder"):
             for folder in _folders(self._data / "labels"):
                 stale += remove_stale(folder, older_than_s=_STALE_SECONDS)
                 files = {f"{folder.relative_to(self._data).as_posix()}/{name}" for name in _visible(folder)}
                 found |= files
-                if files - rows.keys():
+                if files - listed.keys():
                     adopted += self._adopt_folder(folder)
                     claimed = {label.file for label in adopted}
-                    unclaimed += sorted(f for f in files - rows.keys() - claimed if not self._is_committed(f))
-        vanished = [label for file, label in rows.items() if file not in found and not (self._data / file).is_file()]
+                    unclaimed += sorted(f for f in files - listed.keys() - claimed if not self._is_committed(f))
+        vanished = [label for file, label in listed.items() if file not in found and not (self._data / file).is_file()]
         return Reconciled(tuple(adopted), tuple(vanished), tuple(unclaimed), stale)
 
     def _folder(self, image_id: str, tag: str) -> Path:
@@ -256,13 +254,13 @@ class Labels:
         if image_id is None or tag is None:
             return []
         with self._database.write() as connection, suppress(NotFoundError):
-            _check_image(connection, image_id)
+            rows.check_image(connection, image_id)
             return self._adopt(connection, image_id, tag)
         return []
 
     def _adopt(self, connection: sqlite3.Connection, image_id: str, tag: str) -> list[Label]:
         """Make rows for files that are there under a version nobody has; the caller holds the write lock."""
-        folder, last, adopted = self._folder(image_id, tag), _last_version(connection, image_id, tag), []
+        folder, last, adopted = self._folder(image_id, tag), rows.last_version(connection, image_id, tag), []
         matches = [match for match in map(_FILE.fullmatch, _visible(folder)) if match]
         for match in sorted(matches, key=lambda match: int(match.group(1))):
             version, path = int(match.group(1)), folder / match.group()
@@ -272,7 +270,7 @@ class Labels:
                     image_id, tag, version, "", "", "", _iso(status.st_mtime), {"adopted": True},
                     sha256_of(path), status.st_size, path.relative_to(self._data).as_posix(),
                 )  # fmt: skip
-                _insert(connection, label)
+                rows.insert(connection, label)
                 adopted.append(label)
                 last = version
         return adopted
@@ -280,9 +278,9 @@ class Labels:
     def _bury(
         self, connection: sqlite3.Connection, head: Label, author: str, info: Mapping[str, Any] | None = None
     ) -> Label:
-        version = _last_version(connection, head.image_id, head.tag) + 1
+        version = rows.last_version(connection, head.image_id, head.tag) + 1
         tombstone = Label(head.image_id, head.tag, version, author, "", "", _now(), dict(info or {}), "", 0, "")
-        _insert(connection, tombstone)
+        rows.insert(connection, tombstone)
         return tombstone
 
     def _is_committed(self, file: str) -> bool:
@@ -296,64 +294,8 @@ class Labels:
               SELECT name FROM segment WHERE segment.image_id = image.id AND segment.tag = ?))"""
         query = f"SELECT id FROM image WHERE present AND {negation} ({has_label}) ORDER BY path, id"
         with self._database.read() as connection:
-            rows = connection.execute(query, (check_tag(tag), json.dumps(wanted), tag))
-            return [row[0] for row in rows]
-
-
-def _check_image(connection: sqlite3.Connection, image_id: str) -> None:
-    if connection.execute("SELECT 1 FROM image WHERE id = ?", (as_text(image_id),)).fetchone() is None:
-        raise unknown_image(image_id)
-
-
-def _last_version(connection: sqlite3.Connection, image_id: str, tag: str) -> int:
-    query = "SELECT coalesce(max(version), 0) FROM label WHERE image_id = ? AND tag = ?"
-    return int(connection.execute(query, (image_id, tag)).fetchone()[0])
-
-
-def _history(connection: sqlite3.Connection, image_id: str, tag: str) -> list[Label]:
-    query = f"SELECT {_COLUMNS} FROM label WHERE image_id = ? AND tag = ? ORDER BY version"
-    return [_label(row) for row in connection.execute(query, (as_text(image_id), check_tag(tag)))]
-
-
-def _head(connection: sqlite3.Connection, image_id: str, tag: str) -> Label:
-    row = connection.execute(f"{_HEAD} WHERE image_id = ? AND tag = ?", (as_text(image_id), check_tag(tag))).fetchone()
-    if row is None:
-        raise _unknown(tag, "none")
-    return _label(row)
-
-
-def _insert(connection: sqlite3.Connection, label: Label) -> None:
-    values = (*(getattr(label, name) for name in _COLUMNS.split(", ")),)
-    values = tuple(json.dumps(value, default=str) if isinstance(value, dict) else value for value in values)
-    connection.execute(f"INSERT INTO label ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
-    _set_head(connection, label)
-
-
-def _set_head(connection: sqlite3.Connection, label: Label) -> None:
-    where = (label.image_id, label.tag)
-    connection.execute("DELETE FROM segment WHERE image_id = ? AND tag = ?", where)
-    if label.removed:
-        connection.execute("DELETE FROM head WHERE image_id = ? AND tag = ?", where)
-    else:
-        new = "INSERT INTO head VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version"
-        connection.execute(new, (*where, label.version))
-        names = [(*where, name) for name in segment_names(label.info)]
-        connection.executemany("INSERT OR IGNORE INTO segment VALUES (?, ?, ?)", names)
-
-
-def _label(row: tuple[Any, ...]) -> Label:
-    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    values["info"] = json.loads(values["info"])
-    return Label(**values)
-
-
-def _unknown(tag: str, came: str) -> NotFoundError:
-    return NotFoundError(
-        f"label '{tag}'",
-        expected="a label this image has",
-        came=came,
-        fix="Ask for the image's labels and their history.",
-    )
+            found = connection.execute(query, (check_tag(tag), json.dumps(wanted), tag))
+            return [row[0] for row in found]
 
 
 def _folders(labels: Path) -> list[Path]:

@@ -203,7 +203,7 @@ def test_a_label_whose_row_cannot_be_written_is_not_kept_either(
     def fail(*args: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("hepatic.store.labels._insert", fail)
+    monkeypatch.setattr("hepatic.store.label_rows.insert", fail)
     with pytest.raises(StorageError, match="healthy"):
         store.labels.save("a", "final", label_file(tmp_path, "one"))
     monkeypatch.undo()
