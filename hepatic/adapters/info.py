@@ -8,8 +8,7 @@ from typing import Any
 
 from hepatic.store.images import Image
 from hepatic.store.label import Label
-from hepatic.store.names import label_suffix
-from hepatic.store.scan import suffix_of
+from hepatic.store.names import label_suffix, split_suffix
 from hepatic.store.store import Store
 
 Info = dict[str, Any]
@@ -64,7 +63,7 @@ def listing(store: Store) -> Info:
         "labels_dir": "labels",
         "objects": {
             image.id: {
-                "image": {"ext": suffix_of(image.path), "info": image_info(image)},
+                "image": {"ext": split_suffix(image.path)[1], "info": image_info(image)},
                 "labels": labels.get(image.id, {}),
             }
             for image in store.images.all()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hepatic.errors import HepaticError
+from hepatic.store import image_rows as rows
 from hepatic.store.breath import Breath
 from hepatic.store.database import Database
 from hepatic.store.header import HeaderReader, ImageHeader
-from hepatic.store.names import safe_id, split_suffix
 from hepatic.store.walk import Found, Walk, walk
 
 _BATCH_FILES = 200
@@ -41,20 +39,6 @@ class ScanReport:
     removed: tuple[str, ...]
     unreadable: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A file and its header, or the reason there is none."""
-
-    found: Found
-    header: ImageHeader | None
-    reason: str = ""
-    broken: bool = True
-
-    @property
-    def instance_uid(self) -> str:
-        return next(iter(self.header.sop_instance_uids), "") if self.header else ""
 
 
 class Scanner:
@@ -132,7 +116,7 @@ class Scanner:
         """Return the file that holds the instance of this header already, below the root, and its image."""
         instance_uid = next(iter(header.sop_instance_uids), "")
         with self._database.read() as connection:
-            held = _original(connection, instance_uid, header.series_uid or "")
+            held = rows.original(connection, instance_uid, header.series_uid or "")
         if held is None or (self._root / held[0]).is_file():
             return held
         self._forget([held[0]])
@@ -143,7 +127,7 @@ class Scanner:
         if connection is None:
             self._forget(list(relative))
         else:
-            _forget(connection, relative)
+            rows.forget(connection, relative)
 
     def _known(self, breath: Breath) -> dict[str, tuple[int, int]]:
         known = {}
@@ -164,7 +148,7 @@ class Scanner:
         if not paths:
             return []
         with self._database.write() as connection:
-            return _forget(connection, paths)
+            return rows.forget(connection, paths)
 
     def _read_all(
         self,
@@ -177,153 +161,32 @@ class Scanner:
         unreadable = done = 0
         while done < len(todo):
             deadline = time.monotonic() + _BATCH_SECONDS
-            batch: list[_Read] = []
+            batch: list[rows.Read] = []
             while done < len(todo) and len(batch) < _BATCH_FILES and (not batch or time.monotonic() < deadline):
                 batch.append(self._read(todo[done]))
                 done += 1
                 if breath is not None:
                     breath()
             with self._database.write() as connection:
-                for image_id, change in _enter(connection, batch).items():
+                for image_id, change in rows.enter(connection, batch).items():
                     changes[image_id] = changes.get(image_id, 0) + change
             unreadable += sum(read.header is None for read in batch)
             if progress is not None:
                 progress(done, len(todo))
         return changes, unreadable
 
-    def _read(self, found: Found) -> _Read:
+    def _read(self, found: Found) -> rows.Read:
         if found.reason:
-            return _Read(found, None, reason=found.reason)
+            return rows.Read(found, None, reason=found.reason)
         try:
-            return _Read(found, self._header(self._root / found.path))
+            return rows.Read(found, self._header(self._root / found.path))
         except self._not_images as error:
-            return _Read(found, None, reason=str(error), broken=False)
+            return rows.Read(found, None, reason=str(error), broken=False)
         except HepaticError as error:
-            return _Read(found, None, reason=str(error))
+            return rows.Read(found, None, reason=str(error))
         except Exception as error:  # a broken file must not stop the scan; a parser's words may quote the patient
-            return _Read(found, None, reason=f"could not be read ({type(error).__name__})")
+            return rows.Read(found, None, reason=f"could not be read ({type(error).__name__})")
 
 
 def _below(path: str, seen: Walk) -> bool:
     return any(path.startswith(f"{folder}/") for folder in seen.unread)
-
-
-def _forget(connection: sqlite3.Connection, paths: Iterable[str]) -> list[str]:
-    """Delete files from the index; return the images that have none left."""
-    affected = set()
-    for path in paths:
-        row = connection.execute("DELETE FROM file WHERE path = ? RETURNING image_id", (path,)).fetchone()
-        if row and row[0] is not None:
-            affected.add(row[0])
-    return [image_id for image_id in sorted(affected) if not _count_files(connection, image_id)]
-
-
-def _enter(connection: sqlite3.Connection, batch: list[_Read]) -> dict[str, int]:
-    """Write what was read; return the ids of images that came (+1) or went (-1)."""
-    before: dict[str, bool] = {}
-    for read in batch:
-        path, folder = read.found.path, read.found.path.rpartition("/")[0]
-        old = connection.execute("DELETE FROM file WHERE path = ? RETURNING image_id", (path,)).fetchone()
-        if old and old[0] is not None:
-            before.setdefault(old[0], True)
-        image_id, reason, depth, broken = None, read.reason or None, 1, bool(read.reason) and read.broken
-        if read.header is not None:
-            original = _original(connection, read.instance_uid, read.header.series_uid or "")
-            if original:
-                reason = f"the same instance as {original[0]}"
-            else:
-                image_id = _choose_id(connection, read)
-                depth = read.header.size[2] if len(read.header.size) > 2 else 1
-                present = connection.execute("SELECT present FROM image WHERE id = ?", (image_id,)).fetchone()
-                before.setdefault(image_id, bool(present and present[0]))
-                _upsert(connection, image_id, read)
-        connection.execute(
-            "INSERT INTO file (path, folder, bytes, mtime_ns, image_id, instance_uid, depth, reason, broken) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (path, folder, read.found.bytes, read.found.mtime_ns, image_id, read.instance_uid, depth, reason, broken),
-        )
-    return {image_id: bool(_count_files(connection, image_id)) - was_there for image_id, was_there in before.items()}
-
-
-def _original(connection: sqlite3.Connection, instance_uid: str, series_uid: str) -> tuple[str, str] | None:
-    """Return the file that holds this instance already, and its image; an export is sometimes copied in twice."""
-    if not instance_uid:
-        return None
-    query = """SELECT file.path, file.image_id FROM file JOIN image ON image.id = file.image_id
-        WHERE file.instance_uid = ? AND image.series_uid = ? LIMIT 1"""
-    row = connection.execute(query, (instance_uid, series_uid)).fetchone()
-    return None if row is None else (str(row[0]), str(row[1]))
-
-
-def _choose_id(connection: sqlite3.Connection, read: _Read) -> str:
-    """Return the id of the image a file belongs to.
-
-    Files of one series are one volume, called by the SeriesInstanceUID. Every cine is an image of its own: the first
-    of a series is called by the SeriesInstanceUID too, further ones get a suffix made from their SOPInstanceUID.
-    A NIfTI or NRRD file is called by its path without suffix; where two would share that id, the later one gets a
-    suffix made from its path.
-    """
-    header, path = read.header, read.found.path
-    if header is None or not header.series_uid:
-        plain, unique = safe_id(split_suffix(path)[0]), path
-    else:
-        plain = safe_id(header.series_uid)
-        unique = "volume" if header.kind == "volume" else read.instance_uid or path
-    row = connection.execute("SELECT kind, path, instance_uid, present FROM image WHERE id = ?", (plain,)).fetchone()
-    if row is None:
-        return plain
-    kind, taken_by, instance, present = row
-    if header is None or not header.series_uid:
-        return plain if not present or taken_by == path else safe_id(plain, unique=unique)
-    if kind == header.kind == "volume":
-        return plain
-    same = kind == header.kind and (instance == read.instance_uid if read.instance_uid else taken_by == path)
-    return plain if same else safe_id(plain, unique=unique)
-
-
-def _upsert(connection: sqlite3.Connection, image_id: str, read: _Read) -> None:
-    header = read.header
-    if header is None:
-        return
-    study = header.study_uid or ""
-    connection.execute(
-        """INSERT INTO image (id, path, modality, patient_id, study_uid, series_uid, instance_uid, kind, size,
-             description, added) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-           ON CONFLICT (id) DO UPDATE SET modality = excluded.modality, patient_id = excluded.patient_id,
-             study_uid = excluded.study_uid, series_uid = excluded.series_uid, instance_uid = excluded.instance_uid,
-             kind = excluded.kind, size = excluded.size, description = excluded.description, checksum = ''""",
-        (
-            image_id,
-            read.found.path,
-            header.modality,
-            header.patient_id or study or image_id,
-            study,
-            header.series_uid or "",
-            read.instance_uid if header.kind == "cine" else "",
-            header.kind,
-            json.dumps([int(n) for n in header.size]),
-            header.series_description or "",
-            datetime.now(UTC).isoformat(timespec="seconds"),
-        ),
-    )
-
-
-def _count_files(connection: sqlite3.Connection, image_id: str) -> int:
-    """Bring path, size and presence of an image in line with its files; return how many there are."""
-    query = "SELECT count(*), min(path), sum(depth) FROM file WHERE image_id = ?"
-    count, first, depth = connection.execute(query, (image_id,)).fetchone()
-    if not count:
-        connection.execute("UPDATE image SET present = 0, checksum = '' WHERE id = ?", (image_id,))
-        return 0
-    (size,) = connection.execute("SELECT size FROM image WHERE id = ?", (image_id,)).fetchone()
-    whole = [*json.loads(size)[:2], depth]
-    connection.execute(
-        "UPDATE image SET present = 1, path = ?, size = ?, file_count = ?, checksum = '' WHERE id = ?",
-        (first, json.dumps(whole), count, image_id),
-    )
-    return int(count)
-
-
-def suffix_of(path: str) -> str:
-    """Return the suffix of an image file as viewers know it (``.nii.gz``), empty for DICOM files without one."""
-    return split_suffix(PurePosixPath(path).name)[1]
