@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from hepatic.networks.supervised_attention import (
-    attention_logits,
+    attention_shares,
     densenet121_features,
     finding_probabilities,
     resnet50_features,
@@ -56,7 +56,7 @@ TASK = ClassificationTask(
     },
     probabilities=finding_probabilities,
     conclude=PresentThenType("lesion", absent=NONE, types=TYPES),
-    attention=attention_logits,
+    attention=attention_shares,
     note="lesion_type",
     uses_boxes=True,
     options=(FRAME,),

@@ -20,7 +20,8 @@ LOOKED_AT = 0.5
 def region_mask(answer: Classification) -> NDArray[np.uint8]:
     """Return where a classifier looked: (K, J, I) on the source's grid, 1 on the frame it was shown.
 
-    Of one that looked at the whole image only its edges: nobody has said that a lesion fills it.
+    Of one that looked at the whole image, or everywhere at least half as much, only its edges: nobody has said that a
+    lesion fills it.
 
     Args:
         answer: with ``frame``, and ``region`` (of its attention, or all it looked at) or ``roi``, in pixels, among its
@@ -30,8 +31,10 @@ def region_mask(answer: Classification) -> NDArray[np.uint8]:
     frame = array[int(answer.facts.get("frame", 0))]
     if answer.attention is not None:
         top, left, bottom, right = answer.facts["region"]
-        frame[top:bottom, left:right] = attention_on(answer.attention, (bottom - top, right - left)) >= LOOKED_AT
-        return array
+        looked_at = attention_on(answer.attention, (bottom - top, right - left)) >= LOOKED_AT
+        if not looked_at.all():
+            frame[top:bottom, left:right] = looked_at
+            return array
     if "roi" in answer.facts:
         left, top, right, bottom = (round(edge) for edge in answer.facts["roi"])
     else:

@@ -80,11 +80,12 @@ def run_network(model: LoadedModel[SegmentationTask], image: torch.Tensor, devic
 def run_classifier(
     model: LoadedModel[ClassificationTask], image: torch.Tensor, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """One prepared image (C, spatial...) to probabilities (labels,) and, of a task with attention, logits (h, w)."""
+    """One prepared image (C, spatial...) to probabilities (labels,) and where the task says it looked, (h, w)."""
     task = model.task
     with torch.inference_mode():
         output = _output(model, image, device)
-        attention = None if task.attention is None else task.attention(output)[0, 0].float().cpu()
+        shares = None if task.attention is None else task.attention(output)
+        attention = None if shares is None else shares[0, 0].float().cpu()
         return task.probabilities(output)[0].float().cpu(), attention
 
 

@@ -281,7 +281,7 @@ class Predictor:
         return Classification(
             probabilities=told,
             label=model.task.conclude(told),
-            attention=None if attention is None else _relative(attention),
+            attention=None if attention is None else (attention / attention.max()).numpy(),
             grid=image.grid,
             facts=sample["facts"],
             version=model.card.version,
@@ -323,11 +323,6 @@ class Predictor:
 def _slim(sample: Sample) -> Sample:
     kept = {"image": sample["image"].contiguous(), "facts": sample.get("facts", {})}
     return {**kept, "grid": sample["grid"]} if "grid" in sample else kept
-
-
-def _relative(attention: torch.Tensor) -> NDArray[np.float32]:
-    p = torch.sigmoid(attention)
-    return np.asarray((p / p.max()).numpy(), dtype=np.float32)
 
 
 def _source_bytes(source: Volume | Cine) -> int:

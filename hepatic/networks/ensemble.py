@@ -16,8 +16,8 @@ class Told(NamedTuple):
 
     Attributes:
         probabilities: (B, labels).
-        attention: (B, 1, h, w), logits of where it looks, on the finest map of its networks; None where they do not
-            say.
+        attention: (B, 1, h, w), the mean of the shares that parts of the picture have in what its networks look at, on
+            the finest of their maps; None where none says.
     """
 
     probabilities: torch.Tensor
@@ -40,13 +40,13 @@ class Member:
 
 
 class Ensemble(nn.Module):
-    """Each label's probability is the mean over the networks that answer it; so is that of the attention, over all.
+    """Each label's probability is the mean over the networks that answer it; so is the attention, over all that say.
 
     Args:
         members: one or more; every label is answered by one at least.
         labels: how many there are.
         probabilities: output of a network to (B, labels).
-        attention: output of a network to (B, 1, h, w) logits, or None.
+        attention: output of a network to where it looks (``ClassificationTask.attention``), or None.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Ensemble(nn.Module):
         *,
         labels: int,
         probabilities: Callable[[Any], torch.Tensor],
-        attention: Callable[[Any], torch.Tensor] | None = None,
+        attention: Callable[[Any], torch.Tensor | None] | None = None,
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(member.network for member in members)
@@ -73,10 +73,10 @@ class Ensemble(nn.Module):
         for network, size in zip(self.networks, self._sizes, strict=True):
             output = network(_resized(image, size))
             told.append(self._probabilities(output).float())
-            if self._attention is not None:
-                seen.append(torch.sigmoid(self._attention(output).float()))
+            if self._attention is not None and (shares := self._attention(output)) is not None:
+                seen.append(shares.float())
         probabilities = (torch.stack(told, dim=1) * self.shares).sum(dim=1)
-        return Told(probabilities, _mean_logits(seen) if seen else None)
+        return Told(probabilities, _mean_share(seen) if seen else None)
 
 
 def told_probabilities(told: Told) -> torch.Tensor:
@@ -84,10 +84,8 @@ def told_probabilities(told: Told) -> torch.Tensor:
     return told.probabilities
 
 
-def told_attention(told: Told) -> torch.Tensor:
-    """Return the logits of the attention, (B, 1, h, w): the ``attention`` of a task."""
-    if told.attention is None:
-        raise TypeError("this ensemble does not say where it looks")
+def told_attention(told: Told) -> torch.Tensor | None:
+    """Return where the networks look, (B, 1, h, w), or None: the ``attention`` of a task."""
     return told.attention
 
 
@@ -97,8 +95,7 @@ def _resized(image: torch.Tensor, size: tuple[int, ...] | None) -> torch.Tensor:
     return functional.interpolate(image, size=tuple(size), mode="bilinear", antialias=True, align_corners=False)
 
 
-def _mean_logits(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+def _mean_share(maps: Sequence[torch.Tensor]) -> torch.Tensor:
     finest = max((tuple(one.shape[2:]) for one in maps), key=lambda size: size[0] * size[1])
     brought = [functional.interpolate(one, size=finest, mode="bilinear", align_corners=False) for one in maps]
-    p = torch.stack(brought).mean(dim=0).clamp(1e-6, 1 - 1e-6)
-    return torch.log(p) - torch.log(1 - p)
+    return torch.stack([one / one.sum(dim=(2, 3), keepdim=True) for one in brought]).mean(dim=0)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from monai.networks.nets import DenseNet, DenseNet121, ResNet
 from torch import nn
-from torch.nn import functional
 
 from hepatic.errors import BadInputError
 from hepatic.networks.hourglass import Residual, convolution
@@ -21,10 +20,13 @@ class Attended(NamedTuple):
     Attributes:
         logits: (B, outputs).
         attention: (B, 1, h, w), logits z of "there is a lesion here", on the feature map.
+        shares: (B, 1, h, w), p / sum p of equation 3, what each cell has in the mean of the features (of several
+            lambdas, the mean of their shares); None where lambda is 0: all cells have the same.
     """
 
     logits: torch.Tensor
     attention: torch.Tensor
+    shares: torch.Tensor | None = None
 
 
 class SupervisedAttention(nn.Module):
@@ -54,11 +56,12 @@ class SupervisedAttention(nn.Module):
         self.classify = nn.Linear(channels * len(self.scales), outputs)
 
     def forward(self, image: torch.Tensor) -> Attended:
-        """(B, channels_in, H, W) to logits of the outputs and of the attention."""
+        """(B, channels_in, H, W) to logits of the outputs, and where it looks."""
         features = self.features(image)
         z = self.attend(features)
-        pooled = [weighted_mean(features, torch.sigmoid(scale * z.float())) for scale in self.scales]
-        return Attended(self.classify(torch.cat(pooled, dim=1)), z)
+        weights = [torch.sigmoid(scale * z.float()) for scale in self.scales]
+        logits = self.classify(torch.cat([weighted_mean(features, weight) for weight in weights], dim=1))
+        return Attended(logits, z, mean_share(weights) if any(self.scales) else None)
 
 
 def supervised_attention(
@@ -73,33 +76,27 @@ def finding_probabilities(output: Attended) -> torch.Tensor:
     return torch.sigmoid(output.logits)
 
 
-def attention_logits(output: Attended) -> torch.Tensor:
-    """Logits of the attention, (B, 1, h, w): the ``attention`` of a task."""
-    return output.attention
+def attention_shares(output: Attended) -> torch.Tensor | None:
+    """Where the network looks, (B, 1, h, w), or None: the ``attention`` of a task."""
+    return output.shares
 
 
 def weighted_mean(features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Equation 3 of paper 004: (B, C, h, w) and weights (B, 1, h, w) in (0, 1] to (B, C)."""
-    weight = weight.to(features.dtype).clamp(min=torch.finfo(features.dtype).tiny)
-    weight = weight / weight.amax(dim=(2, 3), keepdim=True)  # of a map that is 0 to the last bit the shape is left
+    weight = _above_zero(weight.to(features.dtype))
+    weight = weight / weight.amax(dim=(2, 3), keepdim=True)
     return (features * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
 
 
-def heat_map(attention: torch.Tensor, size: Sequence[int], *, scale: float = 1.0) -> torch.Tensor:
-    """The attention p / sum p on a picture (paper 004, "Supervised attention mechanism").
+def mean_share(weights: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Maps p (B, 1, h, w) of one or more lambdas to the mean of p / sum p, which sums to 1."""
+    positive = [_above_zero(weight) for weight in weights]
+    return torch.stack([weight / weight.sum(dim=(2, 3), keepdim=True) for weight in positive]).mean(dim=0)
 
-    Args:
-        attention: (B, 1, h, w), logits z.
-        size: (H, W) of the picture.
-        scale: lambda.
 
-    Returns:
-        (B, H, W), bilinear between the centres of cells, 1 where it is highest.
-    """
-    p = torch.sigmoid(scale * attention.float())
-    p = p / p.sum(dim=(2, 3), keepdim=True)
-    shown = functional.interpolate(p, size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
-    return shown / shown.amax(dim=(1, 2), keepdim=True)
+def _above_zero(weight: torch.Tensor) -> torch.Tensor:
+    """Of a map that is 0 to the last bit the shape is left."""
+    return weight.clamp(min=torch.finfo(weight.dtype).tiny)
 
 
 def resnet50_features() -> nn.Module:

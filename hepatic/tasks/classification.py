@@ -50,7 +50,8 @@ class ClassificationTask(Task):
         findings: by each class that a reader may name, what every label then is: 1, 0, or nan where it does not apply.
             Empty: the labels are the classes and exclude one another.
         conclude: probabilities by label -> the class that is told.
-        attention: network output for a batch -> (B, 1, h, w) logits of where it looks; None where it does not say.
+        attention: network output for a batch -> (B, 1, h, w), the share that each part of the picture has in what it
+            looks at, or None where it looks everywhere alike. None where it does not say.
         uses_boxes: whether ``pre`` wants ``boxes`` of lesions, (N, 4) in pixels of an ultrasound picture (top, left,
             bottom, right), where a reader has drawn some.
         needs_boxes: whether the class is that of a box, so that an image without one teaches nothing. Others learn the
@@ -65,7 +66,7 @@ class ClassificationTask(Task):
     note: str
     findings: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     conclude: Callable[[Mapping[str, float]], str] = most_probable
-    attention: Callable[[Any], torch.Tensor] | None = None
+    attention: Callable[[Any], torch.Tensor | None] | None = None
     uses_boxes: bool = False
     needs_boxes: bool = False
     members: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import infer_tasks
 from hepatic.adapters.infer import HepaticInferTask
 from hepatic.adapters.region_mask import attention_on, class_names
 from hepatic.engine.answer import Classification
+from hepatic.engine.card import ModelCard
 from hepatic.engine.predict import Predictor
 from hepatic.engine.weights import Registry
+from hepatic.engine.whole_image import outline, without_outline
 from hepatic.geometry import Grid
 from hepatic.io.grid import grid_of
 from hepatic.io.labelmap import read_labelmap
@@ -85,6 +88,23 @@ def test_attention_comes_back_where_it_is_at_least_half_of_its_highest(ask, stil
     assert (found[top:bottom, left:right] != (on_pixels >= 0.5)).mean() < 0.01, "but for the rounding of what is told"
     assert next(iter(told["label_names"])).startswith(told["result"])
     assert {name.split()[0] for name in told["label_names"]} == set(TASKS["us_fll"].classes)
+
+
+@pytest.mark.parametrize(("preset", "tells"), [("small_mean", False), ("small_diffuse", True)])
+def test_of_a_model_that_looks_everywhere_the_edges_come_back(tmp_path, still, preset, tells):
+    torch.manual_seed(0)
+    task = TASKS["us_fll"].preset(preset)
+    card = ModelCard(task=task.name, preset=preset, seed=0, key_metric="true_class_probability")
+    registry = Registry(tmp_path)
+    registry.promote(task.name, registry.publish(task.network().state_dict(), card).card.version)
+    model = HepaticInferTask(task, Predictor(registry, device="cpu"), results=tmp_path, as_segmentation=True)
+    file, told = model({"image": str(still), "result_extension": ".nrrd"})
+    assert ("attention" in told) == tells
+    assert np.min(told.get("attention", 1)) > 0.5
+    labelmap = read_labelmap(Path(file), like=grid_of(still)).array
+    top, left, bottom, right = told["region"]
+    assert np.array_equal(labelmap[0, top:bottom, left:right], outline((bottom - top, right - left)))
+    assert not without_outline(labelmap).any(), "submitted as it came it says no box"
 
 
 def test_each_cell_of_attention_covers_an_equal_part():

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from hepatic.engine.accelerate import AcceleratedNetwork
-from hepatic.networks.ensemble import Ensemble, Member, Told, told_attention, told_probabilities
+from hepatic.networks.ensemble import Ensemble, Member, told_attention, told_probabilities
 from hepatic.networks.supervised_attention import (
     Attended,
     SupervisedAttention,
-    attention_logits,
+    attention_shares,
     finding_probabilities,
     small_features,
 )
@@ -19,23 +19,26 @@ from tests.conftest import missing
 
 
 class Says(nn.Module):
-    """Says the same of every picture, and looks at one cell of a map of its own size."""
+    """Says the same of every picture, and looks at one cell of a map of its own size, or nowhere in particular."""
 
     def __init__(self, probabilities, cells=(2, 2), cell=(0, 0)):
         super().__init__()
         self.logits = nn.Parameter(torch.logit(torch.tensor(probabilities)))
-        z = torch.full((1, 1, *cells), -6.0)
-        z[(0, 0, *cell)] = 6.0
-        self.z = nn.Parameter(z)
+        self.cells, self.cell = cells, cell
         self.sizes = []
 
     def forward(self, image):
         self.sizes.append(tuple(image.shape[2:]))
-        return Attended(self.logits.expand(len(image), -1), self.z.expand(len(image), -1, -1, -1))
+        shares = torch.zeros(len(image), 1, *self.cells)
+        if self.cell is None:
+            shares = None
+        else:
+            shares[(slice(None), 0, *self.cell)] = 1
+        return Attended(self.logits.expand(len(image), -1), torch.zeros(len(image), 1, *self.cells), shares)
 
 
 def ensemble(*members):
-    return Ensemble(members, labels=2, probabilities=finding_probabilities, attention=attention_logits)
+    return Ensemble(members, labels=2, probabilities=finding_probabilities, attention=attention_shares)
 
 
 def test_a_label_is_the_mean_of_those_who_answer_it():
@@ -52,21 +55,22 @@ def test_each_gets_the_picture_in_its_size():
     assert (small.sizes, large.sizes) == ([(4, 8)], [(8, 16)])
 
 
-def test_the_attention_is_the_mean_on_the_finest_map():
+def test_the_attention_is_the_mean_on_the_finest_map_of_those_who_look_somewhere():
     coarse, fine = Says([0.5, 0.5], (2, 2), (1, 1)), Says([0.5, 0.5], (4, 6), (3, 5))
-    told = ensemble(Member(coarse, (0, 1)), Member(fine, (0, 1)))(torch.zeros(1, 3, 8, 8))
-    p = torch.sigmoid(told_attention(told))[0, 0]
-    assert p.shape == (4, 6)
-    assert divmod(int(p.argmax()), 6) == (3, 5)
-    assert p[3, 5].item() == pytest.approx(0.9975, abs=1e-3)
-    assert p[0, 0] < 0.01
+    pooled = Says([0.5, 0.5], (8, 8), None)
+    told = ensemble(*(Member(one, (0, 1)) for one in (coarse, fine, pooled)))(torch.zeros(1, 3, 8, 8))
+    shares = told_attention(told)[0, 0]
+    assert shares.shape == (4, 6)
+    assert shares.sum().item() == pytest.approx(1)
+    assert divmod(int(shares.argmax()), 6) == (3, 5)
+    assert shares[2:, 3:].sum().item() > 0.8, "each has one half, however fine its map"
+    assert shares[0, 0] == 0
 
 
 def test_weights_of_the_networks_are_those_of_the_ensemble_and_nothing_else():
-    made = ensemble(Member(Says([0.5, 0.5]), (0, 1)))
-    assert set(made.state_dict()) == {"networks.0.logits", "networks.0.z"}
-    with pytest.raises(TypeError, match="where it looks"):
-        told_attention(Told(torch.zeros(1, 2), None))
+    made = ensemble(Member(Says([0.5, 0.5], cell=None), (0, 1)))
+    assert set(made.state_dict()) == {"networks.0.logits"}
+    assert told_attention(made(torch.zeros(1, 3, 8, 8))) is None
 
 
 def test_networks_that_answer_together_run_in_openvino_too(tmp_path, caplog):
@@ -83,4 +87,4 @@ def test_networks_that_answer_together_run_in_openvino_too(tmp_path, caplog):
     told, expected = accelerated(picture), together(picture)
     assert "stays in torch" not in caplog.text
     torch.testing.assert_close(told.probabilities, expected.probabilities, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(told.attention, expected.attention, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(told.attention, expected.attention, atol=1e-5, rtol=1e-3)

@@ -8,8 +8,8 @@ from hepatic.errors import BadInputError
 from hepatic.networks.plain_cnn import PlainCNN
 from hepatic.networks.supervised_attention import (
     SupervisedAttention,
+    attention_shares,
     densenet121_features,
-    heat_map,
     resnet50_features,
     small_features,
     weighted_mean,
@@ -77,10 +77,9 @@ def test_several_lambdas_at_once_are_concatenated_and_teach_the_attention():
 def test_the_attention_has_the_size_of_the_feature_map_whichever_that_is(features, channels, size, cells):
     network = SupervisedAttention(features(), channels=channels, outputs=7).eval()
     with torch.inference_mode():
-        logits, attended = network(torch.zeros(1, 3, *size))
+        logits, attended, shares = network(torch.zeros(1, 3, *size))
     assert logits.shape == (1, 7)
-    assert attended.shape == (1, 1, *cells)
-    assert heat_map(attended, size).shape == (1, *size)
+    assert attended.shape == shares.shape == (1, 1, *cells)
 
 
 def test_weights_of_resnet50_have_torchvisions_names():
@@ -88,14 +87,22 @@ def test_weights_of_resnet50_have_torchvisions_names():
     assert {"conv1.weight", "bn1.running_mean", "layer1.0.downsample.0.weight", "layer4.2.bn3.bias"} <= names
 
 
-def test_the_heat_map_is_highest_where_the_attention_is():
-    z = torch.full((1, 1, 8, 11), -4.0)
-    z[0, 0, 2, 7] = 4.0
-    heat = heat_map(z, (240, 345))[0]
-    row, column = divmod(int(heat.argmax()), 345)
-    assert heat.max() == 1
-    assert abs(row - 2.5 * 30) <= 15
-    assert abs(column - 7.5 * 345 / 11) <= 345 / 22
+@pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
+def test_where_it_is_said_to_look_is_what_it_weighs(scale):
+    network, image = attention((scale,)), torch.randn(2, 3, 6, 5)
+    told = network(image)
+    torch.testing.assert_close(told.shares.sum(dim=(2, 3)), torch.ones(2, 1))
+    torch.testing.assert_close(told.logits, network.classify((told.shares * image).sum(dim=(2, 3))))
+
+
+def test_where_several_lambdas_look_is_the_mean():
+    network, image = attention((0.0, 1.0)), torch.randn(1, 3, 6, 5)
+    p = torch.sigmoid(network(image).attention)
+    torch.testing.assert_close(network(image).shares, (1 / 30 + p / p.sum()) / 2)
+
+
+def test_mean_pooling_looks_nowhere_in_particular():
+    assert attention_shares(attention((0.0,))(torch.randn(1, 3, 6, 5))) is None
 
 
 def test_the_plain_networks_are_as_large_as_the_paper_s():
