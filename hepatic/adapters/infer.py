@@ -78,6 +78,11 @@ class HepaticInferTask(InferTask):  # type: ignore[misc]
             "notes": served.card.notes if served else "",
         }
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What a request may hold besides ``image``; all else in it is passed over."""
+        return (*self.config(), "image_id", "result_extension", "result_compress", "result_write_to_file")
+
     def is_valid(self) -> bool:
         """Whether there is a model to run."""
         return self._predictor.registry.served(self.task.name) is not None

@@ -92,6 +92,11 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         """What a client may set; a list shows as a combo box whose first entry Slicer sends unless told otherwise."""
         return {option.name: option.shown for option in (*self._options, self._preset())}
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What a request may hold; all else in it is passed over."""
+        return (*self.config(), "imagenet", "snapshot", "job_dir")
+
     def _preset(self) -> Option:
         """The preset, by default that of the served model: training then goes on from it."""
         served = self._registry.served(self.recipe.name)

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hepatic.errors import NotFoundError
 from hepatic.store.names import LABEL_SUFFIXES, safe_id, stem_of
 from server.cases.warnings import warnings_of
-from server.commands.options import App, Conf, Params, app_dir, pairs, values
+from server.commands.options import App, Conf, Params, app_dir, pairs, values_for
 
 
 def infer(
@@ -36,6 +36,7 @@ def infer(
     Writes the result file and what is known about it as JSON, named for image and model. Boxes are written as markups
     of 3D Slicer (.mrk.json), or as a labelmap with -p result_extension=.nii.gz. Of a classifier the class, how probable
     it is and what speaks against it are printed; it looks at the box of the label of an image of the studies.
+    An option that the model does not take is refused, and those that it takes are named.
 
     [bold]Examples[/]
 
@@ -55,6 +56,7 @@ def infer(
             raise NotFoundError(
                 "the model", expected=" or ".join(sorted(host.models)), came=model, fix="Choose one of these."
             )
+        options = values_for(host.models[model], param)
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
@@ -68,7 +70,7 @@ def infer(
                 known = {} if path.exists() else {"image_id": host.image_id(image)}
                 if known:
                     path = host.image_path(known["image_id"])
-                request = {"image": str(path.absolute()), "result_extension": ".nrrd", **known, **values(param)}
+                request = {"image": str(path.absolute()), "result_extension": ".nrrd", **known, **options}
                 result = run_inference(host.app, {**request, "model": model})
                 stem = safe_id(f"{stem_of(Path(image).name)}_{model}")
                 (out / f"{stem}.json").write_text(json.dumps(result["params"], indent=1), "utf-8")

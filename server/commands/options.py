@@ -72,6 +72,22 @@ def values(given: list[str] | None) -> dict[str, Any]:
     return found
 
 
+def values_for(model: Any, given: list[str] | None) -> dict[str, Any]:
+    """Read the options for a model or a trainer.
+
+    Raises:
+        BadInputError: one is none of those that it says it ``takes``; those of other apps do not say it.
+    """
+    found = values(given)
+    takes = getattr(model, "takes", tuple(found))
+    strange = [name for name in found if name not in takes]
+    if strange:
+        raise BadInputError(
+            "--param", expected=" or ".join(takes), came=", ".join(strange), fix="Choose one of these, or leave it out."
+        )
+    return found
+
+
 def log_to_terminal(level: int = logging.INFO) -> None:
     """Show what is logged from a level on, with times; the logs of servers in this process take what they took."""
     from rich.console import Console

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hepatic.errors import NotFoundError
-from server.commands.options import App, Conf, Params, Studies, app_dir, log_to_terminal, pairs, values
+from server.commands.options import App, Conf, Params, Studies, app_dir, log_to_terminal, pairs, values_for
 
 
 def train(
@@ -24,6 +24,9 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on the finished labels, without a server.
+
+    Options for the model: max_epochs, warm_up_epochs, seed, start=scratch (begin anew, not with the version that is
+    served), preset, snapshot (SHA-256), and for classifiers of a lesion flagged.
 
     [bold]Examples[/]
 
@@ -44,7 +47,7 @@ def train(
             "the trainer", expected=" or ".join(sorted(host.trainers)), came=model, fix="Choose one of these."
         )
     begun = {} if imagenet is None else {"imagenet": str(imagenet.absolute())}
-    result = plain(host.app.train({**values(param), **begun, "model": model}))
+    result = plain(host.app.train({**values_for(host.trainers[model], param), **begun, "model": model}))
     table = Table("", "", show_header=False, box=None)
     for key, value in (result or {}).items():
         table.add_row(str(key), str(value))

@@ -65,6 +65,8 @@ def test_every_command_shows_an_example(command):
         (["serve", "--ohif", "--studies", "http://127.0.0.1:1/dicom-web"], "DICOM server cannot be reached"),
         (["serve", "--app", "/nowhere", "--studies", "x"], "main.py"),
         (["train", "us_fll", "--imagenet", "gone.pth", "--studies", "x"], "no gone.pth"),
+        (["train", "us_fll", "-p", "nonsense=1", "--studies", "x"], "expected max_epochs or start or"),
+        (["infer", "us_bmode", __file__, "-p", "rio=1,1,9,9"], "found rio"),
         (["import-dir", "/nowhere", "--studies", "x"], "Correct the path"),
         (["models", "rollback", "dsa_ltdnet", "--studies", "x"], "served before"),
     ],
