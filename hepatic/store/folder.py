@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
-from hepatic.errors import BadInputError, ConflictError, NotFoundError
+from hepatic.errors import NotFoundError
 from hepatic.settings import settings
-from hepatic.store.disk import (
-    TEMPORARY,
-    StorageError,
-    Written,
-    make_folder,
-    remove_stale,
-    sha256_of,
-    storage,
-    sync_folder,
-    write_temporary,
-)
-from hepatic.store.header import HeaderReader, ImageHeader
-from hepatic.store.names import IMAGE_SUFFIXES, base_name, folder_key, safe_id, split_suffix
+from hepatic.store.addition import Addition
+from hepatic.store.disk import storage
+from hepatic.store.header import HeaderReader
+from hepatic.store.names import folder_key, split_suffix
 from hepatic.store.removal import Removal
 from hepatic.store.scan import Scanner, ScanReport
 from hepatic.store.series_folder import content_name, make_series_folder
 from hepatic.store.store import Store
-
-_SEGMENTATION = ".seg.nrrd"
-_STALE_SECONDS = 24 * 3600.0
 
 
 class FolderStore(Store):
@@ -68,12 +53,12 @@ class FolderStore(Store):
         super().__init__(
             settings().data_dir(self.root) if data is None else data.resolve(), self.root, name=self.root.name
         )
-        self._header = header
         self._scanner = Scanner(self._database, self.root, skip=self.data, header=header, not_images=not_images)
+        self._addition = Addition(self._scanner, self.images, self.root, self.data, header)
         self._removal = Removal(self._database, self.root, self.data)
         self._removal.undo_unfinished()
         self.reconciled = self.labels.reconcile()
-        remove_stale(self.data / "incoming", older_than_s=_STALE_SECONDS)
+        self._addition.remove_unfinished()
 
     def rescan(
         self, *, gently_after_s: float = math.inf, progress: Callable[[int, int], None] | None = None
@@ -166,28 +151,7 @@ class FolderStore(Store):
             ConflictError: another image has that name.
             StorageError: the disk is full or cannot be written; nothing was added.
         """
-        base = base_name(name or source.name)
-        suffix = split_suffix(base)[1]
-        _check_upload(base, suffix)
-        with storage("keep the uploaded image"):
-            incoming = self.data / "incoming"
-            make_folder(incoming)
-            written = write_temporary(source, incoming, suffix=suffix)
-            try:
-                header = self._header(written.path)
-                added = self._same(header, written.sha256)
-                if added is None:
-                    if header.series_uid:
-                        target = self.root / "uploads" / safe_id(header.series_uid) / base
-                    else:
-                        target = self.root / (safe_id(image_id) + suffix if image_id else base)
-                    _check_upload(target.name, suffix)
-                    return self._keep(written, target, header, info or {})
-            finally:
-                written.path.unlink(missing_ok=True)
-        if info:
-            self.images.update_info(added, info)
-        return added
+        return self._addition.image(source, name=name, image_id=image_id, info=info or {})
 
     def add_series(self, sources: Sequence[Path], *, info: Mapping[str, Any] | None = None) -> str:
         """Keep copies of the files of one DICOM series, all of them or none, and return its id.
@@ -199,49 +163,7 @@ class FolderStore(Store):
             ConflictError: there is another file for one of the instances.
             StorageError: the disk is full or cannot be written; nothing was added.
         """
-        series: set[str] = set()
-        known: str | None = None
-        with storage("keep the uploaded series"):
-            incoming = self.data / "incoming" / f"{TEMPORARY}{uuid.uuid4().hex}"
-            make_folder(incoming)
-            try:
-                names: list[str] = []
-                for source in sources:
-                    written = write_temporary(source, incoming)
-                    header = self._header(written.path)
-                    series.add(header.series_uid or "")
-                    same = self._same(header, written.sha256)
-                    if same is not None:
-                        written.path.unlink()
-                        known = same
-                        continue
-                    names.append(f"{len(names):05d}.dcm")
-                    written.path.rename(incoming / names[-1])
-                if len(series) != 1 or series == {""}:
-                    raise BadInputError(
-                        "uploaded series",
-                        expected="the files of one DICOM series",
-                        came="other images, or several series",
-                        fix="Upload each image by itself.",
-                    )
-                if known is not None and not names:
-                    self.images.update_info(known, info or {})
-                    return known
-                target = self.root / "uploads" / safe_id(series.pop())
-                make_folder(target.parent)
-                if target.exists():
-                    target = target.with_name(f"{target.name}-{uuid.uuid4().hex[:8]}")
-                sync_folder(incoming)
-                incoming.rename(target)
-                sync_folder(target.parent)
-            finally:
-                shutil.rmtree(incoming, ignore_errors=True)
-        added = self._enter([target / name for name in names], info or {}, ours=True)
-        if added is None:
-            raise NotFoundError(
-                "uploaded series", expected="its files", came="none: somebody took them away", fix="Upload it again."
-            )
-        return added
+        return self._addition.series(sources, info=info or {})
 
     def remove_image(self, image_id: str, *, author: str = "") -> None:
         """Take an image and its labels out of use.
@@ -267,102 +189,3 @@ class FolderStore(Store):
     def _drop_cache(self, image_id: str) -> None:
         """Let no copy of an image outlive it."""
         shutil.rmtree(self._cache(image_id), ignore_errors=True)
-
-    def _same(self, header: ImageHeader, sha256: str) -> str | None:
-        """Return the image that has this very DICOM file already, whatever it is called there.
-
-        Raises:
-            ConflictError: it has another file for the same instance.
-        """
-        held = self._scanner.holder(header)
-        if held is None:
-            return None
-        file, image_id = held
-        if sha256_of(self.root / file) == sha256:
-            return image_id
-        raise ConflictError(
-            "uploaded image",
-            expected="a new one, or the same file again",
-            came="another file for an instance that is there already (it has the same SOPInstanceUID)",
-            fix="To replace it, remove the image first.",
-        )
-
-    def _enter(self, files: list[Path], info: Mapping[str, Any], *, ours: bool) -> str | None:
-        """Put files that are in their place into the index, with notes; return the id of their image.
-
-        Args:
-            ours: whether to take them away again if that cannot be done; a file that was there before stays.
-        """
-        relative = [file.relative_to(self.root).as_posix() for file in files]
-        try:
-            added = self._scanner.take_in(*relative)
-            if added is not None and info:
-                self.images.update_info(added, info)
-        except StorageError:
-            if ours:
-                for file in files:
-                    file.unlink(missing_ok=True)
-                with suppress(StorageError):  # what it could not forget now it will not find at the next scan
-                    self._scanner.forget(relative)
-                with suppress(OSError):
-                    if files[0].parent != self.root:
-                        files[0].parent.rmdir()
-            raise
-        return added
-
-    def _keep(self, written: Written, target: Path, header: ImageHeader, info: Mapping[str, Any]) -> str:
-        """Put a file in its place and into the index; return the id of its image."""
-        make_folder(target.parent)
-        is_new = self._place(written.path, target, written.sha256)
-        added = self._enter([target], info, ours=is_new)
-        if added is not None:
-            return added
-        if is_new:  # and nobody else's
-            target.unlink(missing_ok=True)
-            self._scanner.forget([target.relative_to(self.root).as_posix()])
-        same = self._same(header, written.sha256)  # somebody else uploaded it at the same moment
-        if same is None:
-            raise ConflictError(
-                "uploaded image", expected="a new image", came="one that cannot be indexed", fix="Nothing to do."
-            )
-        return same
-
-    def _place(self, temporary: Path, target: Path, sha256: str) -> bool:
-        """Give a file its name, without ever overwriting another; return False if it was there already."""
-        try:
-            try:
-                os.link(temporary, target)
-            except FileExistsError:
-                raise
-            except OSError:  # a file system without hard links
-                if target.exists():
-                    raise FileExistsError from None
-                temporary.rename(target)
-            sync_folder(target.parent)
-            return True
-        except FileExistsError:
-            if sha256_of(target) == sha256:
-                return False
-            raise ConflictError(
-                f"uploaded image {target.name}",
-                expected="a name that is free",
-                came="another image with that name",
-                fix="Rename the file, or give another image id, and upload it again.",
-            ) from None
-
-
-def _check_upload(base: str, suffix: str) -> None:
-    if suffix and suffix not in IMAGE_SUFFIXES:
-        raise BadInputError(
-            "uploaded image",
-            expected="one DICOM, NIfTI (.nii, .nii.gz) or NRRD (.nrrd) file",
-            came=f"a file ending in {suffix}",
-            fix="Unpack archives and upload the files one by one, or copy them into the studies folder.",
-        )
-    if base.endswith(_SEGMENTATION):  # the scan would take it for a label
-        raise BadInputError(
-            "uploaded image",
-            expected="an image",
-            came=f"a segmentation ({_SEGMENTATION})",
-            fix="Save it as the label of its image, or rename it if it is an image.",
-        )
