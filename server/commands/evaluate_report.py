@@ -18,17 +18,29 @@ if TYPE_CHECKING:
 
 SIX = ("accuracy", "ppv", "sensitivity", "specificity", "dsc", "auc", "auc_hard")
 SCORES = ("auc_lesion", "auc_malignant", "auc_type", "score")
+FLAT, DEEP = "us_bmode", "us_ceus"
 PAPER_002 = {
-    "us_bmode": {"small": "70.0 / 70.0", "small_resnet": "67.5 / 67.5", "small_densenet": "62.5 / 62.5"},
-    "us_ceus": {"small": "85.0 / 85.0", "small_res3d": "85.0 / 85.0", "small_dense3d": "82.5 / 82.5"},
+    ("small", "small"): ("70.0 / 70.0", "85.0 / 85.0"),
+    ("small_resnet", "small_res3d"): ("67.5 / 67.5", "85.0 / 85.0"),
+    ("small_densenet", "small_dense3d"): ("62.5 / 62.5", "82.5 / 82.5"),
+    ("paper", "paper"): ("70.0 / 70.0", "85.0 / 85.0"),
+    ("resnet", "res3d"): ("67.5 / 67.5", "85.0 / 85.0"),
+    ("densenet", "dense3d"): ("62.5 / 62.5", "82.5 / 82.5"),
 }
-"""Accuracy and AUC (as printed, the mean of sensitivity and specificity) of table 1, per cent, on patients."""
+"""By presets of ``FLAT`` and ``DEEP`` that are alike: accuracy and AUC (as printed, the mean of sensitivity and
+specificity) of table 1, per cent, on patients."""
 PAPER_004 = {
     "small": "0.913 0.930 0.895",
     "small_densenet": "0.912 0.917 0.900",
     "small_ensemble": "0.935 0.942 0.916",
+    "paper": "0.913 0.930 0.895",
+    "resnet50_480": "0.906 0.910 0.910",
+    "densenet121": "0.912 0.917 0.900",
+    "paper_ensemble": "0.935 0.942 0.916",
 }
 """AUC of lesion, malignancy and type of table 2, on patients, of the rows that come nearest."""
+POOLED = {"small": "small_mean", "paper": "resnet50_mean"}
+"""Presets, and those that differ from them in the attention only."""
 FILE_WIDTH = 180
 WHOSE, COPIES = "best", "checkpoints"
 """Whose probabilities are compared from preset to preset (``hepatic.engine.trial``)."""
@@ -36,7 +48,7 @@ PAPERS_WAY = (
     "As the papers did it: views of one patient leak from training to judging (002), or weights were chosen on the "
     "images that judge (004). Such figures are too good."
 )
-PAIRED = {"us_bmode": "us_ceus", "us_ceus": "us_bmode"}
+PAIRED = {FLAT: DEEP, DEEP: FLAT}
 
 
 def report(recipe: Recipe, results: Results, out: Path, *, measure: Measure) -> None:
@@ -89,19 +101,31 @@ def _classes(console: Console, name: str, rows: Sequence[Row], out: Path, result
     ):
         table.add_column(column, overflow="fold")
     for model, lines in sorted(tables.items()):
+        printed = {both[model == DEEP]: told[model == DEEP] for both, told in PAPER_002.items()}
         for row in lines:
-            told = PAPER_002.get(model, {}).get(row.name, "") if row.whose != "off" else ""
+            told = printed.get(row.name, "") if row.whose != "off" else ""
             figures = [_figure(row.values(measure), per_cent=True) for measure in SIX]
             table.add_row(model, row.name, row.whose, *figures, str(len(row.splits)), told)
     console.print(table)
-    flat, deep = (_find(tables.get(model, ()), "small", "training") for model in ("us_bmode", "us_ceus"))
-    if flat and deep:
-        _say(console, "3D on contrast cines over 2D on B-mode, AUC", deep.gain(flat, "auc"), per_cent=True)
+    for flat_name, deep_name in PAPER_002:
+        flat, deep = (_find(tables.get(m, ()), n, "training") for m, n in ((FLAT, flat_name), (DEEP, deep_name)))
+        if flat and deep:
+            _say(
+                console,
+                f"3D on contrast cines ({deep_name}) over 2D on B-mode ({flat_name}), AUC",
+                deep.gain(flat, "auc"),
+                per_cent=True,
+            )
     for model, lines in sorted(tables.items()):
-        on, off = _find(lines, "small", "training"), _find(lines, "small", "off")
-        if on and off:
-            for measure in ("specificity", "sensitivity", "auc"):
-                _say(console, f"{model}, expansion over none, {measure}", on.gain(off, measure), per_cent=True)
+        for off in (row for row in lines if row.whose == "off"):
+            on = _find(lines, off.name, "training")
+            for measure in ("specificity", "sensitivity", "auc") if on else ():
+                _say(
+                    console,
+                    f"{model} ({off.name}), expansion over none, {measure}",
+                    on.gain(off, measure),
+                    per_cent=True,
+                )
 
 
 def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
@@ -125,10 +149,12 @@ def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -
 
 def _compare(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
     for whose in (WHOSE, COPIES):
-        attended, pooled = _find(rows, task.preset_name, whose), _find(rows, "small_mean", whose)
-        if attended and pooled:
-            for measure in SCORES:
-                _say(console, f"attention over mean pooling ({whose}), {measure}", attended.gain(pooled, measure))
+        for pair in POOLED.items():
+            attended, pooled = (_find(rows, name, whose) for name in pair)
+            if attended and pooled:
+                for measure in SCORES:
+                    told = f"{' over '.join(pair)} (attention over mean pooling, {whose}), {measure}"
+                    _say(console, told, attended.gain(pooled, measure))
         for name, members in ensembles_of(task).items():
             together = _find(rows, name, whose)
             alone = [row.only(together.splits) for m in members if together and (row := _find(rows, m, whose))]
