@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from hepatic.engine.fit import SPLIT
+from hepatic.engine.split import FrozenSplit
+from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
 from hepatic.harvest import progress
 from hepatic.harvest.batch_reject import Rejection
@@ -72,6 +76,7 @@ def classification_of(store: ReviewStore, host: Host, *, reader: str, names: boo
     for review in store.reviews_of("classification").values():
         by_note.setdefault(review.study.note, []).append(review)
     registry = getattr(host.app, "registry", None)
+    learnt = _learnt(registry)
     told = []
     for note, reviews in sorted(by_note.items()):
         model = max(reviews, key=lambda one: one.latest.number).latest.model
@@ -88,11 +93,43 @@ def classification_of(store: ReviewStore, host: Host, *, reader: str, names: boo
                 "clicks": progress.clicks(r for review in reviews for r in review.readings),
                 "readers": progress.readers(reviews, only=None if names else reader),
                 "agreement": progress.told_of(agreement_on(reviews), names=names),
-                "models": model_against(reviews, store.rules),
+                "models": model_against(reviews, store.rules, learnt=learnt),
                 "versions": classifier_curve(versions, store.snapshots.all(), note),
             }
         )
     return told
+
+
+def _learnt(registry: Registry | None) -> Callable[[str, str, str], bool]:
+    """Return whether a model, of a hash, may have learnt from a patient.
+
+    A version that came with the app has not. Any other may have learnt from whoever is on the training side of the
+    model's split by now, and from everybody where that cannot be read.
+    """
+
+    if registry is None:
+        return lambda model, model_hash, patient: False
+
+    @cache
+    def shipped(model: str) -> set[str]:
+        versions = registry.versions(model)
+        return {one.card.sha256 for one in versions if not one.folder.is_relative_to(registry.models)}
+
+    @cache
+    def parts(model: str) -> Mapping[str, str] | None:
+        try:
+            return FrozenSplit(registry.models / model / SPLIT).parts
+        except BadInputError as damaged:
+            logger.warning("%s", damaged)
+            return None
+
+    def learnt(model: str, model_hash: str, patient: str) -> bool:
+        if model_hash in shipped(model):
+            return False
+        drawn = parts(model)
+        return drawn is None or drawn.get(patient, "validation") != "validation"
+
+    return learnt
 
 
 def snapshot_json(one: Snapshot) -> dict[str, Any]:

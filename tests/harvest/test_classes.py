@@ -5,11 +5,9 @@ import uuid
 from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from hepatic.errors import BadInputError
-from hepatic.geometry import Grid
 from hepatic.harvest.agreement import drift
 from hepatic.harvest.classes import agreement_on, classifier_curve, model_against
 from hepatic.harvest.events import ClassName, Verdict
@@ -20,17 +18,8 @@ from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study_json import from_json, to_json
 from hepatic.harvest.study_state import study_state
 from hepatic.harvest.verdicts import State, cards_of, classes_held, settled
-from tests.harvest.proposed import decide, event, proposed, read_all
-
-CLASSES = ("hcc", "cyst", "fnh")
-GRID = Grid((40, 30, 1), np.eye(4))
-
-
-def images(*names, study="1.2.9", model_hash="a" * 64, told=(0.7, 0.2, 0.1)):
-    seen = [Classified(name, GRID, dict(zip(CLASSES, told, strict=True))) for name in names]
-    return propose_classes(
-        study, f"P-{study}", seen, classes=CLASSES, note="lesion_type", model="us_fll", model_hash=model_hash
-    )
+from tests.harvest.classified import CLASSES, GRID, images, name
+from tests.harvest.proposed import proposed, read_all
 
 
 @pytest.fixture
@@ -38,17 +27,6 @@ def store(tmp_path):
     made = ReviewStore(tmp_path, rules=Rules(known_every=0, repeat_every=0))
     yield made
     made.close()
-
-
-def name(store, reader, *classes, study="1.2.9"):
-    """Read a study to its end: a class for each image, in the order of the proposal."""
-    uid = f"{study}:lesion_type"
-    assert store.lease(reader, uid) is not None
-    candidates = [one.uid for one in store.review(uid).study.candidates]
-    said = [decide(c, one, uid) for c, one in zip(candidates, classes, strict=True)]
-    taken, _ = store.reviews.take([*said, event("finish", uid)], reader)
-    assert [one.status for one in taken] == ["stored"] * len(taken), taken
-    return uid
 
 
 def held(store, uid):
@@ -115,8 +93,25 @@ def test_a_model_is_measured_against_what_readers_settled(store):
     store.proposals.add(images("b", study="1.2", told=(0.6, 0.3, 0.1)))
     name(store, "anna", "hcc", study="1.1")
     name(store, "anna", "cyst", study="1.2")
-    (row,) = model_against(store.reviews_of("classification").values(), store.rules).values()
-    assert row == {"model": "us_fll", "images": 2, "accuracy": 0.5, "auc": 1.0}
+    reviews = store.reviews_of("classification").values()
+    (row,) = model_against(reviews, store.rules, learnt=lambda *_: False).values()
+    assert row == {"model": "us_fll", "images": 2, "left_out": 0, "accuracy": 0.5, "auc": 1.0}
+
+
+def test_a_model_is_not_measured_on_patients_it_learnt_from(store):
+    for number, model_hash in enumerate(("a" * 64, "b" * 64)):
+        store.proposals.add(images("a", study="1.1", told=(0.9, 0.05, 0.05), model_hash=model_hash))
+        store.proposals.add(images("b", study="1.2", told=(0.6, 0.3, 0.1), model_hash=model_hash))
+        if number == 0:
+            name(store, "anna", "hcc", study="1.1")
+            name(store, "anna", "cyst", study="1.2")
+    learnt = {("us_fll", "b" * 64, "P-1.1")}
+    reviews = store.reviews_of("classification").values()
+    first, second = model_against(reviews, store.rules, learnt=lambda *asked: asked in learnt).values()
+    assert (first["images"], first["left_out"], first["accuracy"]) == (2, 0, 0.5)
+    assert second == {"model": "us_fll", "images": 1, "left_out": 1, "accuracy": 0.0, "auc": None}
+    (_, all_learnt) = model_against(reviews, store.rules, learnt=lambda _, sha, __: sha == "b" * 64).values()
+    assert all_learnt == {"model": "us_fll", "images": 0, "left_out": 2, "accuracy": None, "auc": None}
 
 
 def test_a_classifier_stands_at_the_minutes_of_the_snapshot_it_was_trained_on():
@@ -125,14 +120,19 @@ def test_a_classifier_stands_at_the_minutes_of_the_snapshot_it_was_trained_on():
         return SimpleNamespace(sha256=name, summary=summary)
 
     def version(name, **data):
-        about = {"version": name, "state": "kept", "metrics": {"auc": 0.9}, "created": "2026-11-21T06:00:00+00:00"}
+        about = {
+            "version": name,
+            "state": "kept",
+            "metrics": {"auc": 0.9, "cases": 3.0},
+            "created": "2026-11-21T06:00:00+00:00",
+        }
         return SimpleNamespace(card=SimpleNamespace(data=data), **about)
 
     snapshots = [snapshot("a" * 64, 3, 2.0), snapshot("b" * 64, 9, 5.0)]
     versions = [version("shipped"), version("second", snapshot="b" * 64), version("first", snapshot="a" * 64)]
     rows = classifier_curve(versions, snapshots, "lesion_type")
-    assert [(row["minutes"], row["images"], row["auc"], row["accuracy"]) for row in rows] == [
-        (0.0, 0, 0.9, None), (5.0, 9, 0.9, None), (2.0, 3, 0.9, None)
+    assert [(row["minutes"], row["images"], row["auc"], row["accuracy"], row["cases"]) for row in rows] == [
+        (0.0, 0, 0.9, None, 3), (5.0, 9, 0.9, None, 3), (2.0, 3, 0.9, None, 3)
     ]  # fmt: skip
 
 

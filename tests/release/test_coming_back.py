@@ -29,8 +29,8 @@ from infer_tasks.us_bmode import TASK as US_BMODE
 from sample_data import us
 from server.cli import app
 from tests.dicom_validator import complaints
+from tests.harvest.classified import name
 from tests.harvest.proposed import decide, finish
-from tests.harvest.test_classes import name
 from tests.importers.dicom_files import write_ct
 from tests.runs import write_run
 from train_tasks.us_bmode import RECIPE

@@ -1,17 +1,23 @@
 """The dashboard in a real browser: what an empty one says to do, the numbers, the plots, settling a dispute."""
 
+import json
 import random
 import time
 from types import SimpleNamespace
 
 import httpx
 import pytest
+import torch
 
+from hepatic.engine.card import ModelCard
+from hepatic.engine.fit import SPLIT
+from hepatic.engine.weights import Registry
 from hepatic.harvest.leases import Wish, open_reading
 from hepatic.harvest.primary import primary_of
 from hepatic.harvest.progress import wilson
 from server.app import create_app
 from server.running import running
+from tests.harvest.classified import images, name
 from tests.harvest.proposed import candidate, decide, event, proposed
 
 from .browser import browsing
@@ -131,6 +137,37 @@ def test_numbers_and_plots_are_those_of_the_reviews(reviewed, address, browser):
     assert f"{low:.3f} to {high:.3f}" in numbers
     assert browser.run("document.querySelectorAll('#models .rule').length") >= 8
     assert "Mined: 8" in text(browser, "#negatives")
+    assert browser.run(CONTRASTS) == []
+
+
+def test_a_classifier_is_measured_by_images_of_others_and_each_of_its_points_says_of_how_many(
+    app, address, browser, tmp_path
+):
+    services = app.state.services
+    services.host.app._trainers = {"us_fll": SimpleNamespace(info=dict, recipe=None)}
+    card = ModelCard(task="us_fll", preset="small", seed=0, key_metric="auc", metrics={"auc": 0.87, "cases": 200})
+    came = Registry(tmp_path / "came").publish({"w": torch.zeros(1)}, card)
+    registry = services.host.app.registry = Registry(tmp_path / "models", shipped=tmp_path / "came")
+    metrics = {"auc": 0.62, "accuracy": 0.6, "cases": 3}
+    here = registry.publish({"w": torch.ones(1)}, card.model_copy(update={"metrics": metrics}))
+    split = {"patients": {"P-1.1": "train", "P-1.2": "validation"}}
+    (registry.models / "us_fll" / SPLIT).write_text(json.dumps(split))
+    store = services.harvest.store
+    for model in (came, here):
+        for number in (1, 2):
+            store.proposals.add(images("image", study=f"1.{number}", model_hash=model.card.sha256))
+    for number in (1, 2):
+        name(store, "anna", "hcc", study=f"1.{number}")
+    browser.open(f"{address}/qa/dashboard")
+    browser.until("document.querySelectorAll('#classified figure').length == 1")
+    cells = "row => [...row.cells].map(cell => cell.innerText)"
+    rows = browser.run(f"[...document.querySelectorAll('#classified article > .scroll tr')].map({cells})")
+    assert rows[-2:] == [
+        [f"us_fll {came.card.sha256[:8]}", "2", "none", "100 %", "–"],
+        [f"us_fll {here.card.sha256[:8]}", "1", "1 of patients it may have learnt from", "100 %", "–"],
+    ]
+    drawn = browser.run("document.querySelector('#classified svg[role]').innerHTML")
+    assert [drawn.count(told) for told in (">200 images<", ">3 images<", "<circle", "<path")] == [1, 1, 3, 0]
     assert browser.run(CONTRASTS) == []
 
 

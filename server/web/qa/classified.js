@@ -7,6 +7,8 @@ const known = (value) => value !== null && value !== undefined;
 const share = (value) => (known(value) ? `${Math.round(100 * value)} %` : "–");
 const fixed = (value, places = 2) => (known(value) ? value.toFixed(places) : "–");
 
+const judged = ({ cases }) => (known(cases) ? `${cases} image${cases === 1 ? "" : "s"}` : "images not counted");
+
 /** @param {{classification: any[], classifiers: string[]}} told what ``progress`` tells */
 export function showClassified({ classification, classifiers }) {
   const subject = byId("subject");
@@ -37,20 +39,25 @@ function one({ note, model, images, studies, minutes, clicks, agreement, models,
       readers.map(({ reader, studies: read, clicks: count, median_s, drift }) => [reader, read, count, fixed(median_s, 1),
         known(drift.right) ? `${share(drift.right)} of ${drift.known}` : "–", known(drift.same) ? `${share(drift.same)} of ${drift.repeats}` : "–"])));
   }
-  const compared = Object.entries(models).filter(([, row]) => row.images);
+  const compared = Object.entries(models).filter(([, row]) => row.images || row.left_out);
   if (compared.length) {
-    root.append(table(["Model", "Images with a settled class", "Accuracy", "AUC"],
-      compared.map(([hash, row]) => [`${row.model} ${hash.slice(0, 8)}`, row.images, share(row.accuracy), fixed(row.auc)]),
-      "What the classifier said against what readers settled"));
+    root.append(table(["Model", "Images that judge it", "Left out", "Accuracy", "AUC"],
+      compared.map(([hash, row]) => [`${row.model} ${hash.slice(0, 8)}`, row.images || "none yet",
+        row.left_out ? `${row.left_out} of patients it may have learnt from` : "none", share(row.accuracy), fixed(row.auc)]),
+      "What the classifier said against what readers settled, on patients it has not learnt from"));
   }
   const measured = versions.filter((version) => known(version.auc) || known(version.accuracy));
   if (measured.length) {
-    const points = (measure) => measured.filter((version) => known(version[measure]))
-      .map((version) => ({ x: version.minutes, y: version[measure], label: `version ${version.version}` }));
+    const points = (measure) => measured.filter((version) => known(version[measure])).map((version) => ({
+      x: version.minutes, y: version[measure], label: `version ${version.version}, ${judged(version)}`,
+      beside: measure === "auc" || !known(version.auc) ? judged(version) : "",
+    }));
+    const series = [["AUC", "auc"], ["accuracy", "accuracy"]].map(([name, measure]) => ({ name, points: points(measure), apart: true }));
     const plots = made("div", "plots");
     plots.append(figure({ title: `${model} against reviewed minutes`, x: "reviewed minutes", y: "on its validation patients", yRange: [0, 1],
-      series: [{ name: "AUC", points: points("auc") }, { name: "accuracy", points: points("accuracy") }] }));
-    root.append(plots);
+      series: series.filter((one) => one.points.length) }));
+    root.append(plots, made("p", "dim", "Beside each point: on how many images of patients held back from its own training that version was " +
+      "measured. Those of two versions need not be the same patients, and a few images tell little."));
   }
   return root;
 }

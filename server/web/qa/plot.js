@@ -6,8 +6,8 @@ export const COLOURS = ["#5cc9bd", "#ffc94d", "#9db8ff", "#ff9e80", "#c4a7ff", "
 const DASHES = ["", "6 3", "2 3", "9 3 2 3", "", "6 3"];
 
 /**
- * @typedef {{x: number, y: number, low?: ?number, high?: ?number, label?: string}} Point
- * @typedef {{name: string, points: Point[], steps?: boolean}} Series
+ * @typedef {{x: number, y: number, low?: ?number, high?: ?number, label?: string, beside?: string}} Point
+ * @typedef {{name: string, points: Point[], steps?: boolean, apart?: boolean}} Series apart: no line joins its points
  * @typedef {{title: string, x: string, y: string, series: Series[], yRange?: [number, number], xRange?: [number, number], percent?: boolean, width?: number, height?: number}} Plot
  */
 
@@ -67,7 +67,7 @@ export function drawn(plot) {
       const [x, y] = [across(point.x).toFixed(1), down(point.y).toFixed(1)];
       return place === 0 ? `M${x} ${y}` : series.steps ? `H${x}V${y}` : `L${x} ${y}`;
     });
-    if (sorted.length > 1) svg.append(made("path", { d: path.join(""), fill: "none", stroke: colour, "stroke-width": 2, "stroke-dasharray": DASHES[number % DASHES.length] }));
+    if (sorted.length > 1 && !series.apart) svg.append(made("path", { d: path.join(""), fill: "none", stroke: colour, "stroke-width": 2, "stroke-dasharray": DASHES[number % DASHES.length] }));
     for (const point of sorted) {
       if (Number.isFinite(point.low) && Number.isFinite(point.high)) {
         svg.append(made("line", { x1: across(point.x), x2: across(point.x), y1: down(point.low), y2: down(point.high), stroke: colour, "stroke-width": 1.5, opacity: 0.75 }));
@@ -77,6 +77,10 @@ export function drawn(plot) {
       const dot = made("circle", { cx: across(point.x), cy: down(point.y), r: 4, fill: colour });
       dot.append(made("title", {}, `${series.name}${point.label ? `, ${point.label}` : ""}: ${shown(point.y)}`));
       svg.append(dot);
+      if (point.beside) {
+        const left = across(point.x) > width / 2;
+        svg.append(made("text", { x: across(point.x) + (left ? -8 : 8), y: down(point.y) + 4, class: `number${left ? " end" : ""}` }, point.beside));
+      }
     }
   });
   return svg;

@@ -17,8 +17,8 @@ from hepatic.harvest.rules import Rules
 from hepatic.harvest.store import ReviewStore as Store
 from sample_data.us import write_us
 from tests.dicom_validator import complaints
+from tests.harvest.classified import images
 from tests.harvest.proposed import decide, event
-from tests.harvest.test_classes import images
 
 UID = "1.2.9:lesion_type"
 

@@ -14,8 +14,8 @@ from hepatic.harvest.store import ReviewStore
 from sample_data.us import write_us
 from server.cases import readings
 from server.class_labels import ClassLabels
+from tests.harvest.classified import CLASSES
 from tests.harvest.proposed import decide, event
-from tests.harvest.test_classes import CLASSES
 
 
 @pytest.fixture
