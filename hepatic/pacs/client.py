@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
-import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from copy import copy
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
-import pydicom
 import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom.dataset import Dataset
 
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
-from hepatic.pacs.attributes import Attributes, number, text
+from hepatic.pacs.attributes import Attributes, text
 from hepatic.pacs.error import failed, nonsense
 from hepatic.pacs.parts import write_parts
 from hepatic.pacs.session import PacsSession, chunks
 from hepatic.pacs.spec import PacsSpec
+from hepatic.pacs.stow import Stored, read_answer, write_body
 
 logging.getLogger("dicomweb_client").setLevel(logging.WARNING)  # it tells the UIDs of everything it is asked for
 
@@ -45,28 +41,6 @@ _NO_DICOM_JSON = (
     ValueError,
 )
 _LONGEST_UID = 128  # twice what DICOM allows
-_REASONS = {
-    0x0110: "processing failure",
-    0x0111: "it is there already",
-    0x0122: "this kind of object is not stored there",
-    0x0124: "not authorised",
-    0xA700: "out of resources",
-    0xA900: "not what its SOP class asks for",
-    0xC000: "cannot be understood there",
-}
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What became of instances that were sent.
-
-    Attributes:
-        uids: SOPInstanceUIDs of those that the server has now.
-        failed: why it did not take the others, by SOPInstanceUID.
-    """
-
-    uids: tuple[str, ...]
-    failed: Mapping[str, str]
 
 
 class PacsClient:
@@ -233,7 +207,7 @@ class PacsClient:
         _check_uids(study_uid)
         boundary = uuid.uuid4().hex
         with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
-            sent = _write_body(instances, boundary, body)
+            sent = write_body(instances, boundary, body)
             if not sent:
                 return Stored((), {})
             body.seek(0)
@@ -248,9 +222,7 @@ class PacsClient:
         return self._stored(answer, sent)
 
     def _stored(self, answer: requests.Response, sent: Mapping[str, tuple[str, str]]) -> Stored:
-        told = _json_object(answer)
-        failures = {text(item, "ReferencedSOPInstanceUID"): _reason(item) for item in _items(told, "00081198")}
-        stored = [text(item, "ReferencedSOPInstanceUID") for item in _items(told, "00081199")]
+        stored, failures = read_answer(answer.content)
         if answer.status_code >= 400 and not failures:
             raise failed(answer.status_code)
         for uid in sent:
@@ -326,42 +298,3 @@ def _check_uids(*uids: str | None) -> None:
                 came=f"{len(uid)} characters that are not",
                 fix="Use the UID as the PACS lists it.",
             )
-
-
-def _write_body(instances: Iterable[Dataset | Path], boundary: str, body: IO[bytes]) -> dict[str, tuple[str, str]]:
-    """Write a multipart body; return the UIDs of study and series by SOPInstanceUID."""
-    sent = {}
-    for one in instances:
-        dataset = pydicom.dcmread(one, stop_before_pixels=True) if isinstance(one, Path) else one
-        sent[str(dataset.SOPInstanceUID)] = (str(dataset.StudyInstanceUID), str(dataset.SeriesInstanceUID))
-        body.write(f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode())
-        if isinstance(one, Path):
-            with one.open("rb") as file:
-                shutil.copyfileobj(file, body)
-        else:
-            whole = copy(one)
-            whole.preamble = getattr(one, "preamble", None) or bytes(128)  # without it, it cannot be read back
-            pydicom.dcmwrite(body, whole)
-    body.write(f"\r\n--{boundary}--\r\n".encode())
-    return sent
-
-
-def _json_object(answer: requests.Response) -> Attributes:
-    """Return what a STOW answers with, nothing where it is no JSON: the status says enough then."""
-    try:
-        told = json.loads(answer.content or b"{}")
-    except ValueError:
-        return {}
-    told = told[0] if isinstance(told, list) and told else told
-    return told if isinstance(told, Mapping) else {}
-
-
-def _items(told: Attributes, tag: str) -> list[Attributes]:
-    element = told.get(tag)
-    items = element.get("Value") if isinstance(element, Mapping) else None
-    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
-
-
-def _reason(item: Attributes) -> str:
-    code = number(item, "FailureReason")
-    return _REASONS.get(code) or _REASONS.get(code & 0xF000 or code) or f"failure reason {code:04X}"

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from hepatic.errors import BadInputError, HepaticError, NotFoundError
 from hepatic.io.dicom_instance import Reference
-from hepatic.pacs.client import Stored
 from hepatic.pacs.error import PacsDownError, PacsError
 from hepatic.pacs.outbox import Due, Entry, Outbox
+from hepatic.pacs.stow import Stored
 
 logger = logging.getLogger(__name__)
 

@@ -5,11 +5,12 @@ import pytest
 
 from hepatic.errors import BadInputError
 from hepatic.io.dicom_instance import Reference, uid_of
-from hepatic.pacs.client import PacsClient, Stored
+from hepatic.pacs.client import PacsClient
 from hepatic.pacs.error import elsewhere, failed, refuses, silent, unreachable
 from hepatic.pacs.outbox import Due, Outbox
 from hepatic.pacs.sender import MOST_FAILURES, MOST_REFUSALS, Made, NotNowError, Sender
 from hepatic.pacs.spec import PacsSpec
+from hepatic.pacs.stow import Stored
 from tests.pacs.fake_pacs import FakePacs, serving
 from tests.store.studies import write_ct_slice
 
