@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -237,12 +237,12 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
     }
 
 
-def eligibility(image_id: str, notes: Sequence[str]) -> dict[str, Any]:
+def eligibility(image_id: str, notes: Mapping[str, str | None]) -> dict[str, Any]:
     """Return what speaks against learning from an ultrasound image, fit for JSON.
 
     Args:
         image_id: of the image.
-        notes: keys of the notes of which one has to hold its class.
+        notes: of which one has to hold its class; see ``examined``.
 
     Raises:
         NotFoundError: there is no such image, or its files have gone.

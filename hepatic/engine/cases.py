@@ -165,18 +165,25 @@ class ClassCase(_OneImage):
         own = [] if self.label is None else boxes_on_picture(self.label, grid, self.names)
         return [*self.boxes, *own]
 
-    def eligibility(self, image: Volume | Cine | None = None) -> Eligibility:
+    def eligibility(self, image: Volume | Cine | None = None, *, shows_lesion: bool = True) -> Eligibility:
         """Return what speaks against learning from it; BadInputError where the image cannot be read.
 
         Args:
             image: where it is read already.
+            shows_lesion: whether its class says that there is a lesion.
         """
         image = read(self.source) if image is None else image
         boxes = list(self.boxes)
         with suppress(BadInputError):  # a label that cannot be read shows no lesion
             boxes = self.drawn(image.grid)
         return eligibility(
-            self.source, image=image, beside=self.beside, boxes=boxes, is_named=bool(self.truth), said=self.said
+            self.source,
+            image=image,
+            beside=self.beside,
+            boxes=boxes,
+            is_named=bool(self.truth),
+            shows_lesion=shows_lesion,
+            said=self.said,
         )
 
     def content(self) -> str:

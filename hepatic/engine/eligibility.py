@@ -131,6 +131,7 @@ def eligibility(
     beside: Iterable[Path] = (),
     boxes: Sequence[tuple[float, float, float, float]] = (),
     is_named: bool = True,
+    shows_lesion: bool = True,
     said: str = "",
 ) -> Eligibility:
     """Examine an ultrasound image.
@@ -142,6 +143,7 @@ def eligibility(
             one cannot be had or read, nobody knows what the study shows, and nothing is flagged for it.
         boxes: of lesions, (top, left, bottom, right) in pixels.
         is_named: whether its class is noted.
+        shows_lesion: not, where that class says that there is none: no box is missing then.
         said: what a reader says.
 
     Raises:
@@ -151,7 +153,7 @@ def eligibility(
     flags = [*said_flags(said), *_of_patient(source), *_of_study(ultrasound, beside)]
     if not is_named:
         flags.append(Flag.of("no_diagnosis", "no class is noted"))
-    if not len(boxes):
+    if shows_lesion and not len(boxes):
         flags.append(Flag.of("no_box", "no box is drawn"))
     flags += _of_frames(ultrasound, np.asarray(boxes, np.float64).reshape(-1, 4))
     return Eligibility(said, tuple({flag.flag: flag for flag in reversed(flags)}.values())[::-1])

@@ -158,13 +158,14 @@ def snapshot_class_cases(file: Path, task: ClassificationTask, store: Store) -> 
     return cases
 
 
-def examined(store: Store, image_id: str, notes: Iterable[str]) -> Eligibility:
+def examined(store: Store, image_id: str, notes: Mapping[str, str | None]) -> Eligibility:
     """Return what speaks against learning from an image, whatever is noted of it and drawn on it.
 
     Args:
         store: of the image.
         image_id: which image.
-        notes: keys of the notes of which one has to hold its class.
+        notes: keys of the notes of which one has to hold its class; each with the class that says that there is no
+            lesion, if there is one.
 
     Raises:
         NotFoundError: there is no such image, or its files have gone.
@@ -172,16 +173,18 @@ def examined(store: Store, image_id: str, notes: Iterable[str]) -> Eligibility:
     """
     image, history = store.images.get(image_id), store.labels.history(image_id, FINAL)
     head = history[-1] if history and not history[-1].removed else None
+    classes = {note: str(image.info[note]) for note in sorted(notes) if image.info.get(note)}
     case = ClassCase(
         image_id=image_id,
         patient_id=image.patient_id,
         source=store.source(image_id),
-        truth=next((str(image.info[note]) for note in sorted(notes) if image.info.get(note)), ""),
+        truth=next(iter(classes.values()), ""),
         label=None if head is None else store.labels.path(head),
         names={} if head is None else label_names(head.info),
         said=str(image.info.get(NOTE) or ""),
     )
-    return with_its_study(case, store).eligibility()
+    shows_lesion = all(name != notes[note] for note, name in classes.items())
+    return with_its_study(case, store).eligibility(shows_lesion=shows_lesion)
 
 
 @dataclass(frozen=True)

@@ -199,17 +199,17 @@ class Cases:
         asked = json.dumps([chosen, [one.version for one in history[-1:]]], sort_keys=True)
         return await self._answers.get((image_id, signature, model, version, asked), run)
 
-    async def eligibility(self, image_id: str, notes: Sequence[str]) -> dict[str, Any]:
+    async def eligibility(self, image_id: str, notes: Mapping[str, str | None]) -> dict[str, Any]:
         """Return what speaks against learning from an image, as ``worker.eligibility`` says it.
 
         Args:
             image_id: of the image.
-            notes: keys of the notes of which one has to hold its class.
+            notes: of which one has to hold its class, each with the class that says that there is no lesion, if any.
 
         Raises:
             BadInputError: it cannot be read.
         """
-        store, notes = self.store, sorted(notes)
+        store = self.store
         image = store.images.get(image_id)
         study = store.images.all(study_uid=image.study_uid, modality=MODALITY) if image.study_uid else [image]
         noted = {note: image.info.get(note) for note in (*notes, NOTE)}

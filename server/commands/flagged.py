@@ -33,7 +33,8 @@ def tell_flags(store: Store, image_ids: Sequence[str], console: Console, *, file
     from hepatic.tasks.spec import ClassificationTask
     from server.commands.noted import tasks
 
-    notes = {task.note for task in tasks() if isinstance(task, ClassificationTask) and task.modality == _CLASSIFIED}
+    classifiers = [task for task in tasks() if isinstance(task, ClassificationTask) and task.modality == _CLASSIFIED]
+    notes = {task.note: task.absent for task in classifiers}
     found = {}
     for image in track(images, "flags", console=console):
         try:

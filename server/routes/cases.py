@@ -128,7 +128,8 @@ async def eligibility(services: ServicesDep, image: str) -> Response:
     A reader says it as a class of the note ``eligibility`` (``PUT reading``).
     """
     found = await run_in_threadpool(services.cases.image, image)
-    notes = [note for note in _notes(services) if note != NOTE]
+    models = services.cases.models(frames=2).values()
+    notes = {str(about["note"]): about.get("absent") for about in models if about.get("note")}
     return JSONResponse(await services.cases.eligibility(found.id, notes), headers=NO_STORE)
 
 

@@ -38,7 +38,7 @@ def image(store, *, cine):
 
 
 def shown(store, image_id):
-    flags = {flag.flag for flag in examined(store, image_id, ["diagnosis"]).flags}
+    flags = {flag.flag for flag in examined(store, image_id, {"diagnosis": None}).flags}
     return flags & {"no_b_mode", "no_contrast"}
 
 

@@ -82,21 +82,31 @@ def test_why_an_image_is_not_fit_to_learn_from_is_shown_and_a_reader_has_the_las
     asked = "performance.getEntriesByType('resource').filter(one => one.name.endsWith('/eligibility')).length"
     assert page.browser.run(asked) == 0, "the whole study may have to be read for it"
     page.browser.run("document.querySelector('#eligibility').open = true")
-    page.until("document.querySelector('#fit').innerText.startsWith('Not fit to learn from')")
+    page.until("document.querySelector('#fit').innerText.startsWith('Paper 002 leaves it out, for ')")
     assert "no cine of the study fills with contrast (inclusion b, exclusion g)" in page.text("#flags")
     page.browser.run("document.querySelector('#badge').textContent = ''")
     page.browser.run("document.querySelectorAll('#sayings button')[1].click()")
     page.until(SAVED)
     page.until("document.querySelector('#flags').innerText.includes('shadow over the lesion: a reader says so')")
+    assert page.text("#fit") == "Not fit to learn from, you say:"
     assert page.text("#sayings [aria-pressed='true']").endswith("shadow over the lesion")
     assert page.told("still")["reading"]["classes"] == {"eligibility": "shadow"}
     page.browser.run("document.querySelector('#badge').textContent = ''")
     page.browser.run("document.dispatchEvent(new KeyboardEvent('keydown', {code: 'Digit1', key: '!', shiftKey: true}))")
     page.until(SAVED)
-    page.until("document.querySelector('#fit').innerText == 'Fit to learn from'")
+    page.until("document.querySelector('#fit').innerText == 'Fit to learn from, you say, in spite of:'")
+    assert "no cine of the study fills with contrast" in page.text("#flags")
     for _ in range(2):
         page.says("z")
     assert page.told("still")["reading"]["classes"] == {}
+
+
+def test_what_speaks_against_an_image_is_brought_into_view(page):
+    with page.browser.sized(1400, 600):
+        page.case("still")
+        page.browser.run("document.querySelector('#fit').click()")
+        shown = "document.querySelector('#sayings').getBoundingClientRect().bottom"
+        page.until(f"{shown} > 0 && {shown} <= document.querySelector('aside').getBoundingClientRect().bottom")
 
 
 def test_a_cine_is_scrubbed_with_its_curve_beside_it(page):
@@ -142,6 +152,7 @@ def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
     assert page.told("cine")["reading"]["boxes"] == [box]
     page.says("x")
     assert page.told("cine")["reading"]["boxes"] == []
+    page.until("document.querySelector('#result').innerText == \"Draw the lesion's box\"")
 
 
 @pytest.mark.parametrize("width", [960, 800])

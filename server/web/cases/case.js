@@ -82,6 +82,12 @@ class Page {
     return options;
   }
 
+  /** What an answer hangs on: where the model judges a lesion and no box is sent along, on the one that the server has. */
+  get about() {
+    const isByLabel = this.model.options.includes("roi") && !this.options.roi;
+    return JSON.stringify([this.options, isByLabel ? this.stored.boxes : null]);
+  }
+
   async _load() {
     const model = byId("model").value;
     const turn = this.turn = (this.turn || 0) + 1;
@@ -143,7 +149,7 @@ class Page {
     this.asking?.abort();
     const asking = this.asking = new AbortController();
     const { model, options } = this;
-    this.askedWith = JSON.stringify(options);
+    this.askedAbout = this.about;
     this.answer = this.attention = this.stage.looked = null;
     byId("curve").ariaBusy = "true";
     byId("seconds").hidden = !(model.options.includes("frame_seconds") && !this.told.picture.times_s);
@@ -303,7 +309,7 @@ class Page {
   /** Show what is said now, and ask the model again where that changes what it is asked about. */
   _changed() {
     this._showReading();
-    if (this.model && JSON.stringify(this.options) !== this.askedWith) return this.ask();
+    if (this.model && this.about !== this.askedAbout) return this.ask();
     return this._redraw();
   }
 

@@ -21,7 +21,10 @@ export class Eligibility {
     });
     byId("sayings").replaceChildren(...this._buttons);
     this._section = /** @type {HTMLDetailsElement} */ (byId("eligibility"));
-    this._section.addEventListener("toggle", () => this.examine());
+    this._section.addEventListener("toggle", async () => {
+      await this.examine();
+      if (this._section.open) this._section.scrollIntoView({ block: "nearest" });
+    });
   }
 
   /** Say it; again the same takes it back. @param {number} place */
@@ -50,9 +53,13 @@ export class Eligibility {
     if (!this._section.open) return;
     const told = await api.eligibility(this._image).catch((failure) => ({ failure }));
     if (asked !== this._asked) return;
-    byId("fit").textContent = told.failure ? "Fit to learn from: nobody knows"
-      : told.eligible ? "Fit to learn from" : `Not fit to learn from, for ${told.flags.length} reason${told.flags.length > 1 ? "s" : ""}`;
+    byId("fit").textContent = told.failure ? "Fit to learn from: nobody knows" : verdict(told);
     const lines = told.failure ? [told.failure.message] : told.flags.map(({ flag, why, criterion }) => `${SAYINGS[flag] ? `${SAYINGS[flag]}: ` : ""}${why} (${criterion})`);
     byId("flags").replaceChildren(...lines.map((text) => made("li", "", text)));
   }
+}
+
+function verdict({ eligible, said, flags }) {
+  if (eligible) return flags.length ? "Fit to learn from, you say, in spite of:" : "Fit to learn from";
+  return said ? "Not fit to learn from, you say:" : `Paper 002 leaves it out, for ${flags.length} reason${flags.length > 1 ? "s" : ""}:`;
 }

@@ -315,3 +315,7 @@ def test_a_reader_says_whether_an_image_is_fit_to_learn_from(anna, people, still
         version = anna.take_back(still, version).json()["version"]
         assert anna.get(f"/{still}/eligibility").json()["said"] == left
     assert anna.say(still, version, classes={"eligibility": "blurred"}).status_code == 422
+    version = anna.say(still, version, classes={"diagnosis": "", "lesion_type": "cyst"}, boxes=[]).json()["version"]
+    assert flags() == ["no_contrast", "no_box"]
+    anna.say(still, version, classes={"lesion_type": "homogeneous"})
+    assert flags() == ["no_contrast"], "where there is no lesion, no box is missing"
