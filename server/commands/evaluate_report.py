@@ -118,14 +118,10 @@ def _classes(console: Console, name: str, rows: Sequence[Row], out: Path, result
             )
     for model, lines in sorted(tables.items()):
         for off in (row for row in lines if row.whose == "off"):
-            on = _find(lines, off.name, "training")
-            for measure in ("specificity", "sensitivity", "auc") if on else ():
-                _say(
-                    console,
-                    f"{model} ({off.name}), expansion over none, {measure}",
-                    on.gain(off, measure),
-                    per_cent=True,
-                )
+            if on := _find(lines, off.name, "training"):
+                for measure in ("specificity", "sensitivity", "auc"):
+                    told = f"{model} ({off.name}), expansion over none, {measure}"
+                    _say(console, told, on.gain(off, measure), per_cent=True)
 
 
 def _findings(console: Console, rows: Sequence[Row], task: ClassificationTask) -> None:
