@@ -25,6 +25,8 @@ Probabilities = NDArray[np.float64]
 BEST, CHECKPOINTS, MEAN = "best", "checkpoints", "mean"
 """Whose probabilities: of the epoch with the best true-class probability; of the copy of the weights that answers a
 question best, each its own question; of all copies, their mean."""
+DIGITS = 7
+"""Of probabilities, as many as float32 has."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,12 @@ def run_cell(
         progress=progress,
     )
     test = _samples(images, split.test)
-    told = _answers(recipe, trained.network, trained.checkpoints, test, device)
+    answers = _answers(recipe, trained.network, trained.checkpoints, test, device)
+    told = {whose: rows.round(DIGITS) for whose, rows in answers.items()}  # judged as kept: rounding makes ties
     truth = [images[n].truth for n, _ in split.test]
     return {
         "test": [n for n, _ in split.test],
-        "probabilities": {whose: rows.round(4).tolist() for whose, rows in told.items() if whose != MEAN},
+        "probabilities": {whose: rows.tolist() for whose, rows in told.items() if whose != MEAN},
         "metrics": {whose: measures(recipe, truth, rows) for whose, rows in told.items()},
         "epochs": {BEST: trained.best_epoch, **{name: epoch for name, (epoch, _) in trained.checkpoints.items()}},
         "seconds": round(time.monotonic() - started, 1),

@@ -2,13 +2,18 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from hepatic.engine import trial
+from hepatic.engine.trial import Seen
 from hepatic.engine.trial_results import Results, mean_sd, write_csv
-from hepatic.engine.trial_split import expansions_of, seven_one_two, thirds
+from hepatic.engine.trial_split import Split, expansions_of, seven_one_two, thirds
 from hepatic.errors import BadInputError
+from train_tasks.us_bmode import RECIPE
 
 TRUTH = ["hcc"] * 80 + ["non_hcc"] * 20
 PATIENTS = [f"P{n // 2}" for n in range(100)]
@@ -126,3 +131,17 @@ def test_one_split_has_no_spread():
     assert mean_sd([0.5])[0] == 0.5
     assert np.isnan(mean_sd([0.5])[1])
     assert np.isnan(mean_sd([])[0])
+
+
+def test_what_is_kept_of_an_image_is_what_was_judged(monkeypatch):
+    hcc = np.array([0.5, 0.50001, 0.50002, 0.50003])
+    truth = ["non_hcc", "non_hcc", "hcc", "hcc"]
+    images = [Seen(f"P{n}", name, [{}]) for n, name in enumerate(truth)]
+    trained = SimpleNamespace(network=None, checkpoints={}, best_epoch=1)
+    monkeypatch.setattr(trial, "train_network", lambda *_, **__: trained)
+    monkeypatch.setattr(trial, "probabilities_of", lambda *_, **__: np.stack([hcc, 1 - hcc], axis=1))
+    split = Split(train=(), tuning=(), test=tuple((n, 0) for n in range(4)))
+    told = trial.run_cell(RECIPE, images, split, seed=0, device=torch.device("cpu"))
+    kept = np.array(told["probabilities"]["best"])
+    assert trial.measures(RECIPE, truth, kept) == told["metrics"]["best"]
+    assert told["metrics"]["best"]["auc"] == 1
