@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from hepatic.engine.card import ModelCard, software
 from hepatic.engine.cases import TrainingCase, data_hash
+from hepatic.engine.class_counts import check_classes, count, in_words, one_kind
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate, nothing_to_judge
 from hepatic.engine.fit_result import FitResult as FitResult
@@ -34,7 +35,7 @@ from hepatic.engine.weights import ModelVersion, Registry
 from hepatic.errors import ConflictError
 from hepatic.settings import settings as library_settings
 from hepatic.tasks.recipe import Recipe
-from hepatic.tasks.spec import DetectionTask
+from hepatic.tasks.spec import ClassificationTask, DetectionTask
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ def fit(
         resume: this very run was begun before: where it was finished, take its result rather than train anew.
 
     Raises:
-        BadInputError: labels of fewer than two patients, labels that do not fit their images, or no study that can
-            judge a detector; all before anything is trained.
+        BadInputError: labels of fewer than two patients, labels that do not fit their images, no study that can judge a
+            detector, or images of one class alone for a classifier; all before anything is trained.
     """
     settings = settings or FitSettings()
     folder = registry.models / recipe.name
@@ -124,6 +125,11 @@ def _fit(
     training, tuning, judging = (prepared(recipes[0], part) for part in PARTS)
     if isinstance(recipe.task, DetectionTask) and not can_tune(recipe.task, judging.samples):
         raise nothing_to_judge(recipe.name, len({case.study for case in judging.cases}))
+    counted = {
+        part: count(recipe.task, prepared.cases)
+        for part, prepared in zip(PARTS, (training, tuning, judging), strict=True)
+    }
+    check_classes(recipe, counted)
     device = choose_device(settings.device)
 
     run = runs / recipe.name / _run_name(recipe, cases, settings, parent)
@@ -145,6 +151,9 @@ def _fit(
         parent.version if parent else "new weights",
         run.name,
     )
+    for part, counts in counted.items():
+        if isinstance(recipe.task, ClassificationTask):
+            logger.info("Classes, %s: %s", part, in_words(counts["classes"]))
     left_out = {**training.left_out, **tuning.left_out, **judging.left_out}
     if left_out:
         logger.warning("%d of %d images are left out, for the reasons above", len(left_out), len(cases))
@@ -179,9 +188,7 @@ def _fit(
         key_metric=recipe.key_metric,
         data={
             "sha256": data_hash(cases),
-            "train": _counts(training),
-            "tuning": _counts(tuning),
-            "validation": _counts(judging),
+            **counted,
             "best_epoch": trained.best_epoch,
             "epoch_chosen": epoch_chosen(recipe, tuning),
             "left_out": left_out,
@@ -196,11 +203,13 @@ def _fit(
         card = with_shown_from(recipe, detector, tuning, device=device, livers=livers)
         model = dataclasses.replace(model, card=card)
     metrics = evaluate(recipe, model, judging.cases, device=device, livers=livers)
-    patients = min(_counts(judging)["patients"], int(metrics["cases"]))  # of a detector those with a lesion judge
+    judged_by = counted["validation"]
+    alike = one_kind(recipe.task, judged_by)
+    patients = min(judged_by["patients"], int(metrics["cases"]))  # of a detector those with a lesion judge
     if (run / PUBLISHED).is_file():  # it was cut off after that
         version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])
     else:
-        notes = card_notes(settings.notes, patients=patients, parent=parent, registry=registry)
+        notes = card_notes(settings.notes, patients=patients, one_kind=alike, parent=parent, registry=registry)
         version = registry.publish(trained.states(), card.model_copy(update={"metrics": metrics, "notes": notes}))
         _write(run / PUBLISHED, {"version": version.version})
     served = registry.served(recipe.name)  # it may have changed meanwhile
@@ -211,7 +220,7 @@ def _fit(
     new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
     wanted = library_settings().judging_patients
     # a tie at nothing found is no reason to change
-    promoted = old is None or (new >= old and new > 0 and patients >= wanted)
+    promoted = not alike and (old is None or (new >= old and new > 0 and patients >= wanted))
     if promoted:
         version = registry.promote(recipe.name, version.version)
     result = FitResult(
@@ -224,6 +233,7 @@ def _fit(
             images=len(judging.cases),
             patients=patients,
             wanted=wanted,
+            one_kind=alike,
             promoted=promoted,
         ),
         metrics=metrics,
@@ -255,10 +265,6 @@ def _write(file: Path, about: Mapping[str, object]) -> None:
     temporary = file.with_suffix(".new")
     temporary.write_text(json.dumps(about, indent=1))
     temporary.replace(file)
-
-
-def _counts(prepared: PreparedCases) -> dict[str, int]:
-    return {"images": len(prepared.cases), "patients": len({case.patient_id for case in prepared.cases})}
 
 
 def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe:

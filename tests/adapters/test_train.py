@@ -232,9 +232,9 @@ def test_a_classifier_learns_from_its_snapshot_whatever_is_said_before_and_after
     store = ReviewStore(tmp_path / "data" / "harvest")
     now = data_hash(cases_for(BOXED, noted))
     taken = store.snapshot(labels=[one.as_json() for one in noted_classes(noted.store, [BOXED])]).sha256
-    first, second, *_ = noted.list_images()
+    first, _, third, *_ = noted.list_images()
     draw(noted, tmp_path, (3, 5, 9))  # between the snapshot and the training
-    noted.update_image_info(second, {"phase": "dark"})
+    noted.update_image_info(third, {"phase": "bright"})
     assert data_hash(cases_for(BOXED, noted)) != now
 
     recipe = dataclasses.replace(CLASSIFICATION, task=BOXED)

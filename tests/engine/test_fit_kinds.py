@@ -223,7 +223,7 @@ def test_a_classifier_learns_classes_and_refuses_one_it_does_not_know(tmp_path, 
         )
         for number in range(8)
     ]
-    odd = dataclasses.replace(cases[0], image_id="odd", patient_id="P9", truth="delayed")
+    odd = dataclasses.replace(cases[0], image_id="odd", patient_id="P20", truth="delayed")
     result = fit(CLASSIFICATION, [*cases, odd], settings=FitSettings(device="cpu"), **place)
     assert result.promoted
     assert result.metrics["accuracy"] == 1

@@ -255,7 +255,7 @@ def test_a_picture_without_a_lesion_trains_without_what_is_drawn(anna, still, ca
 
 def test_a_training_takes_what_readers_corrected(anna, still, ultrasound, cases_app, tmp_path):
     others = ultrasound["others"]
-    for image, name in zip((still, *others), ("hcc", "non_hcc", "hcc"), strict=True):
+    for image, name in zip((still, *others), ("hcc", "hcc", "non_hcc"), strict=True):
         reading = {"classes": {"diagnosis": name}, "boxes": [[40, 50, 70, 90]]}
         assert anna.say(image, seen(anna, image), **reading).status_code == 200
     version = seen(anna, still)
