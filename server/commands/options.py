@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from hepatic.errors import BadInputError
 from hepatic.release.option import Option
 
+_FILE_WIDTH = 180
 OUR_APP = Path(__file__).resolve().parents[2] / "apps" / "hepatic"
 TERMINAL = "terminal"
 """Name of the logging handler that shows on the terminal what is logged."""
@@ -88,9 +90,14 @@ def values_for(model: Any, given: list[str] | None) -> dict[str, Any]:
     return found
 
 
+def console_for_tables() -> Console:
+    """Return a console as wide as the terminal; for a pipe or a file wide enough that tables are not cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+
+
 def log_to_terminal(level: int = logging.INFO) -> None:
     """Show what is logged from a level on, with times; the logs of servers in this process take what they took."""
-    from rich.console import Console
     from rich.logging import RichHandler
 
     from server.observe.log import Clean

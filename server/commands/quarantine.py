@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from hepatic.errors import BadInputError, NotFoundError
+from server.commands.options import console_for_tables
 
 if TYPE_CHECKING:
-    from hepatic.release.quarantine import Quarantine
+    from hepatic.release.quarantine import Held, Quarantine
 
 app = typer.Typer(
     help="Black out burnt-in text, and let pictures leave in exports.", no_args_is_help=True, rich_markup_mode="rich"
@@ -35,22 +37,13 @@ def list_held(
 
     hepatic quarantine list --studies demo/studies
     """
-    table = Table(Column("Image", no_wrap=True), "Series", "Modality", "Burnt-in text", "State", "By", "Blacked out")
+    image = Column("Image", overflow="fold")
+    table = Table(image, "Series", "Burnt-in text", "State")
     with _quarantine(studies) as quarantine:
         for one in quarantine.held():
             if one.state == "held" or all_of_them:
-                approval = one.approval
-                out = "" if approval is None else "nothing" if approval.as_is else f"{approval.share:.0%}"
-                table.add_row(
-                    one.image_id,
-                    one.description,
-                    one.modality,
-                    one.said,
-                    one.state,
-                    approval.by if approval else "",
-                    out,
-                )
-    Console().print(table if table.row_count else "Nothing is held.")
+                table.add_row(one.image_id, escape(one.description), one.said, escape(_state(one)))
+    console_for_tables().print(table if table.row_count else "Nothing is held.")
 
 
 @app.command("show")
@@ -113,6 +106,14 @@ def withdraw(
         for image_id in image:
             quarantine.withdraw(image_id, by=by)
             Console().print(f"{image_id} is held again.", highlight=False)
+
+
+def _state(one: Held) -> str:
+    """Say whether a picture is held, or who let it leave with how much of it black."""
+    if one.approval is None:
+        return one.state
+    black = "nothing" if one.approval.as_is else f"{one.approval.share:.0%}"
+    return f"{one.state} by {one.approval.by}, {black} black"
 
 
 def _box(text: str) -> tuple[int, int, int, int]:

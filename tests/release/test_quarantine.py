@@ -221,3 +221,20 @@ def test_the_command_lists_shows_and_approves(studies: Path, store: FolderStore,
     assert image_id in hepatic("list")
     with pytest.raises(BadInputError, match="LEFT,TOP"):
         hepatic("approve", image_id, "--by", "Dr. K", "--box", "1,2,3")
+
+
+@pytest.mark.parametrize(
+    "environment", [{"COLUMNS": "80", "FORCE_COLOR": "1"}, {"COLUMNS": None}], ids=["narrow", "piped"]
+)
+def test_the_list_can_be_read_in_a_narrow_terminal_and_in_a_pipe(
+    studies: Path, store: FolderStore, environment
+) -> None:
+    named = ids(store)
+    Quarantine(store).approve(named["silent"], by="Dr. K", as_is=True)
+    shown = CliRunner().invoke(app, ["quarantine", "list", "--all", "--studies", str(studies)], env=environment)
+    rows = [line.split("│")[1:-1] for line in shown.stdout.splitlines() if line.startswith("│")]
+    image, _, said, state = (" ".join("".join(cell).split()) for cell in zip(*rows, strict=True))
+    assert named["yes"] in image.replace(" ", "")
+    assert named["silent"] in image.replace(" ", "")
+    assert {"yes", "unknown"} == set(said.split())
+    assert {"held", "approved", "Dr.", "nothing"} < set(state.split())
