@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from server.commands.options import console_for_tables
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hepatic.engine.trial_results import Measure, Results, Row
     from hepatic.tasks.recipe import Recipe
     from hepatic.tasks.spec import ClassificationTask
@@ -41,7 +44,6 @@ PAPER_004 = {
 """AUC of lesion, malignancy and type of table 2, on patients, of the rows that come nearest."""
 POOLED = {"small": "small_mean", "paper": "resnet50_mean"}
 """Presets, and those that differ from them in the attention only."""
-FILE_WIDTH = 180
 WHOSE, COPIES = "best", "checkpoints"
 """Whose probabilities are compared from preset to preset (``hepatic.engine.trial``)."""
 PAPERS_WAY = (
@@ -58,9 +60,7 @@ def report(recipe: Recipe, results: Results, out: Path, *, measure: Measure) -> 
     task = cast("ClassificationTask", recipe.task)
     rows = results.rows(ensembles_of(task), measure=measure)
     write_csv(out / f"{recipe.name}.csv", rows)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=FILE_WIDTH)  # 80 columns would cut the presets' names
+    console = console_for_tables()
     if results.settings["phantoms"]:
         console.print(
             "On simulated patients (phantoms): this tests mechanisms, not clinical performance.", style="yellow"
