@@ -69,8 +69,10 @@ def test_several_lambdas_at_once_are_concatenated_and_teach_the_attention():
     ("features", "channels", "size", "cells"),
     [
         (resnet50_features, 2048, (240, 345), (8, 11)),
+        (resnet50_features, 2048, (480, 690), (15, 22)),
         (resnet50_features, 2048, (96, 130), (3, 5)),
         (densenet121_features, 1024, (240, 345), (7, 10)),
+        (densenet121_features, 1024, (480, 690), (15, 21)),
         (small_features, 96, (120, 172), (8, 11)),
     ],
 )
