@@ -46,7 +46,12 @@ def draw_roc(rows: Mapping[str, Row], questions: Mapping[str, tuple[int, Questio
             _draw_mean(axis, row, place, question, shown, spread=len(rows) <= MOST_SPREADS)
         axis.plot([0, 1], [0, 1], ":", color="grey", linewidth=1)
         axis.set(
-            title=name, xlabel="1 - specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1.01)
+            title=written(name),
+            xlabel="1 - specificity",
+            ylabel="sensitivity",
+            aspect="equal",
+            xlim=(0, 1),
+            ylim=(0, 1.01),
         )
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=7, loc="lower right")

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from hepatic.engine import trial
 from hepatic.engine.trial import Seen
-from hepatic.engine.trial_results import Results, mean_sd, write_csv
+from hepatic.engine.trial_pictures import draw_confusion, draw_roc
+from hepatic.engine.trial_results import Results, Row, mean_sd, write_csv
 from hepatic.engine.trial_split import Split, expansions_of, seven_one_two, thirds
 from hepatic.errors import BadInputError
 from train_tasks.us_bmode import RECIPE
@@ -145,3 +147,15 @@ def test_what_is_kept_of_an_image_is_what_was_judged(monkeypatch):
     kept = np.array(told["probabilities"]["best"])
     assert trial.measures(RECIPE, truth, kept) == told["metrics"]["best"]
     assert told["metrics"]["best"]["auc"] == 1
+
+
+def test_kinds_are_written_in_one_way_on_all_pictures(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    row = Row("small", "best", told={"0": (["hcc", "fnh"], np.array([[0.8, 0.3], [0.4, 0.9]]))})
+    questions = {label: (place, lambda name, label=label: name == label) for place, label in enumerate(("hcc", "fnh"))}
+    draw_roc({"small": row}, questions, tmp_path / "roc.png", title="t")
+    draw_confusion({"small": row}, ("hcc", "fnh"), lambda told: "hcc", tmp_path / "confusion.png", title="t")
+    roc_figure, confusion_figure = drawn
+    assert [axis.get_title() for axis in roc_figure.axes] == ["HCC", "FNH"]
+    assert [tick.get_text() for tick in confusion_figure.axes[0].get_xticklabels()] == ["HCC", "FNH"]
