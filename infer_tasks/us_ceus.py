@@ -27,6 +27,13 @@ FRAME_SECONDS = Option(
     description="Seconds from frame to frame, for a cine that does not say; 0 takes what it says.",
 )
 
+ROI_FRAME = Option(
+    name="roi_frame",
+    default=-1,
+    minimum=-1,
+    description="Frame on which the box `roi` was drawn, the first being 0; -1 is the onset of echo.",
+)
+
 _WHOLE = {"pre": (ContrastClip(PAPER),)}
 _RESNET = partial(ResNet, spatial_dims=3, n_input_channels=1, num_classes=len(LABELS))
 
@@ -52,7 +59,7 @@ TASK = ClassificationTask(
     uses_boxes=True,
     needs_boxes=True,
     pre=(ContrastClip(SMALL),),
-    options=(ROI, FRAME_SECONDS),
+    options=(ROI, ROI_FRAME, FRAME_SECONDS),
     presets={
         "small_res3d": {"network": partial(_RESNET, "basic", [1, 1, 1, 1], [8, 16, 32, 64], conv1_t_size=3)},
         "small_dense3d": {

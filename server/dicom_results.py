@@ -137,7 +137,7 @@ def _statement(request: dict[str, Any], result: dict[str, Any]) -> Any:
     return Statement(
         classes={str(getattr(task, "note", "") or "class"): str(params["result"])} if params.get("result") else {},
         probabilities={str(name): float(share) for name, share in params["probabilities"].items()},
-        frame=int(params["frame"]) if "frame" in params else None,
+        frame=int(params.get("roi_frame", params["frame"])) if "frame" in params else None,
         region=(left, top, right, bottom) if has_box else None,
         has_onset=params["onset"] == "seen" if "onset" in params else None,
         algorithm=algorithm,

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from hepatic.adapters.datastore import HepaticDatastore
-from hepatic.engine.label_boxes import boxes_on_picture
+from hepatic.engine.label_boxes import PictureBox, boxes_on_picture
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.store.label import FINAL, label_names
@@ -14,8 +14,8 @@ from hepatic.store.label import FINAL, label_names
 logger = logging.getLogger(__name__)
 
 
-def drawn_boxes(datastore: HepaticDatastore, image_id: str, source: Path) -> list[tuple[float, float, float, float]]:
-    """Return the boxes of an image's final label, (top, left, bottom, right) in pixels.
+def drawn_boxes(datastore: HepaticDatastore, image_id: str, source: Path) -> list[PictureBox]:
+    """Return the boxes of an image's final label.
 
     Args:
         datastore: that has the label.

@@ -25,10 +25,10 @@ def region_mask(answer: Classification) -> NDArray[np.uint8]:
 
     Args:
         answer: with ``frame``, and ``region`` (of its attention, or all it looked at) or ``roi``, in pixels, among its
-            facts.
+            facts; ``roi_frame`` where that was drawn on another.
     """
     array = np.zeros(answer.grid.shape, np.uint8)
-    frame = array[int(answer.facts.get("frame", 0))]
+    frame = array[int(answer.facts.get("roi_frame", answer.facts.get("frame", 0)))]
     if answer.attention is not None:
         top, left, bottom, right = answer.facts["region"]
         looked_at = attention_on(answer.attention, (bottom - top, right - left)) >= LOOKED_AT

@@ -12,7 +12,7 @@ from typing import Annotated, Protocol
 from pydantic import Field
 
 from hepatic.engine.eligibility import Eligibility, eligibility, said_flags
-from hepatic.engine.label_boxes import boxes_on_picture, read_lesions
+from hepatic.engine.label_boxes import PictureBox, boxes_in_sample, boxes_on_picture, read_lesions
 from hepatic.engine.split import Side
 from hepatic.errors import BadInputError
 from hepatic.geometry import Grid
@@ -150,7 +150,7 @@ class ClassCase(_OneImage):
             )
         image = task.accept(read(self.source))
         is_absent = isinstance(task, ClassificationTask) and self.truth == task.absent
-        boxes = [*self.boxes] if is_absent else self.drawn(image.grid)
+        boxes = self._known if is_absent else self.drawn(image.grid)
         if not boxes and isinstance(task, ClassificationTask) and task.needs_boxes and not is_absent:
             raise BadInputError(
                 f"image {self.image_id}, which is named {self.truth}",
@@ -158,12 +158,16 @@ class ClassCase(_OneImage):
                 came="none",
                 fix="Draw it at /cases or in 3D Slicer, and train again.",
             )
-        return {"source": image, "options": task.parse_options({}), "truth": self.truth, "boxes": boxes}
+        return {"source": image, "options": task.parse_options({}), "truth": self.truth, **boxes_in_sample(boxes)}
 
-    def drawn(self, grid: Grid) -> list[tuple[float, float, float, float]]:
+    @property
+    def _known(self) -> list[PictureBox]:
+        return [PictureBox(*box) for box in self.boxes]
+
+    def drawn(self, grid: Grid) -> list[PictureBox]:
         """Return its boxes and those of the label, which lies on this grid; BadInputError where it cannot be read."""
         own = [] if self.label is None else boxes_on_picture(self.label, grid, self.names)
-        return [*self.boxes, *own]
+        return [*self._known, *own]
 
     def eligibility(self, image: Volume | Cine | None = None, *, shows_lesion: bool = True) -> Eligibility:
         """Return what speaks against learning from it; BadInputError where the image cannot be read.
@@ -173,7 +177,7 @@ class ClassCase(_OneImage):
             shows_lesion: whether its class says that there is a lesion.
         """
         image = read(self.source) if image is None else image
-        boxes = list(self.boxes)
+        boxes = self._known
         with suppress(BadInputError):  # a label that cannot be read shows no lesion
             boxes = self.drawn(image.grid)
         return eligibility(

@@ -8,7 +8,7 @@ names no bounds: those here are hepatic's own, and hold of simulated cines with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatic.engine.label_boxes import boxes_in_sample
 from hepatic.errors import BadInputError, HepaticError
 from hepatic.io.content import content_hash
 from hepatic.io.header import header
@@ -25,8 +26,16 @@ from hepatic.io.image import Cine, Volume
 from hepatic.io.read import read
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import Region, carried
-from hepatic.transforms.contrast_clip import BLACK, SAMPLED_S, ContrastClip, followed_beside, nearest, onset_of
-from hepatic.transforms.us_lesion import chosen_box, on_image
+from hepatic.transforms.contrast_clip import (
+    BLACK,
+    SAMPLED_S,
+    ContrastClip,
+    drawn_frame,
+    followed_beside,
+    nearest,
+    onset_of,
+)
+from hepatic.transforms.us_lesion import chosen_box, largest, on_image
 
 NOTE = "eligibility"
 """Key of the notes of an image under which a reader says that it is eligible, or why it is not."""
@@ -129,7 +138,7 @@ def eligibility(
     *,
     image: Volume | Cine | None = None,
     beside: Iterable[Path] = (),
-    boxes: Sequence[tuple[float, float, float, float]] = (),
+    boxes: Sequence[Sequence[float]] = (),
     is_named: bool = True,
     shows_lesion: bool = True,
     said: str = "",
@@ -141,7 +150,7 @@ def eligibility(
         image: the same, where it is read already.
         beside: the other ultrasound images of the study, gone through until B-mode and contrast have been seen. Where
             one cannot be had or read, nobody knows what the study shows, and nothing is flagged for it.
-        boxes: of lesions, (top, left, bottom, right) in pixels.
+        boxes: of lesions, as ``hepatic.engine.label_boxes.PictureBox``.
         is_named: whether its class is noted.
         shows_lesion: not, where that class says that there is none: no box is missing then.
         said: what a reader says.
@@ -155,7 +164,7 @@ def eligibility(
         flags.append(Flag.of("no_diagnosis", "no class is noted"))
     if shows_lesion and not len(boxes):
         flags.append(Flag.of("no_box", "no box is drawn"))
-    flags += _of_frames(ultrasound, np.asarray(boxes, np.float64).reshape(-1, 4))
+    flags += _of_frames(ultrasound, boxes_in_sample(boxes))
     return Eligibility(said, tuple({flag.flag: flag for flag in reversed(flags)}.values())[::-1])
 
 
@@ -195,7 +204,7 @@ def _shown_in(path: Path, content: str) -> tuple[bool, bool]:
     return _shows(Ultrasound.of(read(path)))
 
 
-def _of_frames(ultrasound: Ultrasound, boxes: NDArray[np.float64]) -> Iterator[Flag]:
+def _of_frames(ultrasound: Ultrasound, drawn: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[Flag]:
     contrast, tissue = ultrasound.contrast, ultrasound.tissue
     region, times_s = contrast or tissue or ultrasound.regions[0], ultrasound.times_s
     guide = ultrasound.picture(tissue or region)
@@ -206,7 +215,8 @@ def _of_frames(ultrasound: Ultrasound, boxes: NDArray[np.float64]) -> Iterator[F
         yield from _of_pictures(guide[:1])
         return
     pictures = ultrasound.picture(region)
-    box = _box_on(boxes, region, tissue, pictures.shape)
+    boxes = _on_contrast(drawn["boxes"], region, tissue, pictures.shape)
+    box, _ = chosen_box({"boxes": boxes}, pictures.shape, region.box[:2])
     top, left, bottom, right = (round(edge) for edge in box)
     onset = onset_of(pictures[:, top:bottom, left:right].mean(axis=(1, 2), dtype=np.float64))
     chosen = nearest(times_s, times_s[onset] + np.array(SAMPLED_S))
@@ -214,20 +224,22 @@ def _of_frames(ultrasound: Ultrasound, boxes: NDArray[np.float64]) -> Iterator[F
         seconds = times_s[-1] - times_s[onset]
         yield Flag.of("too_few_frames", f"{count} of 30 frames in the {seconds:.0f} s from the onset of echo")
     yield from _of_pictures(guide[chosen])
-    if len(boxes):
-        shifts, lost = followed_beside(ultrasound, region, box, chosen, margin=ContrastClip.margin)
+    if drawn["boxes"]:
+        frame = drawn_frame(drawn["boxes_frames"][largest(boxes)], onset, len(pictures)) if len(boxes) else onset
+        shifts, lost = followed_beside(
+            ultrasound, region, box, chosen, drawn=None if frame == onset else frame, margin=ContrastClip.margin
+        )
         yield from _of_motion(box, shifts, lost, pictures.shape)
 
 
-def _box_on(
-    boxes: NDArray[np.float64], region: Region, tissue: Region | None, shape: tuple[int, ...]
-) -> tuple[float, float, float, float]:
-    """Return the lesion's box on the contrast image, as ``ContrastClip`` takes it; the whole image if there is none."""
+def _on_contrast(
+    boxes: Sequence[Sequence[float]], region: Region, tissue: Region | None, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return boxes on the contrast image, as ``ContrastClip`` takes them; none where none lies on it."""
     corner = region.box[:2]
     with suppress(BadInputError):
-        own = on_image(carried(boxes, region, tissue) - (*corner, *corner), shape)
-        return chosen_box({"boxes": own}, shape, corner)[0]
-    return chosen_box({}, shape, corner)[0]
+        return on_image(carried(boxes, region, tissue) - (*corner, *corner), shape)
+    return np.zeros((0, 4))
 
 
 def _of_pictures(pictures: NDArray[np.uint8]) -> Iterator[Flag]:

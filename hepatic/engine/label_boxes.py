@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,29 @@ class Lesions:
 
     boxes: Boxes
     liver: NDArray[np.bool_] | None
+
+
+class PictureBox(NamedTuple):
+    """A box on an ultrasound picture or cine.
+
+    Attributes:
+        top, left, bottom, right: in pixels.
+        first, past: the frames on which it was drawn, ``past`` being one past the last; of a box of which nobody knows,
+            all of them.
+    """
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+    first: float = 0.0
+    past: float = math.inf
+
+
+def boxes_in_sample(boxes: Iterable[Sequence[float]]) -> dict[str, list[tuple[float, ...]]]:
+    """Return ``boxes`` and ``boxes_frames`` of a sample: see ``ClassificationTask.uses_boxes``."""
+    known = [PictureBox(*box) for box in boxes]
+    return {"boxes": [box[:4] for box in known], "boxes_frames": [box[4:] for box in known]}
 
 
 def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
@@ -69,13 +94,13 @@ def read_lesions(label: Path, grid: Grid, names: Mapping[str, int]) -> Lesions:
     )
 
 
-def boxes_on_picture(label: Path, grid: Grid, names: Mapping[str, int]) -> list[tuple[float, float, float, float]]:
-    """Return where the lesions of a label lie on a picture or cine: (top, left, bottom, right) in pixels.
+def boxes_on_picture(label: Path, grid: Grid, names: Mapping[str, int]) -> list[PictureBox]:
+    """Return where the lesions of a label lie on a picture or cine.
 
     Arguments and errors are those of ``read_lesions``.
     """
     lesions = to_voxels(read_lesions(label, grid, names).boxes, grid).tolist()
-    return [(top, left, bottom, right) for _, top, left, _, bottom, right in lesions]
+    return [PictureBox(top, left, bottom, right, first, past) for first, top, left, past, bottom, right in lesions]
 
 
 def is_anatomy(name: str) -> bool:

@@ -19,6 +19,7 @@ from hepatic.engine.cache import BoundedCache, Budget
 from hepatic.engine.candidates import choose
 from hepatic.engine.device import choose_device
 from hepatic.engine.fold import fold_batch_norms
+from hepatic.engine.label_boxes import PictureBox, boxes_in_sample
 from hepatic.engine.model import AnyTask, LoadedModel, load_model, run_classifier, run_detector, run_network
 from hepatic.engine.weights import Registry
 from hepatic.errors import NotFoundError
@@ -35,8 +36,8 @@ EXPORTS = ".openvino"
 
 Options = dict[str, int | float | str | bool]
 Timings = dict[str, float]
-PictureBoxes = Sequence[tuple[float, float, float, float]]
-"""(top, left, bottom, right) in pixels of an ultrasound picture."""
+PictureBoxes = Sequence[PictureBox | tuple[float, float, float, float]]
+"""On an ultrasound picture; without frames they count on each."""
 
 
 class Predictor:
@@ -274,7 +275,8 @@ class Predictor:
         *,
         boxes: PictureBoxes = (),
     ) -> Classification:
-        sample = self._prepare(model.task, {"source": image, "options": options, "boxes": boxes}, timings, digest)
+        asked = {"source": image, "options": options, **boxes_in_sample(boxes)}
+        sample = self._prepare(model.task, asked, timings, digest)
         with _Timer(timings, "network"):
             probabilities, attention = run_classifier(model, sample["image"], self.device)
         told = dict(zip(model.task.labels, probabilities.tolist(), strict=True))
@@ -298,7 +300,7 @@ class Predictor:
             if isinstance(task, DetectionTask) and task.liver is not None:
                 served = self.registry.served(task.liver.name)
                 liver = None if served is None else served.card.sha256
-            drawn = tuple(sample.get("boxes", ()))
+            drawn = (*sample.get("boxes", ()), *sample.get("boxes_frames", ()))
             key = (digest, task.pre_fingerprint, tuple(sorted(sample["options"].items())), drawn, liver)
             return self._prepared.get(key, lambda: _slim(task.prepare(sample)))
 

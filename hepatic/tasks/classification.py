@@ -53,7 +53,8 @@ class ClassificationTask(Task):
         attention: network output for a batch -> (B, 1, h, w), the share that each part of the picture has in what it
             looks at, or None where it looks everywhere alike. None where it does not say.
         uses_boxes: whether ``pre`` wants ``boxes`` of lesions, (N, 4) in pixels of an ultrasound picture (top, left,
-            bottom, right), where a reader has drawn some.
+            bottom, right), where a reader has drawn some, and ``boxes_frames``, (N, 2), the first frame of each and one
+            past its last.
         needs_boxes: whether the class is that of a box, so that an image without one teaches nothing. Others learn the
             class without.
         members: of an ensemble, the presets that answer together, each with the size (H, W) to which it brings the

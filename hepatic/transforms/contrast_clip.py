@@ -15,7 +15,7 @@ from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import Region, carried, laid_over
 from hepatic.transforms.follow_lesion import followed
-from hepatic.transforms.us_lesion import asked_roi, chosen_box, on_image
+from hepatic.transforms.us_lesion import asked_roi, chosen_box, largest, on_image
 from hepatic.transforms.us_picture import resized
 
 SAMPLED_S = (*(2.0 * n for n in range(25)), *(60.0 + 30.0 * n for n in range(5)))
@@ -44,16 +44,19 @@ class ContrastClip:
     """``source`` to ``image`` (1, frames, size, size): the lesion, followed through 30 frames after the echo's onset.
 
     The region of interest is that of the option ``roi``, else of ``boxes``, else the whole contrast image; a box on the
-    B-mode image beside it is carried over. It follows the lesion (``followed``) on the B-mode image, where there is
-    one. A frame that does not show it, since it left the plane or the probe was lifted, is replaced by the nearest that
-    does, as the paper does by eye (section 1.1.7). On a contrast image alone, on which a lesion changes while it is
-    looked at, its surroundings are followed, and only a lifted probe is noticed. ``facts`` say ``onset_s``, the
-    ``frame`` of that moment, ``replaced_frames`` and ``missing_frames``, those after the end of the cine, for which its
-    last frame stands. ``onset`` is ``none`` where nothing in the region rises, as in a cine without contrast or one
-    that begins after the onset, so that its first frame stands for it; else ``seen``. ``time_intensity`` has the mean
-    grey values of the region and of the image ``outside`` of it, over the ``seconds`` from the onset, and the seconds
-    of frames that were ``replaced``. A sample's ``shift_s`` takes all frames that much later, and ``mirrored`` mirrors
-    them: other views of the same lesion (paper 002, section 1.1.7).
+    B-mode image beside it is carried over. It lies on the frame ``roi_frame``, another option, or on that of its
+    ``boxes_frames`` (first, and one past the last) which is nearest to the onset; where nobody says, on the onset. From
+    there it follows the lesion (``followed``), back and on, on the B-mode image, where there is one. A frame that does
+    not show it, since it left the plane or the probe was lifted, is replaced by the nearest that does, as the paper
+    does by eye (section 1.1.7). On a contrast image alone, on which a lesion changes while it is looked at, its
+    surroundings are followed, and only a lifted probe is noticed. ``facts`` say ``onset_s``, the ``frame`` of that
+    moment, ``replaced_frames`` and ``missing_frames``, those after the end of the cine, for which its last frame
+    stands; ``roi``, in pixels of ``roi_frame``, and ``roi_lost``, whether it is not found on the onset.
+    ``onset`` is ``none`` where nothing in the region rises, as in a cine without contrast or one that begins after the
+    onset, so that its first frame stands for it; else ``seen``. ``time_intensity`` has the mean grey values of the
+    region and of the image ``outside`` of it, over the ``seconds`` from the onset, and the seconds of frames that were
+    ``replaced``. A sample's ``shift_s`` takes all frames that much later, and ``mirrored`` mirrors them: other views of
+    the same lesion (paper 002, section 1.1.7).
 
     Attributes:
         size: edge of the network's frames, pixels.
@@ -93,8 +96,15 @@ class ContrastClip:
         outside[top:bottom, left:right] = False
         wanted = times_s[onset] + np.array(self.sampled_s) + float(sample.get("shift_s", 0.0))
         chosen = nearest(times_s, wanted)
-        shifts, replaced = followed_beside(ultrasound, region, box, chosen, margin=self.margin)
-        kept = np.flatnonzero(~replaced)
+        drawn = onset
+        if told == "roi":
+            drawn = _asked_frame(int(options.get("roi_frame", -1)), onset, len(pictures))
+        elif told == "label" and "boxes_frames" in sample:
+            drawn = drawn_frame(sample["boxes_frames"][largest(boxes)], onset, len(pictures))
+        shifts, replaced = followed_beside(
+            ultrasound, region, box, chosen, drawn=None if drawn == onset else drawn, margin=self.margin
+        )
+        kept = np.arange(len(chosen)) if replaced.all() else np.flatnonzero(~replaced)
         shown = kept[nearest(times_s[chosen[kept]], times_s[chosen])]
         frames = [_cut(pictures[chosen[number]], box, self.margin, shifts[number]) for number in shown]
         image = torch.stack([resized(torch.from_numpy(frame)[None], (self.size, self.size))[0] for frame in frames])
@@ -110,6 +120,8 @@ class ContrastClip:
             "timing": "option" if options.get("frame_seconds") else ultrasound.timing,
             "roi": [box[1] + corner[1], box[0] + corner[0], box[3] + corner[1], box[2] + corner[0]],
             "roi_from": told,
+            "roi_frame": drawn,
+            "roi_lost": bool(replaced[0]),
         }
         curves = {
             "seconds": (times_s - times_s[onset]).round(2).tolist(),
@@ -145,8 +157,26 @@ def nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDAr
     return np.asarray(np.abs(times_s[None] - wanted_s[:, None]).argmin(axis=1), dtype=np.intp)
 
 
+def drawn_frame(span: Sequence[float], onset: int, count: int) -> int:
+    """Return the frame on which a box lies that was drawn on one or more of ``count``: that nearest to the onset.
+
+    Args:
+        span: the first, and one past the last.
+        onset: in which the echo begins.
+        count: of the cine.
+    """
+    first = round(min(max(span[0], 0), count - 1))
+    return max(first, min(onset, round(min(span[1], count)) - 1))
+
+
 def followed_beside(
-    ultrasound: Ultrasound, region: Region, box: Sequence[float], frames: NDArray[np.intp], *, margin: float
+    ultrasound: Ultrasound,
+    region: Region,
+    box: Sequence[float],
+    frames: NDArray[np.intp],
+    *,
+    margin: float,
+    drawn: int | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Follow a box of a contrast image on the B-mode image beside it, or by its surroundings.
 
@@ -155,13 +185,21 @@ def followed_beside(
     Args:
         ultrasound: what both lie on.
         region: the contrast image.
-        box: (top, left, bottom, right) in its pixels, on the first of the frames.
-        frames: (F,), which.
+        box: (top, left, bottom, right) in its pixels, on the frame ``drawn``.
+        frames: (F,), which, in the order of time.
         margin: share of the box's edges that is compared beyond it on B-mode.
+        drawn: frame on which the box was drawn, from which it is followed back and on; None for the first of them.
 
     Returns:
-        As ``followed``, in pixels of the contrast image.
+        As ``followed``, from that frame and in pixels of the contrast image.
     """
+    if drawn is not None:
+        shifts, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
+        for way in (np.flatnonzero(frames < drawn)[::-1], np.flatnonzero(frames >= drawn)):
+            there = np.array([drawn, *frames[way]], dtype=np.intp)
+            moved, gone = followed_beside(ultrasound, region, box, there, margin=margin)
+            shifts[way], lost[way] = moved[1:], gone[1:]
+        return shifts, lost
     beside = ultrasound.tissue
     if beside is not None:
         scale, shift = laid_over(beside, region)
@@ -186,6 +224,14 @@ def _cut(picture: NDArray[np.uint8], box: tuple[float, ...], margin: float, shif
         to = tuple(slice(a - start, b - start) for a, b, start in zip(low, high_ends, first, strict=True))
         cut[to] = picture[low[0] : high_ends[0], low[1] : high_ends[1]]
     return cut
+
+
+def _asked_frame(frame: int, onset: int, count: int) -> int:
+    if frame >= count:
+        raise BadInputError(
+            "parameter 'roi_frame'", expected=f"-1 to {count - 1}", came=str(frame), fix="Choose a frame of the cine."
+        )
+    return onset if frame < 0 else frame
 
 
 def _times(ultrasound: Ultrasound, frame_seconds: float) -> NDArray[np.float64]:

@@ -69,28 +69,34 @@ def chosen_box(sample: dict[str, Any], size: tuple[int, ...], corner: tuple[int,
     boxes = np.asarray(sample.get("boxes", ()), np.float64).reshape(-1, 4)
     if not len(boxes):
         return (0.0, 0.0, float(height), float(width)), WHOLE_IMAGE
-    edges = boxes[:, 2:] - boxes[:, :2]
-    top, left, bottom, right = boxes[edges.prod(axis=1).argmax()]
+    top, left, bottom, right = boxes[largest(boxes)]
     return (float(top), float(left), float(bottom), float(right)), "label"
+
+
+def largest(boxes: NDArray[np.float64]) -> int:
+    """Return which of boxes (N, 4) is the largest."""
+    return int((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).argmax())
 
 
 def on_image(boxes: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.float64]:
     """Return what of boxes (N, 4), top, left, bottom, right in pixels, lies on an image (..., h, w).
+
+    One of which less than a pixel does has no extent.
 
     Raises:
         BadInputError: nothing does: to learn the whole image as the lesion would be wrong.
     """
     height, width = size[-2:]
     clipped: NDArray[np.float64] = boxes.clip(0, (height, width, height, width))
-    found: NDArray[np.float64] = clipped[(clipped[:, 2:] - clipped[:, :2] >= 1).all(axis=1)]
-    if len(boxes) and not len(found):
+    lies_on = (clipped[:, 2:] - clipped[:, :2] >= 1).all(axis=1, keepdims=True)
+    if len(boxes) and not lies_on.any():
         raise BadInputError(
             "the label",
             expected="a box on the ultrasound image that the model looks at, 1 pixel wide and high or more",
             came=f"{len(boxes)} beside it",
             fix="Draw the lesion on the image.",
         )
-    return found
+    return np.where(lies_on, clipped, 0.0)
 
 
 def asked_roi(options: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -24,6 +24,10 @@ def warnings_of(params: Mapping[str, Any], *, absent: str | None) -> list[str]:
             "No rise of echo was found: the cine shows no contrast, or begins after the onset, for which its first "
             "frame stands. Choose the contrast cine that begins before."
         )
+    if params.get("roi_lost"):
+        told.append(
+            "The lesion could not be followed from the frame with the box to the onset of echo. Draw the box there."
+        )
     if params.get("timing") == "playback rate":
         told.append("The cine does not say when its frames were taken: the rate at which it plays was taken for that.")
     if count := params.get("missing_frames"):

@@ -44,6 +44,9 @@ async def answered(
     image: str,
     model: str,
     roi: Annotated[str, Query(max_length=80, description="box of the lesion: left,top,right,bottom in pixels")] = "",
+    roi_frame: Annotated[
+        int | None, Query(ge=-1, le=1_000_000, description="on which that box was drawn; left out, the onset of echo")
+    ] = None,
     frame: Annotated[int, Query(ge=0, le=1_000_000, description="for models that look at one frame")] = 0,
     frame_seconds: Annotated[
         float, Query(ge=0, le=60, description="from frame to frame, where the cine does not say")
@@ -52,7 +55,10 @@ async def answered(
     """Ask a model; options left alone are not passed on."""
     found = await run_in_threadpool(services.cases.image, image)
     given = {"roi": roi, "frame": frame, "frame_seconds": frame_seconds}
-    params = await services.cases.answer(found.id, model, {name: value for name, value in given.items() if value})
+    chosen = {name: value for name, value in given.items() if value}
+    if roi_frame is not None:
+        chosen["roi_frame"] = roi_frame
+    params = await services.cases.answer(found.id, model, chosen)
     return Answered(found.id, model, params)
 
 

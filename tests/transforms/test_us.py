@@ -21,6 +21,7 @@ from sample_data import ceus, us
 from sample_data.ceus.motion import Motion
 from sample_data.ceus.show import Style, screen_of
 from sample_data.us.screen import TOP
+from server.cases.warnings import warnings_of
 
 
 def screen(frames, times_s=None):
@@ -254,3 +255,55 @@ def test_the_onset_is_that_of_the_last_rise_before_the_peak():
     assert 10 <= onset_of(curve) <= 13
     assert onset_of(np.full(20, 5.0)) == 0
     assert onset_of(np.linspace(60, 20, 30)) == 0
+
+
+def test_a_box_is_followed_from_the_frame_on_which_it_was_drawn_to_the_onset(cine):
+    """The picture drifts by 8 columns in a minute, beside the patient's breathing."""
+    drift = np.minimum(np.arange(len(cine.times_s)), 60) // 7.5
+    drifting = [np.roll(one, int(by), axis=1) for one, by in zip(cine.contrast, drift, strict=True)]
+    source, clip = screen(np.stack(drifting), cine.times_s), ContrastClip(32)
+    drifts = np.stack([drift * 0, drift], axis=1)
+    true = np.array(cine.boxes)[:, [1, 0, 3, 2]] + (20, 30, 21, 31) + np.tile(drifts, 2)
+
+    def cut(frame, **more):
+        return clip({"source": source, "boxes": [tuple(true[frame])], **more})
+
+    onset = cut(20)["facts"]["frame"]
+    at_onset = cut(onset)
+    for span in ((onset, onset + 1), (0.0, np.inf), (2, onset + 5)):
+        same = cut(onset, boxes_frames=[span])
+        assert torch.equal(same["image"], at_onset["image"]), "what boxes on the onset have taught stays true"
+        assert same["facts"] == at_onset["facts"]
+    assert (at_onset["facts"]["roi_frame"], at_onset["facts"]["roi_lost"]) == (onset, False)
+
+    late, ultrasound = 70, Ultrasound.of(source)
+    (region,) = ultrasound.regions
+    box, chosen = true[late] - np.tile(region.box[:2], 2), nearest(cine.times_s, onset + np.array(SAMPLED_S))
+    moved = (true[chosen] - true[late])[:, :2]
+    off = {
+        drawn: np.hypot(*(followed_beside(ultrasound, region, box, chosen, margin=0.1, drawn=drawn)[0] - moved).T)
+        for drawn in (late, None)
+    }
+    assert np.median(off[late]) < 2 < 4 < np.median(off[None]), "pixels"
+
+    followed = cut(late, boxes_frames=[(late, late + 1)])
+    assert followed["facts"]["roi_frame"] == late
+    x, y, u, v = followed["facts"]["roi"]
+    asked = {"roi": f"{x},{y},{u},{v}", "roi_frame": late}
+    assert torch.equal(clip({"source": source, "options": asked})["image"], followed["image"])
+    with pytest.raises(BadInputError, match=f"-1 to {len(cine.times_s) - 1}"):
+        clip({"source": source, "options": {**asked, "roi_frame": len(cine.times_s)}})
+
+
+def test_a_box_that_cannot_be_followed_to_the_onset_is_told(cine):
+    frames, times_s = cine.contrast.copy(), cine.times_s
+    box = {"boxes": lesion(cine)}
+    onset = ContrastClip(32)({"source": screen(frames, times_s), **box})["facts"]["frame"]
+    top, left, bottom, right = (round(edge) for edge in np.array(box["boxes"][0]) - (20, 30, 20, 30))
+    lesion_then = frames[onset, top:bottom, left:right].copy()
+    frames[onset] = 255 - frames[onset + 30]
+    frames[onset, top:bottom, left:right] = lesion_then
+    late = {"boxes_frames": [(onset + 30, onset + 31)]}
+    facts = ContrastClip(32)({"source": screen(frames, times_s), **box, **late})["facts"]
+    assert (facts["frame"], facts["roi_lost"]) == (onset, True)
+    assert any("Draw the box there" in told for told in warnings_of(facts, absent=None))

@@ -75,7 +75,10 @@ class Page {
     const { reading, picture } = this.told;
     const takes = new Set(this.model.options);
     const options = {};
-    if (takes.has("roi") && reading.boxes.length) options.roi = reading.boxes[0].join(",");
+    if (takes.has("roi") && reading.boxes.length) {
+      options.roi = reading.boxes[0].join(",");
+      if (takes.has("roi_frame") && Number.isInteger(reading.frame)) options.roi_frame = reading.frame;
+    }
     if (takes.has("frame") && this.asked) options.frame = this.asked;
     const seconds = byId("frame-seconds").value;
     if (takes.has("frame_seconds") && !picture.times_s && seconds) options.frame_seconds = seconds;

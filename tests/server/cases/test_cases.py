@@ -9,9 +9,14 @@ from highdicom.sr import srread
 from PIL import Image
 from pydicom.sr.codedict import codes
 
+import infer_tasks
+from hepatic.adapters.training_cases import cases_for
 from hepatic.io.read import read
 from hepatic.io.us_region import Region
+from hepatic.tasks.discover import discover_tasks
 from server.cases.cases import Opened
+
+TASK = discover_tasks(infer_tasks)["us_ceus"]
 
 
 def picture(answer):
@@ -173,3 +178,26 @@ def test_the_report_of_a_cine_says_where_no_onset_was_found(anna, ultrasound):
     assert told(roi_of((left, top, right + 1, bottom + 1))) == ("seen", [])
     left, top, *_ = anna.case(cine)["picture"]["contrast"]
     assert told(roi_of((left, top, left + 4, top + 4))) == ("none", ["Not detected"])
+
+
+def test_the_page_the_front_and_the_training_take_a_box_from_the_frame_on_which_it_was_drawn(
+    anna, ultrasound, cases_app
+):
+    cine = ultrasound["cine"]
+    boxes = ultrasound["truth"][cine]["lesions"][0]["boxes"]
+    late = len(boxes) - 1
+    left, top, right, bottom = boxes[late]
+    box = [left, top, right + 1, bottom + 1]
+    seen = anna.case(cine)["reading"]["version"]
+    version = anna.say(cine, seen, classes={"diagnosis": "hcc"}, boxes=[box], frame=late).json()["version"]
+    asked = anna.get(f"/{cine}/models/us_ceus", roi=roi_of(box), roi_frame=late).json()
+    labelled = anna.get(f"/{cine}/models/us_ceus").json()
+    assert (asked["roi_from"], labelled["roi_from"]) == ("roi", "label")
+    assert asked["roi_frame"] == labelled["roi_frame"] == late
+    assert asked["frame"] == labelled["frame"] < late
+    assert asked["probabilities"] == pytest.approx(labelled["probabilities"], abs=1e-4)
+    on_first = anna.get(f"/{cine}/models/us_ceus", roi=roi_of(box), roi_frame=0).json()
+    assert on_first["roi_frame"] == 0
+    (case,) = [one for one in cases_for(TASK, cases_app.state.services.host.datastore) if one.image_id == cine]
+    assert TASK.prepare(case.sample(TASK))["facts"]["roi_frame"] == late
+    anna.take_back(cine, version)
