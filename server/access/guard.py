@@ -2,63 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import re
-from collections.abc import Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
 from urllib.parse import quote, urlsplit
 
-from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.access.access import Access
-from server.access.audit import AuditFailedError, Entry
+from server.access.audit import AuditFailedError
 from server.access.errors import LoginError, WrongLoginError
+from server.access.noting import Noting, on_disk
+from server.access.places import Place, Places
 from server.access.roles import Role, needed
 from server.access.session import COOKIE, HANDED_OUT
-from server.access.token import PREFIX
 from server.access.user import NOBODY, OPEN, User
-from server.observe.request import request_id
-
-logger = logging.getLogger(__name__)
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNCHANGING = frozenset({"POST /infer/{model}", "POST /auth/token", "POST /login", "POST /logout"})
 """Not changes: an inference changes nothing unless it says so; logins are noted as such."""
 
-_IDS = ("image", "id", "label", "tag", "session_id", "output")
 _IMAGE = "/datastore/image"
 _OPEN_BODY_BYTES = 64 << 10
-_LONGEST_ID = 200
-_SECRET = re.compile(rf"{PREFIX}[\w-]+")
-_PATIENCE_S = 60.0
-"""How long a change waits for its entry: longer than the log itself waits for another process."""
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a path leads.
-
-    Args:
-        template: the route's path, such as ``/infer/{model}``.
-        methods: those it takes.
-        params: what stands for the parameters.
-    """
-
-    template: str
-    methods: frozenset[str]
-    params: Mapping[str, str] = field(default_factory=dict)
 
 
 class _RefusedError(Exception):
@@ -83,9 +51,7 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, *, routes: Starlette, access: Access) -> None:
-        self._app, self._routes, self._access = app, routes, access
-        self._table: list[tuple[re.Pattern[str], frozenset[str], str]] = []
-        self._place = lru_cache(maxsize=4096)(self._look_up)
+        self._app, self._places, self._access = app, Places(routes), access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on and take note."""
@@ -96,9 +62,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         method, headers = scope["method"], Headers(scope=scope)
-        find = self._place if len(scope["path"]) <= _LONGEST_ID else self._look_up
-        place = find(method, scope["path"])
-        entry = _Noting(self._access, scope, place)
+        place = self._places.find(method, scope["path"])
+        entry = Noting(self._access, scope, place, address_of(scope))
         try:
             user = await self._admitted(scope, headers, place) if self._access.required else self._local(headers)
             changes = (method not in _READING and entry.what not in _UNCHANGING) or user.by == HANDED_OUT
@@ -115,32 +80,13 @@ class Guard:
             receive = _small(receive)
         await entry.around(self._app, scope, receive, send, changes)
 
-    def _look_up(self, method: str, path: str) -> _Place | None:
-        """Return the route that will answer, as the application will choose it; any method's if none has this one."""
-        if not self._table:
-            for route in iter_route_contexts(self._routes.routes):
-                if route.path is not None and route.methods:
-                    pattern, template, _ = compile_path(route.path)
-                    self._table.append((pattern, frozenset(route.methods), template))
-        others: _Place | None = None
-        for asked in (path, path.rstrip("/") if path.endswith("/") else f"{path}/"):
-            for pattern, methods, template in self._table:
-                if found := pattern.match(asked):
-                    place = _Place(template, methods, found.groupdict())
-                    if method in methods:
-                        return place
-                    others = others or place
-            if others:
-                return others
-        return None
-
     def _local(self, headers: Headers) -> User:
         if any(name in headers for name in _FORWARDED):
             told = "A proxy forwards to this server, which asks for no login. Start it with --auth."
             raise _RefusedError(JSONResponse({"detail": told}, 403), user=OPEN)
         return OPEN
 
-    async def _admitted(self, scope: Scope, headers: Headers, place: _Place | None) -> User:
+    async def _admitted(self, scope: Scope, headers: Headers, place: Place | None) -> User:
         method, address = scope["method"], address_of(scope)
         role = needed(method, place.template) if place else Role.READER
         if role is Role.NOBODY:
@@ -161,7 +107,7 @@ class Guard:
             raise _RefusedError(JSONResponse({"detail": told}, 403), user=user)
         return user
 
-    async def _known(self, scope: Scope, headers: Headers, place: _Place | None, address: str) -> User | None:
+    async def _known(self, scope: Scope, headers: Headers, place: Place | None, address: str) -> User | None:
         """Return who asks; ``None`` if they show nothing, or a session that is over."""
         kind, _, secret = headers.get("authorization", "").partition(" ")
         if kind:
@@ -193,7 +139,7 @@ class Guard:
 
     async def _repaired(self) -> None:
         try:
-            await _on_disk(self._access.audit.retry())
+            await on_disk(self._access.audit.retry())
         except AuditFailedError:
             told = "The audit log cannot be written, so nothing may be changed. Free some space and try again."
             raise _RefusedError(JSONResponse({"detail": told}, 507), "") from None
@@ -202,81 +148,6 @@ class Guard:
         status = refused.response.status_code
         shown_nothing = status in (303, 401) and "authorization" not in headers and method in _READING
         return bool(refused.event) and not shown_nothing and self._access.limits.is_noted(address)
-
-
-class _Noting:
-    """The entry of one request in the audit log."""
-
-    def __init__(self, access: Access, scope: Scope, place: _Place | None) -> None:
-        self._access, self._scope = access, scope
-        self._place = place
-        self.what = f"{scope['method']} {place.template}" if place else f"{scope['method']} elsewhere"
-        self.address = address_of(scope)
-        self.user = NOBODY
-
-    async def write(self, event: str, status: int, user: User | None = None) -> None:
-        """Add it; what is wrong with the log is in the server's log, and stops the next change."""
-        who = user or self.user
-        entry = Entry(
-            event=event,
-            what=self.what,
-            who=who.name,
-            by=who.by,
-            address=self.address,
-            ids=self._ids(),
-            status=status,
-            request=request_id(),
-        )
-        try:
-            await _on_disk(self._access.audit.add(entry))
-        except AuditFailedError:
-            return
-
-    async def around(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, changes: bool) -> None:
-        """Let the request be answered, and add the entry before the answer begins."""
-        state: dict[str, Any] = scope["state"]
-        noted = False
-
-        async def sending(message: Message) -> None:
-            nonlocal noted
-            if message["type"] == "http.response.start" and not noted:
-                noted = True
-                event, user = state.get("audit", ("request" if changes else "", None))
-                if event:
-                    await self.write(event, message["status"], user)
-            await send(message)
-
-        try:
-            await app(scope, receive, sending)
-        finally:
-            if changes and not noted:
-                noted = True
-                await self.write("request", 500)
-
-    def _ids(self) -> dict[str, str]:
-        query = QueryParams(self._scope["query_string"])
-        params = dict(self._place.params) if self._place else {}
-        ids = {**params, **{name: query[name] for name in _IDS if query.get(name)}}
-        return {key: _SECRET.sub(f"{PREFIX}...", value)[:_LONGEST_ID] for key, value in ids.items()}
-
-
-async def _on_disk(written: Future[None]) -> None:
-    try:
-        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(written)), _PATIENCE_S)
-    except TimeoutError:
-        logger.error("the audit log takes longer than %.0f s", _PATIENCE_S)
-        raise AuditFailedError("The audit log does not answer.") from None
-
-
-def note(state: Any, event: str, user: User | None = None) -> None:
-    """Let the request that is being served be noted in the audit log, though its route changes nothing as a rule.
-
-    Args:
-        state: ``request.state``.
-        event: see ``Entry.event``.
-        user: who, if the request itself has just found out.
-    """
-    state.audit = (event, user)
 
 
 def give_pass(request: Request, image: str) -> None:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from server.access.access import Access
 from server.access.errors import LoginError
-from server.access.guard import address_of, answer_to, note
+from server.access.guard import address_of, answer_to
+from server.access.noting import note
 from server.access.roles import Role
 from server.access.user import UserDep
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request
 
 from hepatic.release.pseudonyms import Pseudonyms
-from server.access.guard import note
+from server.access.noting import note
 from server.services import ServicesDep
 
 router = APIRouter(tags=["Others"])

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from hepatic.errors import BadInputError, NotFoundError
 from server import dicom_results, worker
-from server.access.guard import note
+from server.access.noting import note
 from server.access.roles import Role
 from server.access.user import User, UserDep, signed
 from server.answer import MultipartResponse, media_type_of, sent_name

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from server.access.access import Access
 from server.access.errors import LoginError
-from server.access.guard import address_of, note
+from server.access.guard import address_of
 from server.access.headers import PAGE_POLICY
+from server.access.noting import note
 from server.access.session import COOKIE
 
 router = APIRouter(include_in_schema=False)
