@@ -123,12 +123,18 @@ class Ultrasound:
 
     @cached_property
     def _sides(self) -> tuple[Region | None, Region | None]:
-        """Contrast and B-mode: contrast is tinted, or fills as time goes by; two alike stay untold."""
+        """Contrast and B-mode: contrast is tinted, or fills as time goes by; two alike stay untold.
+
+        Colour flow does both, too: where some is declared, nothing is contrast.
+        """
+        flow = [region for region in self.regions if region.content == "colour flow"]
+        if flow:
+            (shown, *others) = [region for region in self.regions if region not in flow] or flow
+            return None, None if others else shown
         signs = [self._signs(region) for region in self.regions]
         if len(self.regions) == 1:
             (region,), ((tint, filling),) = self.regions, signs
-            is_contrast = region.content != "colour flow" and (tint > _TINTED or filling > _FILLS)
-            return (region, None) if is_contrast else (None, region)
+            return (region, None) if tint > _TINTED or filling > _FILLS else (None, region)
         if len(self.regions) > 2:
             return None, None
         (tint, filling), (other_tint, other_filling) = signs

@@ -115,6 +115,17 @@ def test_colour_doppler_is_no_contrast(name: str) -> None:
     assert shown.tissue is not None
 
 
+def test_a_declared_box_of_colour_flow_in_b_mode_is_no_contrast() -> None:
+    tissue, flow = Region((0, 0, 120, 160), (0.5, 0.5)), Region((40, 60, 90, 120), (0.5, 0.5), content="colour flow")
+    frames = np.random.default_rng(0).integers(60, 90, (12, 120, 160, 1), np.uint8).repeat(3, -1)
+    frames[6:, 40:90, 60:120] = (220, 60, 20)  # a pulse
+    shown = Ultrasound.of(cine_of(frames, regions=(tissue, flow)))
+    assert shown.regions == (tissue, flow)
+    assert (shown.contrast, shown.tissue) == (None, tissue)
+    alone = Ultrasound.of(cine_of(frames, regions=(flow,)))
+    assert (alone.contrast, alone.tissue) == (None, flow)
+
+
 def test_a_stored_still_gives_the_size_of_its_lesion(out: Path) -> None:
     (file,) = us.write_us(out, 1, seed=5, kind="hcc", size="tiny")
     shown = Ultrasound.of(read(file))
