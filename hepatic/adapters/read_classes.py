@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from hepatic.engine.eligibility import NOTE
 from hepatic.engine.eligibility import SAID as ELIGIBLE_OR_NOT
+from hepatic.engine.label_boxes import is_anatomy
 from hepatic.engine.whole_image import without_outline
 from hepatic.errors import BadInputError
 from hepatic.io.labelmap import names_in, read_labelmap
@@ -43,15 +44,16 @@ class Taken:
     told: str = ""
 
 
-def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: Collection[str] = ()) -> Taken:
+def take_classes(store: Store, image_id: str, tasks: Collection[Task], *, words: Collection[str] = ()) -> Taken:
     """Note the classes that the final label of an image says, and keep them with that version of the label.
 
     They are in ``classes`` of the label's info, by note (``{"diagnosis": "hcc"}``; an empty text takes a class back),
     or in the names of its segments or regions of interest: ``hcc``, ``HCC p=0.93``, ``non-HCC`` or ``hepatocellular
     carcinoma``. A name counts where something is drawn under it, the frame of the whole image where nothing else is;
-    names that contradict one another, and those that are no classes, say nothing. What another note says is taken back
-    where a name contradicts it: ``metastasis`` does ``{"diagnosis": "hcc"}``, since an image that is called one is not
-    called the other.
+    that of the class that shows nothing (``ClassificationTask.absent``) also where no lesion is drawn at all. Names
+    that contradict one another, and those that are no classes, say nothing. What another note says is taken back where
+    a name contradicts it: ``metastasis`` does ``{"diagnosis": "hcc"}``, since an image that is called one is not called
+    the other.
 
     Args:
         store: which has a final label of the image.
@@ -63,7 +65,7 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
         BadInputError: ``classes`` holds a note or a class that there is not.
     """
     image = store.images.get(image_id)
-    known = known_classes(tasks, image.modality)
+    known, absent = known_classes(tasks, image.modality), absent_classes(tasks, image.modality)
     if not known:
         return Taken()
     label = store.labels.latest(image_id, FINAL)
@@ -73,7 +75,7 @@ def take_classes(store: Store, image_id: str, tasks: Iterable[Task], *, words: C
     if (outright := label.info.get(CLASSES)) is not None:
         classes = checked_classes(outright, sayable)
     else:
-        drawn, has_outline = _drawn(store, label)
+        drawn, has_outline = _drawn(store, label, absent)
         names += drawn
         classes = named_classes(names, known, {note: noted[note] for note in known if note in noted})
     store.labels.update_info(image_id, FINAL, {SAID: classes, BEFORE: noted, **({CLASSES: classes} if classes else {})})
@@ -87,7 +89,7 @@ def take_unsaid_classes(
     store: Store,
     image_id: str,
     version: int,
-    tasks: Iterable[Task],
+    tasks: Collection[Task],
     *,
     words: Collection[str] = (),
     classes: Mapping[str, str] | None = None,
@@ -112,7 +114,9 @@ def take_unsaid_classes(
     if not known or is_said or history[-1].removed:
         return {}
     own = store.labels.get(image_id, FINAL, version) if version else None
-    found = named_classes([*_drawn(store, own)[0], *words], known, {}) if own else {}
+    found = (
+        named_classes([*_drawn(store, own, absent_classes(tasks, image.modality))[0], *words], known, {}) if own else {}
+    )
     found |= classes or {}
     if found and (classes or own == history[-1]):
         store.labels.update_info(image_id, FINAL, told_with(found, {}))
@@ -122,11 +126,18 @@ def take_unsaid_classes(
 
 def known_classes(tasks: Iterable[Task], modality: str) -> dict[str, Sequence[str]]:
     """Return the classes, by note, that readers can say of an image of a modality."""
-    return {
-        task.note: task.classes
-        for task in tasks
-        if isinstance(task, ClassificationTask) and task.uses_boxes and task.modality == modality
-    }
+    return {task.note: task.classes for task in _of_modality(tasks, modality)}
+
+
+def absent_classes(tasks: Iterable[Task], modality: str) -> set[str]:
+    """Return the classes of images of a modality that show nothing of what a task looks for."""
+    return {task.absent for task in _of_modality(tasks, modality) if task.absent is not None}
+
+
+def _of_modality(tasks: Iterable[Task], modality: str) -> Iterator[ClassificationTask]:
+    for task in tasks:
+        if isinstance(task, ClassificationTask) and task.uses_boxes and task.modality == modality:
+            yield task
 
 
 def sayable_classes(known: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
@@ -213,8 +224,12 @@ def class_named(name: str, classes: Collection[str]) -> str | None:
     return next((word for word in words if word in classes), None)
 
 
-def _drawn(store: Store, label: Label) -> tuple[list[str], bool]:
-    """Return the names under which something is drawn, and whether that is more than the frame of the whole image."""
+def _drawn(store: Store, label: Label, absent: Collection[str]) -> tuple[list[str], bool]:
+    """Return the names under which something is drawn, and whether that is more than the frame of the whole image.
+
+    Where no lesion is drawn, the empty segments that are named so (``absent``) count, too, but those that a model named
+    (``homogeneous p=0.04``): they come with every answer.
+    """
     file = store.labels.path(label)
     if file.suffix.lower() == ".json":
         return [str(roi.about.get("class") or roi.label) for roi in read_rois(file)], True
@@ -222,4 +237,8 @@ def _drawn(store: Store, label: Label) -> tuple[list[str], bool]:
     named = labelmap.names or names_in(labelmap, label_names(label.info))
     values = {int(value) for value in np.unique(labelmap.array)} - {0}
     drawn = {int(value) for value in np.unique(without_outline(labelmap.array))} - {0}
-    return [name for name, value in named.items() if value in (drawn or values)], bool(drawn or not values)
+    names = [name for name, value in named.items() if value in (drawn or values)]
+    if all(is_anatomy(name) for name in names):
+        empty = [name for name, value in named.items() if value not in values and not _PROBABILITY.search(name)]
+        names += [name for name in empty if class_named(name, absent)]
+    return names, bool(drawn or not values)

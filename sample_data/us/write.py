@@ -108,10 +108,9 @@ def on_screen(mask: NDArray[np.bool_], screen: Screen, *, right: int = 0, down: 
 
 
 def write_lesions(out: Path, image: Path, masks: NDArray[np.bool_], kind: str) -> Path:
-    """Write lesions (F, H, W) as a segment called by its kind, or "lesion" where there is none; return the file."""
-    name = kind if masks.any() else "lesion"
+    """Write lesions (F, H, W) as a segment called by its kind, empty where there is none; return the file."""
     path = out / "truth" / f"{image.parent.name}.seg.nrrd"
-    write_segmentation(path, masks.astype(np.uint8), image=image, segments=(replace(TUMOUR, name=name),))
+    write_segmentation(path, masks.astype(np.uint8), image=image, segments=(replace(TUMOUR, name=kind),))
     return path
 
 

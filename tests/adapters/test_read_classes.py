@@ -123,6 +123,22 @@ def test_a_segment_of_another_name_leaves_the_class_as_it_was(datastore, save):
     assert notes(datastore)["lesion_type"] == "cyst"
 
 
+@pytest.mark.parametrize(
+    ("drawn", "classes"),
+    [
+        ({"homogeneous": False}, {"lesion_type": "homogeneous"}),
+        ({"Homogeneous": False, "liver": True, "tumour": False}, {"lesion_type": "homogeneous"}),
+        ({"homogeneous": False, "hcc": True}, {"diagnosis": "hcc", "lesion_type": "hcc"}),
+        ({"homogeneous": False, "tumour": True}, {}),
+        ({"hcc p=0.96": False, "homogeneous p=0.04": False}, {}),
+        ({"hcc": False}, {}),
+    ],
+)
+@pytest.mark.parametrize("like_slicer", [False, True])
+def test_an_empty_segment_says_that_there_is_no_lesion_if_it_is_called_so(save, drawn, classes, like_slicer):
+    assert save(drawn, like_slicer=like_slicer) == classes
+
+
 def test_what_the_new_name_contradicts_is_taken_back(datastore, save):
     assert save({"hcc": True}) == {"diagnosis": "hcc", "lesion_type": "hcc"}
     assert save({"metastasis": True}) == {"lesion_type": "metastasis", "diagnosis": ""}

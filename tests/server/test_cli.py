@@ -10,7 +10,11 @@ import SimpleITK
 from typer.testing import CliRunner
 
 from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.training_cases import cases_for
 from hepatic.store.names import stem_of
+from infer_tasks.us_fll import TASK as US_FLL
+from sample_data.us import write_us
+from sample_data.us.write import patient_id
 from server.cli import app, main
 
 from .conftest import FOREIGN_APP, write_image
@@ -112,6 +116,20 @@ def test_images_and_their_labels_are_imported_once(monkeypatch, capsys, tmp_path
     assert "2 labels were imported" in err
     assert len(datastore.label_versions("case0", "final")) == 3
     assert sorted(datastore.get_labeled_images()) == ["case0", "case1"]
+
+
+def test_all_simulated_stills_are_imported_with_their_class_also_those_without_a_lesion(monkeypatch, capsys, tmp_path):
+    truth = {}
+    for seed, kind in enumerate(("homogeneous", "cyst", "homogeneous", "hcc")):
+        write_us(tmp_path, 1, seed=seed, size="tiny", kind=kind)
+        truth[patient_id(seed)] = kind
+    code, _, err = run(monkeypatch, capsys, "import-dir", tmp_path / "truth", "--studies", tmp_path / "studies")
+    assert (code, "4 labels were imported" in err) == (0, True)
+    cases = cases_for(US_FLL, HepaticDatastore(tmp_path / "studies"))
+    assert {case.patient_id: case.truth for case in cases} == truth
+    assert {case.truth: len(case.sample(US_FLL)["boxes"]) > 0 for case in cases} == {
+        "homogeneous": False, "cyst": True, "hcc": True,
+    }  # fmt: skip
 
 
 def test_no_versions_yet(monkeypatch, capsys, tmp_path):
