@@ -77,21 +77,22 @@ def true_liver(study):
 
 
 def cases_of(recipe, studies):
-    """What a recipe is trained on, of two patients."""
+    """What a recipe is trained on, of two patients; a cine stands for an image of each of two classes."""
     found = studies[recipe.task.modality]
     if recipe.task.type != "classification":
         return [Case(image_id=s.patient, patient_id=s.patient, source=s.image, label=s.truth) for s in found]
     labels = recipe.task.classes
     return [
         ClassCase(
-            image_id=f"{study.patient} {phase}",
+            image_id=f"{study.patient} {phase} {truth}",
             patient_id=study.patient,
             source=image,
-            truth=phase if phase in labels else labels[number % len(labels)],
+            truth=truth,
             boxes=((70.0, 50.0, 90.0, 70.0),) if recipe.task.uses_boxes else (),
         )
         for study in found
-        for number, (phase, image) in enumerate(study.phases.items())
+        for phase, image in study.phases.items()
+        for truth in ((phase,) if phase in labels else (labels[0], labels[-1]))
     ]
 
 
