@@ -156,7 +156,9 @@ def _fit(
             logger.info("Classes, %s: %s", part, in_words(counts["classes"]))
     left_out = {**training.left_out, **tuning.left_out, **judging.left_out}
     if left_out:
-        logger.warning("%d of %d images are left out, for the reasons above", len(left_out), len(cases))
+        logger.warning(
+            "%d of %d images are left out, for the reasons above; the card says why each", len(left_out), len(cases)
+        )
     ready = {recipes[0].task.pre_fingerprint: (training, tuning)}
 
     def as_prepared_by(recipe: Recipe) -> tuple[PreparedCases, PreparedCases]:

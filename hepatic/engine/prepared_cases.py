@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ def prepare_cases(
     needed: bool = True,
     balanced: bool = False,
 ) -> PreparedCases:
-    """Read, expand and prepare cases; one that cannot be used is left out with a warning, not the end of everything.
+    """Read, expand and prepare cases; those that cannot be used are left out with a warning for each reason.
 
     Args:
         recipe: how they are expanded; its task prepares them.
@@ -64,6 +64,7 @@ def prepare_cases(
     """
     prepared = PreparedCases([], [], {})
     samples: list[list[Sample]] = []
+    refused: defaultdict[str, list[tuple[str, BadInputError]]] = defaultdict(list)
     for case in cases:
         try:
             whole = whole_sample(case, recipe.task, livers)
@@ -72,9 +73,13 @@ def prepare_cases(
             samples.append(_views(recipe, whole, 1) if isinstance(case, ClassCase) else list(_prepared(recipe, whole)))
         except BadInputError as error:
             prepared.left_out[case.image_id] = str(error)
-            logger.warning("Image %s is left out of training: %s", case.image_id, error)
+            refused[error.expected].append((case.image_id, error))
             continue
         prepared.cases.append(case)
+    for alike in refused.values():
+        image_id, why = alike[0]
+        others = f" and {len(alike) - 1} for the same reason" if len(alike) > 1 else ""
+        logger.warning("Image %s is left out of training%s: %s", image_id, others, why)
     if balanced and recipe.expand is not one_sample:
         classes = Counter(case.truth for case in prepared.cases if isinstance(case, ClassCase))
         for number, case in enumerate(prepared.cases):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -17,7 +19,7 @@ _CLASSIFIED = "US"
 
 
 def tell_flags(store: Store, image_ids: Sequence[str], console: Console, *, file: Path | None = None) -> None:
-    """Print the flags of the ultrasound images among some, and write all that was found as JSON.
+    """Print how many ultrasound images among some have which flag, and write all that was found as JSON.
 
     Args:
         store: of the images.
@@ -41,13 +43,23 @@ def tell_flags(store: Store, image_ids: Sequence[str], console: Console, *, file
             found[image.id] = examined(store, image.id, notes).as_json()
         except HepaticError as refused:
             found[image.id] = {"eligible": False, "said": "", "flags": [], "error": str(refused)}
-    table = Table("patient", "image", "flag", "why", "paper 002")
-    for image in images:
-        for flag in found[image.id]["flags"]:
-            table.add_row(image.patient_id, image.description or image.id, flag["flag"], flag["why"], flag["criterion"])
+    whys: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in found.values():
+        for flag in one["flags"]:
+            whys[flag["flag"], flag["criterion"]].append(flag["why"])
+        if "error" in one:
+            whys["cannot be examined", ""].append(one["error"])
+    table = Table("flag", "images", "for example", "paper 002")
+    for (name, criterion), said in whys.items():
+        table.add_row(name, str(len(said)), escape(said[0]), criterion)
     fit = sum(one["eligible"] for one in found.values())
     if table.row_count:
         console.print(table)
-    console.print(f"{fit} of {len(images)} ultrasound images are eligible by the lists of paper 002", highlight=False)
+    more = "; --flags FILE names the others" if file is None and fit < len(images) else ""
+    console.print(
+        f"{fit} of {len(images)} ultrasound images are eligible by the lists of paper 002, "
+        f"which only presets of us_ceus ask for (docs/ultrasound.md){more}",
+        highlight=False,
+    )
     if file is not None:
         file.write_text(json.dumps(found, indent=1))

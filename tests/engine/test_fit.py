@@ -11,6 +11,7 @@ from hepatic.engine import fit as fitting
 from hepatic.engine.card import ModelCard
 from hepatic.engine.cases import Case
 from hepatic.engine.fit import SPLIT, FitSettings, fit
+from hepatic.engine.prepared_cases import prepare_cases
 from hepatic.engine.split import FrozenSplit
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError, ConflictError
@@ -151,6 +152,14 @@ def test_a_label_that_cannot_be_read_is_left_out_and_named(tmp_path, cases, plac
     result = fit(QUICK, [*cases, bad], settings=ONE_EPOCH, **place)
     assert list(result.version.card.data["left_out"]) == ["i9"]
     assert "Image i9 is left out of training" in caplog.text
+
+
+def test_images_left_out_for_one_reason_are_told_in_one_line(tmp_path, caplog):
+    bad = [case(tmp_path, number, label=False) for number in range(3)]
+    prepared = prepare_cases(QUICK, bad, needed=False)
+    assert list(prepared.left_out) == ["i0", "i1", "i2"]
+    (line,) = caplog.messages
+    assert "Image i0 is left out of training and 2 for the same reason" in line
 
 
 def test_labels_none_of_which_can_be_read_end_in_one_clear_error(tmp_path, place):

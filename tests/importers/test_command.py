@@ -143,6 +143,15 @@ def test_what_paper_002_would_not_learn_from_is_told_and_imported_all_the_same(t
     }  # fmt: skip
 
 
+def test_flags_are_counted_and_not_told_of_each_image(tmp_path):
+    write_us(tmp_path, 3, seed=3, size="tiny", kind="hcc")
+    said = hepatic("dicom", tmp_path / "studies", "--studies", tmp_path / "copy").output
+    (row,) = [line for line in said.splitlines() if "no_diagnosis" in line]
+    assert row.replace("│", " ").split()[1] == "3"
+    assert "0 of 3 ultrasound images are eligible" in said
+    assert "--flags FILE" in said
+
+
 @pytest.fixture
 def before(tmp_path):
     """A picture with the outline of an HCC, imported when no class was noted: store, image, and how to import again."""
