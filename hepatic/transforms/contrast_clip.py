@@ -25,6 +25,8 @@ RISE = 0.15
 """Share of the rise from its lowest to its highest value at which an intensity counts as begun."""
 LEAST_RISE = 6.0
 """Grey values that an intensity must rise by to be an echo."""
+HELD = 0.5
+"""Share of its highest value from which an intensity rises no more for the first time: its echo began before."""
 BLACK = 10
 """Grey value up to which a pixel is black (paper 004, "Preprocessing")."""
 ALIKE = 0.85
@@ -141,12 +143,13 @@ def onset_of(curve: NDArray[np.float64]) -> int:
         curve: (F,), mean grey value of the region.
 
     Returns:
-        0 where nothing rises, or the cine begins after the onset; else 1 or more.
+        0 where nothing rises, or from more than ``HELD`` of its highest value: the cine begins after the onset; else 1
+        or more.
     """
     smooth = ndimage.median_filter(curve, size=min(5, len(curve)), mode="nearest")
     peak = int(smooth.argmax())
     low = float(smooth[: peak + 1].min())
-    if smooth[peak] - low < LEAST_RISE:
+    if smooth[peak] - low < LEAST_RISE or low > HELD * smooth[peak]:
         return 0
     below = np.flatnonzero(smooth[: peak + 1] < low + RISE * (smooth[peak] - low))
     return min(int(below[-1]) + 1, len(curve) - 1) if len(below) else 0
@@ -246,7 +249,7 @@ def _times(ultrasound: Ultrasound, frame_seconds: float) -> NDArray[np.float64]:
     if times_s is None:
         raise BadInputError(
             "image",
-            expected="a cine that says when its frames were taken (FrameTime or FrameTimeVector)",
+            expected="a cine that says when its frames were taken (FrameTime; FrameTimeVector, one entry per frame)",
             came="one that does not",
             fix="Say how many seconds lie between frames: parameter 'frame_seconds'.",
         )

@@ -29,7 +29,10 @@ def warnings_of(params: Mapping[str, Any], *, absent: str | None) -> list[str]:
             "The lesion could not be followed from the frame with the box to the onset of echo. Draw the box there."
         )
     if params.get("timing") == "playback rate":
-        told.append("The cine does not say when its frames were taken: the rate at which it plays was taken for that.")
+        told.append(
+            "The cine does not say when its frames were taken (FrameTime; FrameTimeVector, one entry per frame): "
+            "the rate at which it plays was taken for that."
+        )
     if count := params.get("missing_frames"):
         told.append(f"The cine ends early: its last frame stands for {_frames(count)} after its end.")
     if count := params.get("replaced_frames"):

@@ -226,7 +226,7 @@ def test_what_is_no_cine_or_tells_no_times_is_refused(cine):
     with pytest.raises(BadInputError, match="a single frame"):
         ContrastClip()({"source": screen(cine.contrast[:1], [0.0])})
     untimed = screen(cine.contrast)
-    with pytest.raises(BadInputError, match="frame_seconds"):
+    with pytest.raises(BadInputError, match=r"one entry per frame.*frame_seconds"):
         ContrastClip()({"source": untimed})
     told = ContrastClip()({"source": untimed, "options": {"frame_seconds": 1.0}, "boxes": lesion(cine)})
     assert told["facts"]["timing"] == "option"
@@ -255,6 +255,8 @@ def test_the_onset_is_that_of_the_last_rise_before_the_peak():
     assert 10 <= onset_of(curve) <= 13
     assert onset_of(np.full(20, 5.0)) == 0
     assert onset_of(np.linspace(60, 20, 30)) == 0
+    begun = np.concatenate([np.full(10, 48.0), np.full(30, 66.0), np.linspace(66, 40, 20)])
+    assert onset_of(begun) == 0, "a rise from what is bright already is no onset"
 
 
 def test_a_box_is_followed_from_the_frame_on_which_it_was_drawn_to_the_onset(cine):
