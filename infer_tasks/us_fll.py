@@ -54,6 +54,10 @@ TASK = ClassificationTask(
         NONE: (0.0, *[_UNKNOWN] * (len(LABELS) - 1)),
         **{name: (1.0, float(name in MALIGNANT), *(float(name == other) for other in TYPES)) for name in TYPES},
     },
+    coarse={
+        "benign": (1.0, 0.0, *[_UNKNOWN] * len(TYPES)),
+        "malignant": (1.0, 1.0, *[_UNKNOWN] * len(TYPES)),
+    },
     probabilities=finding_probabilities,
     conclude=PresentThenType("lesion", absent=NONE, types=TYPES),
     attention=attention_shares,

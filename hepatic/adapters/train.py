@@ -171,7 +171,7 @@ class HepaticTrainTask(TrainTask):  # type: ignore[misc]
         self._check_imagenet(choices, served)
         snapshot = self._snapshot(request.get("snapshot"), datastore)
         frozen = bool(snapshot) and isinstance(self.recipe.task, ClassificationTask)
-        cases = [] if frozen else cases_for(self.recipe.task, datastore)
+        cases = [] if frozen else cases_for(self.recipe.task, datastore, coarse=True)
         if not frozen and not cases and isinstance(self.recipe.task, ClassificationTask):
             raise BadInputError(
                 "training",

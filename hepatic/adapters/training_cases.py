@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from hepatic.adapters import compat
@@ -16,19 +17,25 @@ compat.install()
 from monailabel.interfaces.datastore import Datastore  # noqa: E402
 
 
-def cases_for(task: Task, datastore: Datastore) -> list[Case | ClassCase]:
+def cases_for(task: Task, datastore: Datastore, *, coarse: bool = False) -> list[Case | ClassCase]:
     """Return what a task is trained on: final labels, or the classes that stand in the notes of images.
 
     Args:
         task: what is trained.
         datastore: any.
+        coarse: whether images of which a data set gives a coarser class (``ClassificationTask.coarse``) are of use.
     """
     if isinstance(task, ClassificationTask):
-        return list(classified_cases(datastore, modality=task.modality, note=task.note, drawn=task.uses_boxes))
+        names = task.coarse if coarse else ()
+        return list(
+            classified_cases(datastore, modality=task.modality, note=task.note, drawn=task.uses_boxes, coarse=names)
+        )
     return list(labelled_cases(datastore, modality=task.modality, markups=task.type == "detection"))
 
 
-def classified_cases(datastore: Datastore, *, modality: str, note: str, drawn: bool = False) -> list[ClassCase]:
+def classified_cases(
+    datastore: Datastore, *, modality: str, note: str, drawn: bool = False, coarse: Container[str] = ()
+) -> list[ClassCase]:
     """Images whose notes say their class.
 
     Args:
@@ -36,20 +43,25 @@ def classified_cases(datastore: Datastore, *, modality: str, note: str, drawn: b
         modality: of the images.
         note: key of the note that holds the name of the class.
         drawn: whether the final labels, which show where the lesions are, are of use.
+        coarse: classes that count, too, where a data set gives them (``class`` of the image's ``facts``) and nothing is
+            noted.
     """
     labels = labelled_cases(datastore, modality=modality, markups=True) if drawn else []
     by_image = {case.image_id: case for case in labels}
     cases = []
     for image_id in datastore.list_images():
         info = datastore.get_image_info(image_id)
-        if info.get(note) and info.get("modality", modality) == modality:
+        facts = info.get("facts")
+        given = facts.get("class") if isinstance(facts, Mapping) else None
+        truth = info.get(note) or (given if isinstance(given, str) and given in coarse else "")
+        if truth and info.get("modality", modality) == modality:
             label = by_image.get(image_id)
             cases.append(
                 ClassCase(
                     image_id=image_id,
                     patient_id=str(info.get("patient") or image_id),
                     source=Path(datastore.get_image_uri(image_id)),
-                    truth=str(info[note]),
+                    truth=str(truth),
                     label=None if label is None else label.label,
                     names={} if label is None else label.names,
                     said=str(info.get(NOTE) or ""),

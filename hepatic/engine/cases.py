@@ -140,7 +140,7 @@ class ClassCase(_OneImage):
                 that nothing is to be learnt from it.
         """
         Eligibility(self.said, said_flags(self.said)).check(self.image_id)
-        classes = task.classes if isinstance(task, ClassificationTask) else ()
+        classes = (*task.classes, *task.coarse) if isinstance(task, ClassificationTask) else ()
         if self.truth not in classes:
             raise BadInputError(
                 f"class of image {self.image_id}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ def count(task: Task, cases: Sequence[TrainingCase]) -> dict[str, Any]:
     if not isinstance(task, ClassificationTask):
         return counted
     found = Counter(case.truth for case in cases if isinstance(case, ClassCase))
-    return {**counted, "classes": {name: found[name] for name in task.classes if found[name]}}
+    return {**counted, "classes": {name: found[name] for name in (*task.classes, *task.coarse) if found[name]}}
 
 
 def in_words(classes: Mapping[str, int]) -> str:
@@ -39,8 +40,28 @@ def one_kind(task: Task, counted: Mapping[str, Any]) -> str:
     if not isinstance(task, ClassificationTask):
         return ""
     classes = counted["classes"]
-    kinds = {task.findings[name][0] for name in classes} & {0.0, 1.0} if task.findings else classes
+    kinds = {task.known[name][0] for name in classes} & {0.0, 1.0} if task.findings else classes
     return "" if len(kinds) > 1 else in_words(classes)
+
+
+def doubt(task: Task, counted: Mapping[str, Any]) -> str:
+    """Return on what a classifier was judged, where that tells too little for it to be served; else "".
+
+    That is images of one kind, or, where labels are findings, none of which it is known whether they show some of them.
+
+    Args:
+        task: of any type; of others there is no such doubt.
+        counted: those that judged, as ``count`` returns it.
+    """
+    if alike := one_kind(task, counted):
+        return f"images of one kind only ({alike}), with which a model that says so of every image does as well"
+    if not isinstance(task, ClassificationTask) or not task.findings:
+        return ""
+    known = [task.known[name] for name in counted["classes"]]
+    unknown = [label for label, *told in zip(task.labels, *known, strict=True) if all(map(math.isnan, told))]
+    if not unknown:
+        return ""
+    return f"no image of which it is known whether it shows {', '.join(unknown)} ({in_words(counted['classes'])})"
 
 
 def check_classes(recipe: Recipe, counted: Mapping[Part, Mapping[str, Any]]) -> None:

@@ -221,7 +221,7 @@ def _classified(
         return {}
     task = model.task
     if task.findings:
-        known = np.array([task.findings[name] for name in truth])
+        known = np.array([task.known[name] for name in truth])
         found = finding_metrics(known, np.stack(probabilities), task.labels)
     else:
         found = class_metrics([task.labels.index(name) for name in truth], np.stack(probabilities), task.labels)

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from hepatic.engine.card import ModelCard, software
 from hepatic.engine.cases import TrainingCase, data_hash
-from hepatic.engine.class_counts import check_classes, count, in_words, one_kind
+from hepatic.engine.class_counts import check_classes, count, doubt, in_words
 from hepatic.engine.device import choose_device
 from hepatic.engine.evaluate import evaluate, nothing_to_judge
 from hepatic.engine.fit_result import FitResult as FitResult
@@ -206,12 +206,12 @@ def _fit(
         model = dataclasses.replace(model, card=card)
     metrics = evaluate(recipe, model, judging.cases, device=device, livers=livers)
     judged_by = counted["validation"]
-    alike = one_kind(recipe.task, judged_by)
+    told_too_little = doubt(recipe.task, judged_by)
     patients = min(judged_by["patients"], int(metrics["cases"]))  # of a detector those with a lesion judge
     if (run / PUBLISHED).is_file():  # it was cut off after that
         version = registry.version(recipe.name, json.loads((run / PUBLISHED).read_bytes())["version"])
     else:
-        notes = card_notes(settings.notes, patients=patients, one_kind=alike, parent=parent, registry=registry)
+        notes = card_notes(settings.notes, patients=patients, doubt=told_too_little, parent=parent, registry=registry)
         version = registry.publish(trained.states(), card.model_copy(update={"metrics": metrics, "notes": notes}))
         _write(run / PUBLISHED, {"version": version.version})
     served = registry.served(recipe.name)  # it may have changed meanwhile
@@ -222,7 +222,7 @@ def _fit(
     new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
     wanted = library_settings().judging_patients
     # a tie at nothing found is no reason to change
-    promoted = not alike and (old is None or (new >= old and new > 0 and patients >= wanted))
+    promoted = not told_too_little and (old is None or (new >= old and new > 0 and patients >= wanted))
     if promoted:
         version = registry.promote(recipe.name, version.version)
     result = FitResult(
@@ -235,7 +235,7 @@ def _fit(
             images=len(judging.cases),
             patients=patients,
             wanted=wanted,
-            one_kind=alike,
+            doubt=told_too_little,
             promoted=promoted,
         ),
         metrics=metrics,

@@ -10,7 +10,7 @@ FEWEST_PATIENTS = 9
 who do better by one model are more than chance (sign test, two-sided, p = .04); seven of eight (p = .07) are not."""
 
 
-def card_notes(said: str, *, patients: int, parent: ModelVersion | None, registry: Registry, one_kind: str = "") -> str:
+def card_notes(said: str, *, patients: int, parent: ModelVersion | None, registry: Registry, doubt: str = "") -> str:
     """Return what a new model's card says to people.
 
     Args:
@@ -19,12 +19,11 @@ def card_notes(said: str, *, patients: int, parent: ModelVersion | None, registr
         parent: version it was trained on from. Its notes are told as those of its card; where it was trained on from
             another one itself, those of the first of that line.
         registry: where the versions before it are.
-        one_kind: the images that judged it, in words, where they are all of one kind; else empty.
+        doubt: on what it was judged, where that tells too little (``hepatic.engine.class_counts``); else empty.
     """
     few = f"Judged on {_counted(patients)} only: too few to tell whether it is better than another model."
-    alike = f"Judged on {_alike(one_kind)}."
-    doubts = (few * (patients < FEWEST_PATIENTS), alike * bool(one_kind))
-    return " ".join(filter(None, (*doubts, said, _lineage(parent, registry))))
+    told = f"Judged on {doubt}." if doubt else ""
+    return " ".join(filter(None, (few * (patients < FEWEST_PATIENTS), told, said, _lineage(parent, registry))))
 
 
 def reason(
@@ -36,7 +35,7 @@ def reason(
     patients: int,
     wanted: int,
     promoted: bool,
-    one_kind: str = "",
+    doubt: str = "",
 ) -> str:
     """Return in a sentence why a new model is served, or is not.
 
@@ -48,14 +47,14 @@ def reason(
         patients: whose they are.
         wanted: patients without whom no model is replaced.
         promoted: whether the new one is served.
-        one_kind: the images that judged, in words, where they are all of one kind; else empty.
+        doubt: on what the new one was judged, where that tells too little; else empty.
     """
     judged = f"on the frozen validation patients ({images} image{'' if images == 1 else 's'})"
     verdict = "kept as a candidate" if not promoted else "served" if old is not None else "first model"
     against = "" if old is None else f" against {old:.3f} of the model served until now,"
     told = f"{verdict}: {metric} {new:.3f}{against} {judged}"
-    if one_kind:
-        return f"{told}; judged on {_alike(one_kind)}"
+    if doubt:
+        return f"{told}; judged on {doubt}"
     if old is None:
         return told
     if patients < wanted:
@@ -63,10 +62,6 @@ def reason(
     if patients < FEWEST_PATIENTS:
         return f"{told}; judged on {_counted(patients)} only: too few to tell which of the two is better"
     return told
-
-
-def _alike(images: str) -> str:
-    return f"images of one kind only ({images}), with which a model that says so of every image does as well"
 
 
 def _lineage(parent: ModelVersion | None, registry: Registry) -> str:

@@ -49,6 +49,8 @@ class ClassificationTask(Task):
         note: key of the notes of an image (``PUT /datastore/image/info``) in which its true class is kept.
         findings: by each class that a reader may name, what every label then is: 1, 0, or nan where it does not apply.
             Empty: the labels are the classes and exclude one another.
+        coarse: likewise, by each class that no reader is asked for and that a data set may give of an image
+            (``malignant``, of whichever type); it teaches what it says where no reader's class is noted.
         conclude: probabilities by label -> the class that is told.
         attention: network output for a batch -> (B, 1, h, w), the share that each part of the picture has in what it
             looks at, or None where it looks everywhere alike. None where it does not say.
@@ -66,6 +68,7 @@ class ClassificationTask(Task):
     probabilities: Callable[[Any], torch.Tensor]
     note: str
     findings: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    coarse: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     conclude: Callable[[Mapping[str, float]], str] = most_probable
     attention: Callable[[Any], torch.Tensor | None] | None = None
     uses_boxes: bool = False
@@ -79,7 +82,7 @@ class ClassificationTask(Task):
             raise BadInputError(
                 f"labels of task '{self.name}'", expected="two or more", came=repr(self.labels), fix="Add the others."
             )
-        wrong = [name for name, told in self.findings.items() if len(told) != len(self.labels)]
+        wrong = [name for name, told in self.known.items() if len(told) != len(self.labels)]
         if wrong:
             raise BadInputError(
                 f"findings of task '{self.name}'",
@@ -92,6 +95,14 @@ class ClassificationTask(Task):
     def classes(self) -> tuple[str, ...]:
         """What a reader may say of an image."""
         return tuple(self.findings) or self.labels
+
+    @property
+    def known(self) -> dict[str, tuple[float, ...]]:
+        """What every label is, by each class that an image may have: those of readers, and coarser ones of data sets.
+
+        Empty where the labels are the classes.
+        """
+        return {**self.findings, **self.coarse}
 
     @property
     def absent(self) -> str | None:
@@ -114,7 +125,7 @@ class ClassificationTask(Task):
         """Return the ``target`` of a class."""
         if not self.findings:
             return torch.tensor(self.labels.index(truth))
-        told = torch.tensor(self.findings[truth])
+        told = torch.tensor(self.known[truth])
         return torch.stack([(told == 1).float(), (told == 0).float()])
 
     def _lacking(self, name: str, probabilities: Mapping[str, float]) -> float:

@@ -57,6 +57,26 @@ def test_of_one_kind_of_images_no_classifier_is_trained(images, place, recipe, t
     assert place["registry"].versions(recipe.name) == []
 
 
+def test_a_coarser_class_teaches_what_it_says_and_judges_by_it(images, place):
+    task = dataclasses.replace(FINDINGS.task, coarse={"lit": (1.0, float("nan"))})
+    assert task.target("lit").tolist() == [[1, 0], [0, 0]]
+    assert "lit" not in task.classes
+    recipe = dataclasses.replace(FINDINGS, task=task)
+
+    def fitted(*judging):
+        cases = images(["dark", "very", "very"], judging, recipe)
+        coarse = [dataclasses.replace(case, truth="lit") if case.truth == "very" else case for case in cases]
+        return fit(recipe, coarse, settings=CPU, **place)
+
+    result = fitted("dark", "very")
+    assert result.version.card.data["train"]["classes"] == {"dark": 1, "lit": 2}
+    assert {"auc_bright"} <= result.metrics.keys() <= {"auc", "auc_bright", "true_class_probability", "cases"}
+    assert not result.promoted
+    assert "judged on no image of which it is known whether it shows very (1 dark, 1 lit)" in result.reason
+    assert "no image of which it is known" in result.version.card.notes
+    assert fitted("dark", "very", "bright").promoted
+
+
 def test_an_image_that_is_left_out_is_no_second_class(images, place):
     cases = images(["dark", "dark", "bright"], ["dark", "bright"])
     cases[2] = dataclasses.replace(cases[2], said="poor_picture")

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from hepatic.adapters.datastore import HepaticDatastore
+from hepatic.adapters.training_cases import cases_for
 from hepatic.engine.label_boxes import read_lesions
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.labelmap import read_labelmap
 from hepatic.io.read import read
+from infer_tasks.us_fll import TASK as US_FLL
 
 SQUARE = [[10, 6], [30, 6], [30, 20], [10, 20]]
 ALL = [[2, 2], [60, 2], [60, 40], [2, 40]]
@@ -167,6 +170,21 @@ class TestAul:
         assert lesions.boxes.shape == (0, 6)
         assert lesions.liver is not None
         assert lesions.liver.sum() > 2000
+
+    def test_benign_and_malignant_teach_that_and_no_type(self, bring, store, root: Path) -> None:
+        bring("aul", root)
+        datastore = HepaticDatastore(store.root, auto_rescan_seconds=None)
+        cases = {case.patient_id: case for case in cases_for(US_FLL, datastore, coarse=True)}
+        assert [cases[name].truth for name in sorted(cases)] == ["benign", "malignant", "malignant"]
+        sample = cases["AUL-malignant-1"].sample(US_FLL)
+        assert len(sample["boxes"]) == 1
+        assert US_FLL.target(sample["truth"]).tolist() == [[1, 1, 0, 0, 0, 0, 0], [0] * 7]
+        (malignant,) = [one.id for one in store.images.all() if one.patient_id == "AUL-malignant-1"]
+        datastore.update_image_info(malignant, {"lesion_type": "hcc"})
+        now = {case.patient_id: case.truth for case in cases_for(US_FLL, datastore, coarse=True)}
+        assert now["AUL-malignant-1"] == "hcc", "a reader knows more"
+        assert {case.patient_id for case in cases_for(US_FLL, datastore)} == {"AUL-malignant-1"}
+        datastore.store.close()
 
     def test_known_errata_are_mended(self, bring, store, root: Path) -> None:
         """In two images the outline of the liver was saved as that of the scan."""
