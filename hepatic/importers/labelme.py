@@ -63,7 +63,7 @@ def _case(root: Path, path: Path, content: Mapping[str, Any], depth: GreyDepth) 
     where, patient = path.relative_to(root).as_posix(), patient_of(root, path)
     uid, study = series_uid_of("labelme", root.name, where), study_uid_of("labelme", root.name, patient)
     named = str(content["imagePath"])
-    origin = Origin(patient, study, uid, path.stem, JPEG if named.lower().endswith((".jpg", ".jpeg")) else "")
+    origin = Origin(patient, study, uid, path.stem, JPEG if named.lower().endswith((".jpg", ".jpeg")) else None)
     flags, shapes = content.get("flags"), content["shapes"]
     said = [key for key, value in flags.items() if value is True] if isinstance(flags, dict) else []
     classes = {_name(one) for one in shapes if isinstance(one, dict)}.union(said)

@@ -27,14 +27,15 @@ class Origin:
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID, by ``series_uid_of``.
         description: SeriesDescription.
-        compression: LossyImageCompressionMethod where it came compressed with loss; empty where it did not.
+        compression: LossyImageCompressionMethod where it came compressed with loss, empty where DICOM has no term for
+            how; None where it came without loss.
     """
 
     patient_id: str
     study_uid: str
     series_uid: str
     description: str = ""
-    compression: str = ""
+    compression: str | None = None
 
 
 def series_uid_of(*names: str) -> str:
@@ -75,7 +76,7 @@ def write_us(
         else:
             ds.FrameTimeVector = [0.0, *steps_ms.tolist()]
             ds.FrameIncrementPointer = Tag("FrameTimeVector")
-    if origin.compression and came_bytes:
+    if origin.compression is not None and came_bytes:
         ds.LossyImageCompressionRatio = round(max(1.0, raw_bytes / came_bytes), 2)
     ds.UltrasoundColorDataPresent = int(frames.ndim == 4)
     put_pixels(ds, frames)
@@ -100,7 +101,7 @@ def _new(sop_class: UID, origin: Origin) -> FileDataset:
     ds.SeriesDescription = origin.description[:64]
     ds.ImageType = ["DERIVED", "PRIMARY"]
     ds.DerivationDescription = "imported picture or video"
-    ds.LossyImageCompression = "01" if origin.compression else "00"
+    ds.LossyImageCompression = "00" if origin.compression is None else "01"
     if origin.compression:
         ds.LossyImageCompressionMethod = origin.compression
     return ds

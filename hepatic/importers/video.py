@@ -60,7 +60,7 @@ def _case(root: Path, path: Path) -> Case:
 def _image(path: Path, uid: str, patient: str, study_uid: str) -> Callable[[Path], Sequence[Path]]:
     def write(scratch: Path) -> Sequence[Path]:
         frames, times_s, codec = read_video(path)
-        compression = "" if codec in _LOSSLESS else _COMPRESSION.get(codec, "ISO_14496_2")
+        compression = None if codec in _LOSSLESS else _COMPRESSION.get(codec, "")
         target = scratch / "cine.dcm"
         origin = Origin(patient, study_uid, uid, path.stem, compression)
         write_us(target, frames, origin, times_s, came_bytes=path.stat().st_size)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pydicom
 import pytest
 
 from hepatic.errors import BadInputError
@@ -12,6 +13,7 @@ from hepatic.io.burnt_in import burnt_in
 from hepatic.io.dicom import read_header
 from hepatic.io.read import read
 from hepatic.io.ultrasound import Ultrasound
+from tests.dicom_validator import complaints
 
 SHAPE = (48, 64)
 
@@ -76,6 +78,28 @@ def test_a_folder_of_patients_is_imported(bring, store, tmp_path: Path, dicom_er
         (file,) = store.files(image.id)
         assert burnt_in(read_header(file)) == "unknown"
         assert dicom_errors(file) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "method"),
+    [
+        ("a.mp4", "h264", "ISO_14496_10"),
+        ("a.mov", "mpeg4", None),
+        ("a.webm", "libvpx-vp9", None),
+        ("a.wmv", "wmv2", None),
+    ],
+)
+def test_how_it_was_compressed_is_said_where_dicom_has_a_term_for_it(
+    bring, store, tmp_path: Path, tool, name, codec, method
+) -> None:
+    write_video(tmp_path / "clips" / name, frames(4), codec=codec)
+    bring("video", tmp_path / "clips")
+    (image,) = store.images.all()
+    (file,) = store.files(image.id)
+    ds = pydicom.dcmread(file)
+    assert (ds.LossyImageCompression, ds.get("LossyImageCompressionMethod")) == ("01", method)
+    assert ds.LossyImageCompressionRatio > 1
+    assert not [line for line in complaints(tool, file) if "Lossy" in line]
 
 
 def test_a_second_import_adds_nothing(bring, tmp_path: Path) -> None:
