@@ -24,11 +24,14 @@ def sample_data(
             min=0, help="How many DSA runs, one patient each.", show_default="12, or 0 with --ct, --us, --ceus"
         ),
     ] = None,
-    ct: Annotated[int, typer.Option(min=0, help="How many patients with four-phase CT; some have two studies.")] = 0,
-    us: Annotated[int, typer.Option(min=0, help="How many B-mode ultrasound stills, one patient each.")] = 0,
+    ct: Annotated[
+        int | None, typer.Option(min=0, help="How many patients with four-phase CT; some have two studies.")
+    ] = None,
+    us: Annotated[int | None, typer.Option(min=0, help="How many B-mode ultrasound stills, one patient each.")] = None,
     ceus: Annotated[
-        int, typer.Option(min=0, help="How many patients with a contrast-enhanced ultrasound cine and a B-mode still.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, help="How many patients with a contrast-enhanced ultrasound cine and a B-mode still."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first; the others follow.")] = 0,
     size: Annotated[
         Literal["small", "full"],
@@ -63,8 +66,8 @@ def sample_data(
     from sample_data.us import write_us
     from sample_data.write import write_dsa
 
-    runs = (0 if ct or us or ceus else 12) if dsa is None else dsa
-    if not runs and not ct and not us and not ceus:
+    runs = 12 if (dsa, ct, us, ceus) == (None,) * 4 else dsa
+    if not any((runs, ct, us, ceus)):
         asked = "--dsa, --ct, --us and --ceus"
         raise BadInputError(asked, expected="at least one of them", came="0", fix="Ask for --ct 5.")
 

@@ -119,6 +119,13 @@ def test_impossible_wishes_are_refused(tmp_path: Path, count: int, seed: int) ->
         us.write_us(tmp_path / "file", 1)
 
 
+def test_none_of_all_is_refused_and_writes_no_angiographies(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(BadInputError, match="at least one"):
+        CliRunner().invoke(app, ["sample-data", str(out), "--us", "0", "--ceus", "0"], catch_exceptions=False)
+    assert not out.exists()
+
+
 def test_the_command_writes_both_and_no_liver_as_two_patients(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["sample-data", str(tmp_path), "--us", "1", "--ceus", "1", "--seed", "4"])
     assert done.exit_code == 0, done.output
