@@ -71,7 +71,7 @@ class ClassLabels:
         )
         is_contradicted = mine is not None and speaker is not None and speaker.version > mine.version
         event = _settled_by(review, candidate.uid, name)
-        if name and event is not None:
+        if event is not None:
             is_kept = mine is not None and told(mine)["event"] == event.id and not is_back
             is_known = event.id in {told(one).get("event") for one in history}
             if not is_kept and not (is_known and is_contradicted):
@@ -107,7 +107,10 @@ class ClassLabels:
 
 
 def _settled_by(review: Review, candidate: str, name: str) -> Event | None:
-    """Return the last event by which who may save labels gave an image its class: a reading's end, or a settlement."""
+    """Return the last event by which who may save labels settled an image: a reading's end, or a reviewer's word.
+
+    That of a reviewer who said that no class fits, too: then there is no class to be noted.
+    """
     ends = [r.finished for r in review.readings if r.kind == "first" and r.finished and r.verdict(candidate) == name]
     adjudicated = [event for event in review.adjudicated if event.candidate == candidate]
     able = [event for event in (*ends, *adjudicated) if event.may_label]

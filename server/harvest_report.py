@@ -182,6 +182,7 @@ def _disputed(review: Review, candidate: Candidate, own: Settled, primary_for: l
         "study": review.uid,
         "patient_label": review.study.patient_id,
         "candidate": candidate.uid,
+        "image": candidate.image_id or None,
         "box": list(candidate.box),
         "key_slice": candidate.key_slice,
         "content": next(p.study.content for p in reversed(review.proposals) if candidate in p.study.candidates),

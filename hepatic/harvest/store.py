@@ -21,7 +21,7 @@ from hepatic.harvest.queue import Place, queue_of, reader_state, waits, wishes
 from hepatic.harvest.reading import Kind, Reading, readings_of
 from hepatic.harvest.review_database import open_reviews
 from hepatic.harvest.review_rows import events_where, write_event
-from hepatic.harvest.reviews import Reviews, verdicts_of
+from hepatic.harvest.reviews import Reviews
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.snapshots import HARVEST, Snapshot, Snapshots
 from hepatic.harvest.study import Box, StudyKind
@@ -170,14 +170,15 @@ class ReviewStore:
         Args:
             id: UUID of the client's making; the same one twice is stored once.
             study, candidate: which; of any proposal.
-            verdict: true or false; of an image, its class.
+            verdict: true or false; of an image, its class, or false where none of them fits.
             reviewer: who.
 
         Raises:
             BadInputError: the verdict is none of these.
             NotFoundError: there is no such candidate.
         """
-        may_say = [one for one in verdicts_of(self.review(study).study) if one != Verdict.UNSURE]
+        asked = self.review(study).study
+        may_say = (*asked.classes, Verdict.FALSE) if asked.classes else (Verdict.TRUE, Verdict.FALSE)
         if verdict not in may_say:
             raise BadInputError(
                 "verdict",

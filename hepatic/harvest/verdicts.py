@@ -11,6 +11,7 @@ from hepatic.boxes import iou
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event, Said, Verdict
 from hepatic.harvest.lesions import places_of
+from hepatic.harvest.proposals import Proposed
 from hepatic.harvest.reading import Kind
 from hepatic.harvest.rules import Rules
 from hepatic.harvest.study import Box, Candidate
@@ -34,7 +35,8 @@ class Settled:
 
     Attributes:
         state: see ``State``.
-        verdict: that holds: of all readers, or of who adjudicated; None while there is none.
+        verdict: that holds: of all readers, or of who adjudicated; None while there is none. Of an image, false says
+            that none of its classes fits.
         votes: what each reader said.
         inherited: UID of the candidate of an earlier model whose verdict this is, or the id of the event that drew a
             lesion there; empty for its own. An image has one UID for all models and inherits from itself.
@@ -185,10 +187,28 @@ def _settled(review: Review, rules: Rules) -> dict[str, Settled]:
 
 
 def _as_it_was(review: Review, uid: str, own: Settled, rules: Rules) -> Settled:
-    """What holds of an image, inherited where all of it was said of an earlier proposal."""
-    last = [r for r in review.readings if r.proposal == review.latest.number and r.kind == "first"]
-    said_now = any(uid in reading.verdicts for reading in last)
-    return own if said_now or not class_of(own, rules) else replace(own, inherited=uid, overlap=1.0)
+    """What holds of an image, inherited where all of it was said of an earlier proposal.
+
+    No class, too, where enough readers were asked for the same classes: doubts are for a reviewer, not for them again.
+    """
+    firsts = [one for one in review.readings if one.kind == "first" and uid in one.verdicts]
+    if any(one.proposal == review.latest.number for one in firsts):
+        return own
+    alike = [one.number for one in _asked_alike(review)]
+    asked = {one.reader for one in firsts if one.finished and one.proposal in alike}
+    is_known = class_of(own, rules) or own.state is State.ADJUDICATED or len(asked) >= rules.readers
+    return replace(own, inherited=uid, overlap=1.0) if is_known else own
+
+
+def _asked_alike(review: Review) -> list[Proposed]:
+    """Return the proposals that ask what the last one does: of images, for the same classes."""
+    return [one for one in review.proposals if set(one.study.classes) == set(review.study.classes)]
+
+
+def _is_outdated(review: Review, settled: Event) -> bool:
+    """Whether a reviewer said that none of other classes than those asked for now fits an image."""
+    others = {one.model_hash for one in review.proposals} - {one.model_hash for one in _asked_alike(review)}
+    return settled.verdict is Verdict.FALSE and settled.model_hash in others
 
 
 def class_of(own: Settled, rules: Rules) -> str:
@@ -254,7 +274,7 @@ def _own(review: Review, uid: str) -> Settled:
         votes = {reader: event for reader, event in votes.items() if not event.tag}
     said: dict[str, Said] = {reader: event.verdict for reader, event in votes.items() if event.verdict}
     final = max((e for e in review.adjudicated if e.candidate == uid), key=lambda e: e.seq, default=None)
-    if final is not None:
+    if final is not None and not _is_outdated(review, final):
         return Settled(State.ADJUDICATED, final.verdict, said)
     if not said:
         return _NOTHING

@@ -109,7 +109,9 @@ def adjudicate(
         Body(examples=[{"id": str(uuid.UUID(int=1)), "study": "1.2", "candidate": "2.25.1", "verdict": "true"}]),
     ],
 ) -> dict[str, Any]:
-    """``verdict`` is true or false, of an image its class; ``id`` a UUID of your making: sent twice, it settles once.
+    """``verdict`` is true or false; of an image its class, or false where none fits, which then trains nothing.
+
+    ``id`` is a UUID of your making: sent twice, it settles once.
 
     Where readers named different primary tumours, ``"primary": true`` in place of ``verdict`` says that it is this one.
     """

@@ -10,10 +10,10 @@ CLASSES = ("hcc", "cyst", "fnh")
 GRID = Grid((40, 30, 1), np.eye(4))
 
 
-def images(*names, study="1.2.9", model_hash="a" * 64, told=(0.7, 0.2, 0.1)):
-    seen = [Classified(name, GRID, dict(zip(CLASSES, told, strict=True))) for name in names]
+def images(*names, study="1.2.9", model_hash="a" * 64, told=(0.7, 0.2, 0.1), classes=CLASSES):
+    seen = [Classified(name, GRID, dict(zip(classes, told, strict=True))) for name in names]
     return propose_classes(
-        study, f"P-{study}", seen, classes=CLASSES, note="lesion_type", model="us_fll", model_hash=model_hash
+        study, f"P-{study}", seen, classes=classes, note="lesion_type", model="us_fll", model_hash=model_hash
     )
 
 

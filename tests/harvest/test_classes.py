@@ -17,9 +17,9 @@ from hepatic.harvest.snapshots import check_snapshot
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study_json import from_json, to_json
 from hepatic.harvest.study_state import study_state
-from hepatic.harvest.verdicts import State, cards_of, classes_held, settled
+from hepatic.harvest.verdicts import State, cards_of, classes_held, doubtful, settled
 from tests.harvest.classified import CLASSES, GRID, images, name
-from tests.harvest.proposed import proposed, read_all
+from tests.harvest.proposed import decide, event, proposed, read_all
 
 
 @pytest.fixture
@@ -56,6 +56,53 @@ def test_a_new_model_asks_only_about_new_images(store):
     assert cards_of(review, store.rules) == [review.study.candidates[2].uid]
 
 
+def test_what_a_reader_was_unsure_of_waits_for_a_reviewer_and_no_new_model_asks_the_reader_again(store):
+    store.proposals.add(images("a", "b"))
+    uid = name(store, "anna", "cyst", "unsure")
+    store.proposals.add(images("a", "b", model_hash="b" * 64))
+    assert study_state(store.review(uid), store.rules) == "done"
+    assert store.lease("anna") is None
+    [(unsure, own)] = doubtful(store.review(uid), store.rules)
+    assert (unsure.image_id, own.state) == ("b", State.UNSURE)
+
+    store.adjudicate(str(uuid.UUID(int=1)), uid, unsure.uid, Verdict.FALSE, "vera")
+    store.proposals.add(images("a", "b", model_hash="c" * 64))
+    assert doubtful(store.review(uid), store.rules) == []
+    assert study_state(store.review(uid), store.rules) == "done"
+    assert settled(store.review(uid), store.rules)[unsure.uid].state is State.ADJUDICATED
+    assert held(store, uid) == {"a": "cyst"}, "of b no class fits, so it trains nothing"
+    with pytest.raises(BadInputError, match="hcc or cyst or fnh or false"):
+        store.adjudicate(str(uuid.UUID(int=2)), uid, unsure.uid, Verdict.UNSURE, "vera")
+
+
+@pytest.mark.parametrize("settled_before", [False, True])
+def test_a_model_of_other_classes_asks_again_where_none_of_the_earlier_ones_fitted(store, settled_before):
+    store.proposals.add(images("a", "b"))
+    uid = name(store, "anna", "cyst", "unsure")
+    b = store.review(uid).study.candidates[1].uid
+    if settled_before:
+        store.adjudicate(str(uuid.UUID(int=1)), uid, b, Verdict.FALSE, "vera")
+    store.proposals.add(images("a", "b", model_hash="d" * 64, told=(0.4, 0.3, 0.2, 0.1), classes=(*CLASSES, "icc")))
+    assert cards_of(store.review(uid), store.rules) == [b]
+    assert store.lease("anna").study == uid
+    store.reviews.take([decide(b, "icc", uid), event("finish", uid)], "anna")
+    assert held(store, uid) == {"a": "cyst", "b": "icc"}
+
+
+def test_what_two_readers_disagree_about_is_asked_again_of_neither(tmp_path):
+    store = ReviewStore(tmp_path, rules=Rules(readers=2, known_every=0, repeat_every=0))
+    store.proposals.add(images("a"))
+    uid = name(store, "anna", "cyst")
+    store.proposals.add(images("a", model_hash="b" * 64))
+    assert study_state(store.review(uid), store.rules) == "waiting", "one reader's word is no second one's"
+    name(store, "anna", "cyst")
+    name(store, "otto", "fnh")
+    store.proposals.add(images("a", model_hash="c" * 64))
+    assert study_state(store.review(uid), store.rules) == "conflict"
+    assert store.lease("anna") is store.lease("otto") is None
+    store.close()
+
+
 def test_two_readers_must_agree_and_a_reviewer_settles_the_rest(tmp_path):
     store = ReviewStore(tmp_path, rules=Rules(readers=2, known_every=0, repeat_every=0))
     store.proposals.add(images("a", "b"))
@@ -65,7 +112,7 @@ def test_two_readers_must_agree_and_a_reviewer_settles_the_rest(tmp_path):
     assert held(store, uid) == {"a": "cyst"}
     assert study_state(store.review(uid), store.rules) == "conflict"
     b = store.review(uid).study.candidates[1].uid
-    with pytest.raises(BadInputError, match="hcc or cyst or fnh"):
+    with pytest.raises(BadInputError, match="hcc or cyst or fnh or false"):
         store.adjudicate(str(uuid.UUID(int=1)), uid, b, Verdict.TRUE, "vera")
     store.adjudicate(str(uuid.UUID(int=2)), uid, b, ClassName("fnh"), "vera")
     assert held(store, uid) == {"a": "cyst", "b": "fnh"}

@@ -86,7 +86,7 @@ def test_a_reader_classifies_three_images_with_keys_alone_and_takes_one_back(ope
     assert len(noted(services)) == 3
 
 
-def test_a_cine_is_scrolled_through_frame_by_frame(opened):
+def test_a_cine_is_scrolled_through_and_a_reviewer_settles_that_it_shows_none_of_the_classes(opened):
     page, services = opened
     reviews = services.harvest.store.reviews_of("classification")
     study = next(uid for uid, one in reviews.items() if one.study.note != "lesion_type")
@@ -98,3 +98,26 @@ def test_a_cine_is_scrolled_through_frame_by_frame(opened):
     keep(page, "qa-cine-frame.png")
     page.browser.press("Home")
     page.until(f"{card}.toDataURL() == {grid!r}")
+    page.browser.press("h")
+    page.until("document.querySelector('#help').open")
+    assert page.browser.run("document.querySelector('#help').scrollTop") == 0
+    help_ = page.text("#help")
+    assert "the class of the image" in help_
+    assert not [word for word in ("lesion was missed", "primary tumour", "3D Slicer") if word in help_]
+    page.browser.press("Escape")
+    page.until("!document.querySelector('#help').open")
+    page.press("u")
+    page.press(" ")
+    page.saved()
+
+    [cine] = services.harvest.store.review(study).study.candidates
+    page.browser.open(f"{page.address}/qa/dashboard?reader=vera")
+    page.until("document.querySelector('#disputed canvas')?.width > 300")
+    assert page.browser.run("[...document.querySelectorAll('.lesions, #reject')].every((one) => one.hidden)")
+    keep(page, "qa-disputed.png")
+    page.browser.run("[...document.querySelectorAll('#disputed button')].at(-1).click()")
+    page.until("/leave the image out/.test(document.querySelector('#said').innerText)")
+    [settled] = services.harvest.store.review(study).adjudicated
+    assert (settled.candidate, str(settled.verdict)) == (cine.uid, "false")
+    page.browser.run("document.querySelector('#disputed a').click()")
+    page.until(f"location.pathname.endsWith('/cases/{cine.image_id}')")

@@ -130,6 +130,9 @@ def test_a_reader_finishes_three_studies_with_the_keyboard_alone(opened):
         box_by_keys(page)
         page.browser.press(" ")
         page.until("document.body.innerText.includes('Nothing is left to read')")
+        shown = page.text("body")
+        assert not [word for word in ("detector", "True", "Unsure", "Primary", "Get boxes") if word in shown]
+        assert page.text("#class-bar").split() == ["Z", "Undo", "H", "Help"]
         page.saved()
         uids = store.proposals.studies()
         readings = [next(one for one in store.reviews.readings(uid) if one.kind == "first") for uid in uids]

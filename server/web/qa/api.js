@@ -88,6 +88,9 @@ export const propose = async (model) => (await posted("propose", { model })).jso
 /** @param {string} model as ``propose`` */
 export const train = async (model) => (await posted("train", { model })).json();
 export const disputed = async () => (await ask("adjudication")).json();
+/** The page on which an image is looked at and boxed. @param {string} image */
+export const casePage = (image) =>
+  new URL(`../../cases/${encodeURIComponent(image)}`, import.meta.url) + (READER ? `?reader=${encodeURIComponent(READER)}` : "");
 /** @param {{id: string, study: string, candidate: string, verdict?: string, primary?: boolean}} settled */
 export const settle = async (settled) => (await posted("adjudication", settled)).json();
 /** Without ``apply`` it only tells what would be rejected. @param {{apply?: boolean, id?: string, threshold?: number}} asked */

@@ -215,6 +215,8 @@ async function load() {
     const told = await api.progress();
     byId("trouble").hidden = true;
     byId("empty").hidden = told.studies.total > 0 || told.classification.length > 0;
+    const isOfImages = told.studies.total === 0 && told.classification.length > 0;
+    for (const one of document.querySelectorAll(".lesions, #reject")) one.hidden = isOfImages;
     byId("when").textContent = `as of ${new Date().toLocaleTimeString()}`;
     showTiles(told);
     showBars(told);

@@ -7,6 +7,7 @@ import { KEYS } from "./image_stage.js";
 import { Shelf } from "./shelf.js";
 
 const SHOWN = 12;
+const NONE_FITS = "None of these";
 
 const shelf = new Shelf();
 
@@ -24,7 +25,7 @@ export async function showDisputed(settled) {
     return;
   }
   if (!told.candidates.length) {
-    byId("disputed").replaceChildren(made("p", "dim", "Nothing: no candidate is in conflict, no reader was unsure, and no two named different primary tumours."));
+    byId("disputed").replaceChildren(made("p", "dim", "Nothing: readers disagree about nothing, and none was unsure."));
     return;
   }
   const list = made("div", "disputed");
@@ -33,14 +34,14 @@ export async function showDisputed(settled) {
   for (const one of told.candidates.slice(0, SHOWN)) list.append(dispute(one, settled));
 }
 
-function dispute({ study, patient_label, candidate, content, classes, votes, primary_for: primaryFor }, settled) {
+function dispute({ study, patient_label, candidate, image, content, classes, votes, primary_for: primaryFor }, settled) {
   const card = made("article");
   const canvas = made("canvas");
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `Key slice of a candidate of ${patient_label} in all phases`);
+  canvas.setAttribute("aria-label", classes.length ? `Image of ${patient_label}` : `Key slice of a candidate of ${patient_label} in all phases`);
   const row = made("p", "row");
   const answers = primaryFor ? [[{ primary: true }, "This is the primary tumour"]]
-    : classes.length ? classes.map((name) => [{ verdict: name }, plain(name)])
+    : classes.length ? [...classes.map((name) => [{ verdict: name }, plain(name)]), [{ verdict: "false" }, NONE_FITS]]
     : [[{ verdict: "true" }, "True lesion"], [{ verdict: "false" }, "False"]];
   const asked = primaryFor ? `Primary tumour for ${primaryFor.join(", ")}; others named another one`
     : Object.entries(votes).map(([reader, verdict]) => `${reader}: ${classes.includes(verdict) ? plain(verdict) : verdict}`).join(", ");
@@ -51,7 +52,10 @@ function dispute({ study, patient_label, candidate, content, classes, votes, pri
       row.querySelectorAll("button").forEach((one) => (one.disabled = true));
       try {
         await api.settle({ id: api.uuid(), study, candidate, ...answer });
-        byId("said").textContent = `Settled: ${text.toLowerCase()}.`;
+        const told = `Settled: ${classes.length ? text : text.toLowerCase()}.` +
+          (text === NONE_FITS ? " Trainings of these classes leave the image out." : "");
+        byId("said").textContent = told;
+        row.replaceChildren(told, ...row.querySelectorAll("a"));
         await settled();
       } catch (failure) {
         byId("said").textContent = failure.message;
@@ -59,6 +63,11 @@ function dispute({ study, patient_label, candidate, content, classes, votes, pri
       }
     });
     row.append(button);
+  }
+  if (classes.length) {
+    const link = made("a", "", "Case page");
+    link.href = api.casePage(image);
+    row.append(link);
   }
   card.append(made("strong", "", patient_label), made("p", "dim", asked), canvas, row);
   shelf.layout(study, content).then(async (layout) => {

@@ -82,14 +82,18 @@ export function press(what, isOn) {
 
 const capital = (word) => word[0].toUpperCase() + word.slice(1);
 
-/** Show what can be said: of lesions, or the classes of images. @param {?import("./reading.js").Reading} reading */
+/** Show what can be said: of lesions, or the classes of images; nothing where nothing is read. @param {?import("./reading.js").Reading} reading */
 function showClasses(reading) {
-  const isClasses = Boolean(reading?.isClasses);
-  for (const id of ["window-now", "slicer", "where"]) byId(id).hidden = isClasses;
+  const isOfLesions = Boolean(reading) && !reading.isClasses;
+  for (const id of ["window-now", "slicer", "where"]) byId(id).hidden = !isOfLesions;
+  byId("verdict-now").hidden = !reading;
   byId("verdict-now").firstChild.textContent = `This ${reading?.noun || "candidate"}`;
-  byId("class-bar").hidden = !isClasses;
-  byId("bar").hidden = isClasses || !byId("box-bar").hidden;
-  if (!isClasses) return;
+  byId("class-bar").hidden = isOfLesions;
+  byId("bar").hidden = !isOfLesions || !byId("box-bar").hidden;
+  for (const button of document.querySelectorAll("#class-bar > :not([data-do=undo], [data-do=help], .viewer)")) button.hidden = !reading;
+  for (const one of document.querySelectorAll("#help .lesions")) one.hidden = Boolean(reading?.isClasses);
+  for (const one of document.querySelectorAll("#help .images")) one.hidden = isOfLesions;
+  if (!reading?.isClasses) return;
   const names = byId("class-names");
   if (names.dataset.names !== reading.classes.join("\n")) {
     names.dataset.names = reading.classes.join("\n");
@@ -192,8 +196,8 @@ export const notOpened = (why) => ({
 
 export const NOTHING_LEFT = {
   title: "Nothing is left to read",
-  lines: ["Every study that a detector has seen is decided or is being read by somebody else.",
-    "New studies come when a detector proposes: on the dashboard, or with hepatic qa propose."],
+  lines: ["Every study that a model has proposed is decided or is being read by somebody else.",
+    "New studies come when a model proposes: on the dashboard, or with hepatic qa propose."],
   actions: [["again", "Look again"]],
   links: [["qa/dashboard", "Dashboard"]],
 };

@@ -1,5 +1,6 @@
 """Classes that readers settle become labels, and are taken back and said again with what the readers say."""
 
+import uuid
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from hepatic.adapters.datastore import HepaticDatastore
 from hepatic.geometry import Grid
+from hepatic.harvest.events import ClassName, Verdict
 from hepatic.harvest.noted_class import noted_classes
 from hepatic.harvest.propose_classes import Classified, propose_classes
 from hepatic.harvest.rules import Rules
@@ -124,6 +126,26 @@ def test_of_two_questions_each_is_taken_back_by_itself(kept, settled):
     assert kept.say("Otto", event("reopen", uid), may_label=False) == {"lesion_type": "hcc"}
     assert kept.say("Otto", event("reopen", settled), may_label=False) == {}
     assert len(kept.history()) == 6
+
+
+def test_an_image_of_which_no_class_fits_is_noted_as_none_until_somebody_says_more(kept):
+    task = SimpleNamespace(note="lesion_type", modality="US", uses_boxes=False)
+    kept.page(lesion_type="hcc", diagnosis="fnh")
+    uid, candidate = kept.propose("lesion_type")
+    kept.name(uid, candidate, "Anna", "unsure")
+    assert kept.name(uid, candidate, "Otto", "cyst") == {"diagnosis": "fnh", "lesion_type": "hcc"}
+    kept.reviews.adjudicate(str(uuid.uuid4()), uid, candidate, Verdict.FALSE, "Vera")
+    for _ in range(2):
+        kept.labels.keep_all()
+        assert kept.noted() == {"diagnosis": "fnh"}
+    assert noted_classes(kept.store, [task]) == []
+    assert (kept.history()[-1].author, len(kept.history())) == ("Vera", 2)
+    kept.page(lesion_type="cyst")
+    kept.labels.keep_all()
+    assert kept.noted() == {"diagnosis": "fnh", "lesion_type": "cyst"}, "what a page says afterwards stands"
+    kept.reviews.adjudicate(str(uuid.uuid4()), uid, candidate, ClassName("fnh"), "Vera")
+    kept.labels.keep_all()
+    assert kept.noted() == {"diagnosis": "fnh", "lesion_type": "fnh"}
 
 
 def test_a_class_that_a_page_took_back_trains_from_no_reading(kept, settled):

@@ -219,11 +219,13 @@ def test_a_reviewer_settles_the_class_that_readers_were_unsure_of(people, servic
     image = next(c.image_id for c in services.harvest.store.review(uid).study.candidates if c.uid == candidate)
     note = services.harvest.store.review(uid).study.note
     assert not noted(services, image, note)
-    assert candidate in {one["candidate"] for one in viktor.ask("GET", "/adjudication").json()["candidates"]}
-    name = study["classes"][0]
-    body = {"id": str(uuid.uuid4()), "study": uid, "candidate": candidate, "verdict": name}
-    assert viktor.ask("POST", "/adjudication", json=body).json()["state"] == "adjudicated"
-    assert noted(services, image, note) == name
+    asked = {one["candidate"]: one["image"] for one in viktor.ask("GET", "/adjudication").json()["candidates"]}
+    assert asked[candidate] == image
+    for verdict, now in (("false", ""), (study["classes"][0], study["classes"][0])):
+        body = {"id": str(uuid.uuid4()), "study": uid, "candidate": candidate, "verdict": verdict}
+        told = viktor.ask("POST", "/adjudication", json=body).json()
+        assert (told["state"], told["verdict"]) == ("adjudicated", verdict)
+        assert noted(services, image, note) == now
 
 
 def test_a_training_of_a_classifier_takes_a_snapshot_of_the_labels_and_learns_from_that(people, services, monkeypatch):
