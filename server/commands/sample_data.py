@@ -59,7 +59,7 @@ def sample_data(
 
     hepatic sample-data demo --ct 5 --size full --missing 0 --swapped 0 --misnamed 0
 
-    hepatic sample-data demo --us 30 --ceus 20
+    hepatic sample-data demo --us 30 --ceus 20 --seed 110
     """
     from sample_data.ceus import write_ceus
     from sample_data.ct import Odds, write_ct

@@ -1,3 +1,5 @@
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +119,16 @@ def test_impossible_wishes_are_refused(tmp_path: Path, count: int, seed: int) ->
     (tmp_path / "file").touch()
     with pytest.raises(BadInputError, match="a folder"):
         us.write_us(tmp_path / "file", 1)
+
+
+def test_the_documented_command_draws_every_kind_about_as_often_as_documented() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "ultrasound.md").read_text()
+    (found,) = re.findall(r"^hepatic sample-data OUT --us (\d+) --ceus \d+ --seed (\d+)$", docs, re.M)
+    count, seed = map(int, found)
+    drawn = Counter(us.draw_patient(number).kind for number in range(seed, seed + count))
+    assert drawn.pop("homogeneous") == 0.4 * count
+    assert set(drawn) == set(us.KINDS) - {"homogeneous"}
+    assert set(drawn.values()) <= {3, 4, 5}
 
 
 def test_none_of_all_is_refused_and_writes_no_angiographies(tmp_path: Path) -> None:
