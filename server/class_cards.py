@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from hepatic.errors import NotFoundError
 from hepatic.harvest.study import Candidate, ProposedStudy
-from hepatic.transforms.contrast_clip import nearest, onset_of
+from hepatic.transforms.contrast_clip import nearest
 from server.cases import readings
-from server.cases.cases import Cases, Opened
+from server.cases.cases import Box, Cases, Opened
 
 KEY_FRAMES_S = {"onset": 0.0, "arterial": 20.0, "portal venous": 60.0, "late": 150.0}
 """Seconds after the onset of echo, within the phases of CEUS LI-RADS 2017: 10-20 s to 30-45 s, to 120 s, from 120 s."""
@@ -51,12 +51,12 @@ class ClassCards:
         if frame is not None and not 0 <= frame < len(opened.frames):
             last = len(opened.frames) - 1
             raise NotFoundError("the frame", expected=f"0 to {last}", came=str(frame), fix="Choose one of them.")
-        return await run_in_threadpool(_drawn, opened, frame)
+        boxes = await self._boxes(candidate, opened)
+        return await run_in_threadpool(_drawn, opened, frame, boxes)
 
     async def _card(self, candidate: Candidate) -> dict[str, Any]:
         opened = await self._cases.opened(candidate.image_id)
-        label = await run_in_threadpool(readings.latest, self._cases.store, candidate.image_id)
-        boxes = [box for _, box in (await self._cases.drawn(label, opened)).boxes]
+        boxes = await self._boxes(candidate, opened)
         left, top, right, bottom = _shown(opened)
         return {
             "candidate": candidate.uid,
@@ -64,14 +64,18 @@ class ClassCards:
             "times_s": opened.about["times_s"],
             "size": [right - left, bottom - top],
             "columns": COLUMNS if len(opened.frames) > 1 else 1,
-            "keys": await run_in_threadpool(_keys, opened),
+            "keys": await run_in_threadpool(_keys, opened, boxes),
             "boxes": [
                 [box[0] - left, box[1] - top, box[2] - left, box[3] - top] for box in (*boxes, *opened.beside(boxes))
             ],
         }
 
+    async def _boxes(self, candidate: Candidate, opened: Opened) -> list[Box]:
+        label = await run_in_threadpool(readings.latest, self._cases.store, candidate.image_id)
+        return [box for _, box in (await self._cases.drawn(label, opened)).boxes]
 
-def _keys(opened: Opened) -> list[dict[str, Any]]:
+
+def _keys(opened: Opened, boxes: Sequence[Box]) -> list[dict[str, Any]]:
     """Return the key frames: ``name``, ``frame`` (None where the cine ends before), ``time_s`` from the onset.
 
     Where nobody knows when frames were taken, or the onset is not in the cine, they are called by their numbers.
@@ -79,7 +83,7 @@ def _keys(opened: Opened) -> list[dict[str, Any]]:
     frames = opened.frames
     if len(frames) == 1:
         return [{"name": "", "frame": 0, "time_s": None}]
-    onset = _onset(opened) if opened.about["timing"] == "frame times" else 0
+    onset = opened.onset(boxes) if opened.about["timing"] == "frame times" else 0
     if onset == 0:
         chosen = np.unique(np.linspace(0, len(frames) - 1, len(KEY_FRAMES_S)).round().astype(int))
         return [{"name": f"frame {frame + 1}", "frame": int(frame), "time_s": None} for frame in chosen]
@@ -96,17 +100,10 @@ def _keys(opened: Opened) -> list[dict[str, Any]]:
     ]
 
 
-def _onset(opened: Opened) -> int:
-    """Return the frame in which the echo of the contrast agent begins; 0 where none does."""
-    left, top, right, bottom = opened.about["contrast"] or _shown(opened)
-    few = opened.frames[:, top:bottom:4, left:right:4]
-    return onset_of(few.reshape(len(few), -1).mean(axis=1, dtype=np.float64))
-
-
-def _drawn(opened: Opened, frame: int | None) -> bytes:
+def _drawn(opened: Opened, frame: int | None, boxes: Sequence[Box]) -> bytes:
     left, top, right, bottom = _shown(opened)
     if frame is None and len(opened.frames) > 1:
-        return _png(_grid([_cut(opened, one["frame"]) for one in _keys(opened)], (right - left, bottom - top)))
+        return _png(_grid([_cut(opened, one["frame"]) for one in _keys(opened, boxes)], (right - left, bottom - top)))
     return _png(Image.fromarray(_frame(opened, frame or 0)))
 
 

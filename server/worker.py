@@ -208,7 +208,8 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
     Returns:
         ``width``, ``height``, ``frames``; ``times_s`` of the frames, None where nobody knows, and ``timing``, where
         from; ``contrast`` and ``tissue``, [left, top, right, bottom] of these images in pixels or None; ``pair``, the
-        two where they lie side by side; ``affine`` of the grid (to LPS millimetres).
+        two where they lie side by side; ``affine`` of the grid (to LPS millimetres); ``onset``, the frame in which echo
+        begins on the contrast image, 0 where none does.
 
     Raises:
         BadInputError: it cannot be read, or is no ultrasound.
@@ -217,11 +218,13 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
 
     from hepatic.io.read import read
     from hepatic.io.ultrasound import Ultrasound
+    from hepatic.transforms.echo_onset import first_echo
 
     ultrasound = Ultrasound.of(read(Path(source)))
+    contrast = ultrasound.contrast
     shown = ultrasound.rgb if ultrasound.cine.frames.ndim == 4 else ultrasound.grey
     np.save(target, shown, allow_pickle=False)
-    images = {"contrast": ultrasound.contrast, "tissue": ultrasound.tissue}
+    images = {"contrast": contrast, "tissue": ultrasound.tissue}
     boxes = {
         name: region and [region.box[1], region.box[0], region.box[3], region.box[2]] for name, region in images.items()
     }
@@ -234,6 +237,7 @@ def open_ultrasound(source: str, target: str) -> dict[str, Any]:
         **boxes,
         "pair": tuple(images.values()) if all(images.values()) else None,
         "affine": ultrasound.cine.grid.affine.tolist(),
+        "onset": 0 if contrast is None else first_echo(ultrasound.picture(contrast)),
     }
 
 

@@ -33,8 +33,8 @@ from hepatic.transforms.contrast_clip import (
     drawn_frame,
     followed_beside,
     nearest,
-    onset_of,
 )
+from hepatic.transforms.echo_onset import first_echo, onset_of
 from hepatic.transforms.us_lesion import chosen_box, largest, on_image
 
 NOTE = "eligibility"
@@ -218,7 +218,9 @@ def _of_frames(ultrasound: Ultrasound, drawn: Mapping[str, Sequence[Sequence[flo
     boxes = _on_contrast(drawn["boxes"], region, tissue, pictures.shape)
     box, _ = chosen_box({"boxes": boxes}, pictures.shape, region.box[:2])
     top, left, bottom, right = (round(edge) for edge in box)
-    onset = onset_of(pictures[:, top:bottom, left:right].mean(axis=(1, 2), dtype=np.float64))
+    onset = first_echo(pictures)
+    if len(boxes):
+        onset = onset_of(pictures[:, top:bottom, left:right].mean(axis=(1, 2), dtype=np.float64))
     chosen = nearest(times_s, times_s[onset] + np.array(SAMPLED_S))
     if (count := len(set(chosen.tolist()))) < FEWEST_FRAMES:
         seconds = times_s[-1] - times_s[onset]

@@ -9,24 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hepatic.errors import BadInputError
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import Region, carried, laid_over
+from hepatic.transforms.echo_onset import first_echo, onset_of
 from hepatic.transforms.follow_lesion import followed
-from hepatic.transforms.us_lesion import asked_roi, chosen_box, largest, on_image
+from hepatic.transforms.us_lesion import WHOLE_IMAGE, asked_roi, chosen_box, largest, on_image
 from hepatic.transforms.us_picture import resized
 
 SAMPLED_S = (*(2.0 * n for n in range(25)), *(60.0 + 30.0 * n for n in range(5)))
 """Seconds after the onset at which frames are taken: every 2 s for a minute, then every 30 s."""
 
-RISE = 0.15
-"""Share of the rise from its lowest to its highest value at which an intensity counts as begun."""
-LEAST_RISE = 6.0
-"""Grey values that an intensity must rise by to be an echo."""
-HELD = 0.5
-"""Share of its highest value from which an intensity rises no more for the first time: its echo began before."""
 BLACK = 10
 """Grey value up to which a pixel is black (paper 004, "Preprocessing")."""
 ALIKE = 0.85
@@ -93,7 +87,7 @@ class ContrastClip:
 
         top, left, bottom, right = (round(edge) for edge in box)
         curve = pictures[:, top:bottom, left:right].mean(axis=(1, 2), dtype=np.float64)
-        onset = onset_of(curve)
+        onset = first_echo(pictures) if told == WHOLE_IMAGE else onset_of(curve)
         outside = np.asarray(pictures.max(axis=0) > 0)  # the image, not the screen around it
         outside[top:bottom, left:right] = False
         wanted = times_s[onset] + np.array(self.sampled_s) + float(sample.get("shift_s", 0.0))
@@ -134,25 +128,6 @@ class ContrastClip:
             around = pictures.sum(axis=(1, 2), dtype=np.float64) - curve * (bottom - top) * (right - left)
             curves["outside"] = (around / outside.sum()).round(1).tolist()
         return {**sample, "image": image[None] / 64 - 1, "facts": {**facts, "time_intensity": curves}}
-
-
-def onset_of(curve: NDArray[np.float64]) -> int:
-    """Return the frame in which the echo of a region begins: the last below ``RISE`` of its rise, plus one.
-
-    Args:
-        curve: (F,), mean grey value of the region.
-
-    Returns:
-        0 where nothing rises, or from more than ``HELD`` of its highest value: the cine begins after the onset; else 1
-        or more.
-    """
-    smooth = ndimage.median_filter(curve, size=min(5, len(curve)), mode="nearest")
-    peak = int(smooth.argmax())
-    low = float(smooth[: peak + 1].min())
-    if smooth[peak] - low < LEAST_RISE or low > HELD * smooth[peak]:
-        return 0
-    below = np.flatnonzero(smooth[: peak + 1] < low + RISE * (smooth[peak] - low))
-    return min(int(below[-1]) + 1, len(curve) - 1) if len(below) else 0
 
 
 def nearest(times_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDArray[np.intp]:

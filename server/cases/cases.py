@@ -17,10 +17,13 @@ from hepatic.boxes import to_voxels
 from hepatic.engine.eligibility import NOTE
 from hepatic.errors import BadInputError, ConflictError, NotFoundError
 from hepatic.geometry import Grid
+from hepatic.io.ultrasound import to_grey
 from hepatic.io.us_region import carried
 from hepatic.store.images import Image
 from hepatic.store.label import FINAL, Label, label_names
 from hepatic.store.store import Store
+from hepatic.transforms.contrast_clip import drawn_frame
+from hepatic.transforms.echo_onset import onset_of
 from server import worker
 from server.cases.remembered import Remembered
 from server.executor import Executor, Priority
@@ -70,13 +73,27 @@ class Opened:
         found = [new for before, *news in zip(drawn, *moved, strict=True) for new in news if new != before]
         return [[left, top, right, bottom] for top, left, bottom, right in found if bottom > top and right > left]
 
+    def onset(self, boxes: Sequence[Box]) -> int:
+        """Return the frame in which echo begins in the first of some boxes; where there is none, on the contrast image.
+
+        0 where it does not begin.
+        """
+        if not boxes:
+            return int(self.about["onset"])
+        left, top, right, bottom = boxes[0]
+        drawn = [[top, left, bottom, right]]
+        pair = self.about["pair"]
+        ((top, left, bottom, right),) = carried(drawn, *pair).tolist() if pair else drawn
+        shown = self.frames[:, max(0, round(top)) : round(bottom), max(0, round(left)) : round(right)]
+        return onset_of(to_grey(shown, 8).mean(axis=(1, 2), dtype=np.float64)) if shown.size else 0
+
 
 @dataclass(frozen=True)
 class Drawn:
     """What a label shows.
 
     Attributes:
-        boxes: each with its first frame, the largest first.
+        boxes: each with its frame, of several that nearest to the onset, the largest first.
         unreadable: why it cannot be shown, in words; empty where it can.
     """
 
@@ -239,7 +256,10 @@ class Cases:
                 worker.lesion_boxes, str(file), await self._path(label.image_id), names, limit_s=_OPEN_S
             )
             corners = to_voxels(np.array(found, np.float64).reshape(-1, 6), opened.grid).round(2)
-            return [(max(0, round(k)), [i, j, right, bottom]) for k, j, i, _, bottom, right in corners.tolist()]
+            boxes = [(first, past, [i, j, right, bottom]) for first, j, i, past, bottom, right in corners.tolist()]
+            return [
+                (drawn_frame((first, past), opened.onset([box]), len(opened.frames)), box) for first, past, box in boxes
+            ]
 
         return await self._boxes.get((label.image_id, label.version, label.sha256), read)
 

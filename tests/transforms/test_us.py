@@ -13,7 +13,8 @@ from hepatic.geometry import Grid
 from hepatic.io.image import Cine
 from hepatic.io.ultrasound import Ultrasound
 from hepatic.io.us_region import Region
-from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, followed_beside, nearest, onset_of
+from hepatic.transforms.contrast_clip import SAMPLED_S, ContrastClip, followed_beside, nearest
+from hepatic.transforms.echo_onset import first_echo, onset_of
 from hepatic.transforms.us_frame import UltrasoundFrame
 from hepatic.transforms.us_lesion import UltrasoundLesion
 from hepatic.transforms.us_picture import UltrasoundPicture, normalised
@@ -245,6 +246,17 @@ def test_a_cine_in_which_no_echo_begins_says_so_and_a_black_one_is_refused(cine)
     assert [(one["onset"], one["frame"] == 0) for one in seen] == [("none", True), ("none", True), ("seen", False)]
     with pytest.raises(BadInputError, match="black frames"):
         clip({"source": screen(np.zeros_like(still), times), **box})
+
+
+def test_where_no_box_is_drawn_the_onset_is_that_of_what_is_brightest(cine):
+    began_s = cine.patient.arrival_s
+    at = {
+        cine.times_s[first_echo(cine.contrast)],
+        ContrastClip()({"source": screen(cine.contrast, cine.times_s)})["facts"]["onset_s"],
+    }
+    assert 0 <= min(at) - began_s <= max(at) - began_s < 5
+    assert cine.times_s[onset_of(cine.contrast.mean(axis=(1, 2)))] - began_s > 7, "the liver is seen later"
+    assert first_echo(np.repeat(cine.bmode[:1], 30, axis=0)) == 0
 
 
 def test_the_onset_is_that_of_the_last_rise_before_the_peak():

@@ -27,7 +27,6 @@ class Page {
     this.image = decodeURIComponent(location.pathname.split("/").at(-1));
     this.stage = new Stage((box, isMore) => this._boxed(box, isMore), () => this._looking());
     this.frame = 0;
-    this.isFresh = true;
     this.attention = null;
     this.shown = kept("attention", "true") === "true";
     this.strength = Number(kept("strength", "35"));
@@ -54,10 +53,9 @@ class Page {
       await this._openOutbox();
       const { picture, models } = this.told;
       this.frames = new Frames(this.image, picture.frames);
-      this.isFresh = this.told.reading.frame === null;
       byId("cine").hidden = picture.frames < 2;
       byId("frame").max = String(picture.frames - 1);
-      await this.show(this.told.reading.frame || 0);
+      await this.show(this.told.reading.frame ?? picture.onset);
       const before = models.find((model) => model.name === kept(this._kind, "")) || models[0];
       if (before) await this._use(before.name);
       else panel.tell("No classifier for ultrasound is served.", true);
@@ -168,8 +166,6 @@ class Page {
         const attention = await api.attentionPicture(this.image, model.name, options);
         if (this.asking === asking) this.attention = attention;
       }
-      if (this.isFresh && this.frame === 0 && answer.frame) await this.show(answer.frame); // where a box is to be drawn; nobody has looked elsewhere yet
-      this.isFresh = false;
       if (answer.curve) await this._showCurve(asking, options);
       if (this.asking === asking) this._redraw();
     } catch (failure) {
@@ -268,9 +264,8 @@ class Page {
     this.draft.begin(box);
   }
 
-  /** Who draws has looked: the picture stays what it is. */
+  /** Who draws stops a playing cine: the picture stays what it is. */
   _looking() {
-    this.isFresh = false;
     if (this.playing) this._play();
   }
 

@@ -47,6 +47,9 @@ def test_a_still_has_models_for_stills_and_a_cine_those_for_cines_first(anna, ul
         ultrasound["truth"][ultrasound["cine"]]["frame_times_s"], abs=2e-3
     )
     assert cine["reading"]["version"] == 0
+    opens_at_s = cine["picture"]["times_s"][cine["picture"]["onset"]]
+    assert abs(opens_at_s - ultrasound["truth"][ultrasound["cine"]]["echo_onset_s"]) < 5
+    assert still["picture"]["onset"] == 0
 
 
 def test_a_frame_is_shown_as_the_file_has_it(anna, ultrasound, cases_app):
