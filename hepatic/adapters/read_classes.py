@@ -22,7 +22,7 @@ from hepatic.store.said import BEFORE, CLASSES, SAID, said_by, told_with
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask, Task
 
-_PROBABILITY = re.compile(r"\s*p\s*=\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
+_PROBABILITY = re.compile(r"\s*p\s*[=<>]\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
 
 _NO_BOX = (
     "Only a hollow frame was left, as around the whole image, so the class is noted without a box. Outline the lesion, "

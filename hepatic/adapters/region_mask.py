@@ -54,10 +54,15 @@ def class_names(answer: Classification, task: ClassificationTask) -> dict[str, i
     order = [answer.label, *(name for name in told if name != answer.label)]
     against = [WHOLE_IMAGE] * (answer.facts.get("roi_from") == WHOLE_IMAGE)
     against += ["no onset"] * (answer.facts.get("onset") == "none")
-    first, *others = (f"{name} p={told[name]:.2f}" for name in order)
+    first, *others = (f"{name} p{_share(told[name])}" for name in order)
     if against:
         first += f" ({', '.join(against)})"
     return {name: value for value, name in enumerate([first, *others], start=1)}
+
+
+def _share(probability: float) -> str:
+    """Return a probability in two digits, which are neither none nor all."""
+    return ">0.99" if probability > 0.995 else "<0.01" if probability < 0.005 else f"={probability:.2f}"
 
 
 def attention_on(attention: NDArray[np.floating[Any]], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -36,6 +36,8 @@ TYPES, DIAGNOSES = TASKS["us_fll"].classes, TASKS["us_bmode"].classes
         ("non-HCC", DIAGNOSES, "non_hcc"),
         ("Non HCC p = 0,07", DIAGNOSES, "non_hcc"),
         ("homogeneous p=1.00", TYPES, "homogeneous"),
+        ("hcc p>0.99 (whole image)", DIAGNOSES, "hcc"),
+        ("non_hcc p<0.01", DIAGNOSES, "non_hcc"),
         ("Haemangioma", TYPES, "angioma"),
         ("hemangioma p=0.61", TYPES, "angioma"),
         ("Hepatocellular carcinoma", TYPES, "hcc"),

@@ -8,6 +8,7 @@ import torch
 
 import infer_tasks
 from hepatic.adapters.infer import HepaticInferTask
+from hepatic.adapters.read_classes import class_named
 from hepatic.adapters.region_mask import attention_on, class_names
 from hepatic.engine.answer import Classification
 from hepatic.engine.card import ModelCard
@@ -49,8 +50,8 @@ def test_the_box_that_was_looked_at_comes_back_named_by_class_and_probability(as
     expected[0, 50:90, 40:70] = 1
     assert np.array_equal(labelmap.array, expected)
     first, second = told["label_names"]
-    share = told["probabilities"]
-    assert first == f"{told['result']} p={share[told['result']]:.2f}"
+    share = told["probabilities"][told["result"]]
+    assert first == f"{told['result']} p{'>0.99' if share > 0.995 else f'={share:.2f}'}"
     assert second.split()[0] in {"hcc", "non_hcc"} - {told["result"]}
     assert list(told["label_names"].values()) == [1, 2]
 
@@ -65,13 +66,22 @@ def test_the_name_says_where_nobody_drew_a_box(ask):
     assert read_labelmap(Path(file)).array[0].nonzero()[0].min() == 50
 
 
-def test_the_name_says_where_no_echo_begins():
-    told = {"hcc": 0.88, "non_hcc": 0.12}
+@pytest.mark.parametrize(
+    ("hcc", "names"),
+    [
+        (0.88, ["hcc p=0.88 (whole image, no onset)", "non_hcc p=0.12"]),
+        (0.994, ["hcc p=0.99 (whole image, no onset)", "non_hcc p=0.01"]),
+        (0.9999, ["hcc p>0.99 (whole image, no onset)", "non_hcc p<0.01"]),
+    ],
+)
+def test_the_name_says_where_no_echo_begins_and_nothing_of_certainty(hcc, names):
+    told = {"hcc": hcc, "non_hcc": 1 - hcc}
     facts = {"onset": "none", "roi_from": "whole image"}
     grid = Grid((4, 4, 2), np.eye(4))
     about = {"grid": grid, "version": "v1", "model_sha256": "0" * 64, "timings_ms": {}}
     answer = Classification(probabilities=told, label="hcc", facts=facts, **about)
-    assert class_names(answer, TASKS["us_ceus"]) == {"hcc p=0.88 (whole image, no onset)": 1, "non_hcc p=0.12": 2}
+    assert class_names(answer, TASKS["us_ceus"]) == {name: value for value, name in enumerate(names, start=1)}
+    assert [class_named(name, TASKS["us_ceus"].classes) for name in names] == ["hcc", "non_hcc"]
 
 
 def test_attention_comes_back_where_it_is_at_least_half_of_its_highest(ask, still):
