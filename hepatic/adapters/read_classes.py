@@ -21,12 +21,17 @@ from hepatic.store.label import FINAL, Label, label_names
 from hepatic.store.said import BEFORE, CLASSES, SAID, said_by, told_with
 from hepatic.store.store import Store
 from hepatic.tasks.spec import ClassificationTask, Task
+from hepatic.transforms.us_lesion import WHOLE_IMAGE
 
 _PROBABILITY = re.compile(r"\s*p\s*[=<>]\s*[01]?[.,]?\d*\s*(\([^()]*\))?\s*$")
 
 _NO_BOX = (
     "Only a hollow frame was left, as around the whole image, so the class is noted without a box. Outline the lesion, "
     "filled, and submit again: models of one lesion learn nothing without it."
+)
+_UNTOUCHED = (
+    "Only the frame around the whole image was left, as a model draws it that nobody has shown a lesion: no class is "
+    "noted. Draw the lesion's box and submit again, or rename the segment to say the class without one."
 )
 
 
@@ -37,7 +42,8 @@ class Taken:
     Attributes:
         classes: by note; an empty text for a class that was taken back. None where it said nothing.
         told: in words, what whoever saved it should know: something is drawn and its names say no class, or contradict
-            one another; or only the frame of the whole image was left, and so no lesion is outlined. Else empty.
+            one another; or only the frame of the whole image was left, and so no lesion is outlined, nor a class said
+            where a model named it that judges one lesion. Else empty.
     """
 
     classes: Mapping[str, str] = field(default_factory=dict)
@@ -49,11 +55,11 @@ def take_classes(store: Store, image_id: str, tasks: Collection[Task], *, words:
 
     They are in ``classes`` of the label's info, by note (``{"diagnosis": "hcc"}``; an empty text takes a class back),
     or in the names of its segments or regions of interest: ``hcc``, ``HCC p=0.93``, ``non-HCC`` or ``hepatocellular
-    carcinoma``. A name counts where something is drawn under it, the frame of the whole image where nothing else is;
-    that of the class that shows nothing (``ClassificationTask.absent``) also where no lesion is drawn at all. Names
-    that contradict one another, and those that are no classes, say nothing. What another note says is taken back where
-    a name contradicts it: ``metastasis`` does ``{"diagnosis": "hcc"}``, since an image that is called one is not called
-    the other.
+    carcinoma``. A name counts where something is drawn under it, the frame of the whole image where nothing else is,
+    but not as a model named it that judges one lesion (``hcc p=0.98 (whole image)``); that of the class that shows
+    nothing (``ClassificationTask.absent``) also where no lesion is drawn at all. Names that contradict one another, and
+    those that are no classes, say nothing. What another note says is taken back where a name contradicts it:
+    ``metastasis`` does ``{"diagnosis": "hcc"}``, since an image that is called one is not called the other.
 
     Args:
         store: which has a final label of the image.
@@ -82,7 +88,9 @@ def take_classes(store: Store, image_id: str, tasks: Collection[Task], *, words:
     store.images.update_info(image_id, classes)
     if outright is None and names and not classes:
         return Taken(classes, _unread(names, known))
-    return Taken(classes, "" if has_outline else _NO_BOX)
+    if has_outline:
+        return Taken(classes)
+    return Taken(classes, _NO_BOX if names else _UNTOUCHED)
 
 
 def take_unsaid_classes(
@@ -228,7 +236,8 @@ def _drawn(store: Store, label: Label, absent: Collection[str]) -> tuple[list[st
     """Return the names under which something is drawn, and whether that is more than the frame of the whole image.
 
     Where no lesion is drawn, the empty segments that are named so (``absent``) count, too, but those that a model named
-    (``homogeneous p=0.04``): they come with every answer.
+    (``homogeneous p=0.04``): they come with every answer. Nor does a frame count that a model of one lesion named
+    (``hcc p=0.98 (whole image)``): nobody showed it one.
     """
     file = store.labels.path(label)
     if file.suffix.lower() == ".json":
@@ -238,6 +247,8 @@ def _drawn(store: Store, label: Label, absent: Collection[str]) -> tuple[list[st
     values = {int(value) for value in np.unique(labelmap.array)} - {0}
     drawn = {int(value) for value in np.unique(without_outline(labelmap.array))} - {0}
     names = [name for name, value in named.items() if value in (drawn or values)]
+    if not drawn:
+        names = [name for name in names if WHOLE_IMAGE not in name or not _PROBABILITY.search(name)]
     if all(is_anatomy(name) for name in names):
         empty = [name for name, value in named.items() if value not in values and not _PROBABILITY.search(name)]
         names += [name for name in empty if class_named(name, absent)]

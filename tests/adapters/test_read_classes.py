@@ -165,7 +165,7 @@ def test_names_of_which_no_class_is_read_are_told(datastore, save):
 @pytest.mark.parametrize(
     ("name", "drawn", "boxes"),
     [
-        ("HCC p=0.63 (whole image)", (), []),
+        ("hcc", (), []),
         ("non-HCC", (), []),
         ("hcc p=0.63 (whole image)", (slice(50, 90), slice(40, 50)), [(50, 40, 90, 50)]),
         ("hcc p=0.63 (whole image)", (slice(10, 60), slice(20, 40)), [(12, 22, 60, 40)]),
@@ -193,6 +193,32 @@ def test_the_frame_of_the_whole_image_gives_a_class_and_no_box(datastore, tmp_pa
     if not boxes:
         with pytest.raises(BadInputError, match="a box around the lesion"):
             case.sample(TASKS["us_bmode"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("hcc p=1.00 (whole image)", None),
+        ("hcc p=1.00 (whole image, no onset)", None),
+        ("hcc", "hcc"),
+        ("cyst p=0.98", "cyst"),
+    ],
+    ids=["us_ceus", "us_ceus without contrast", "a reader", "us_fll, which needs no box"],
+)
+def test_a_frame_says_no_class_where_a_model_named_it_that_nobody_showed_a_lesion(datastore, tmp_path, name, said):
+    image = datastore.list_images()[0]
+    grid = grid_of(datastore.image_files(image)[0])
+    array = np.zeros(grid.shape, np.uint8)
+    array[0, 10:110, 20:140] = outline((100, 120))
+    file = tmp_path / "label.nrrd"
+    write_labelmap(file, Labelmap(array, grid, {}))
+    datastore.save_label(image, str(file), "final", {"label_info": [{"name": name, "idx": 1}]})
+    before = notes(datastore)
+    taken = take_classes(datastore.store, image, TASKS.values())
+    assert taken.classes.get("lesion_type") == said
+    if said is None:
+        assert (taken.classes, notes(datastore)) == ({}, before)
+        assert "Draw the lesion's box" in taken.told
 
 
 def test_a_lesion_that_is_a_filled_rectangle_keeps_its_box():
