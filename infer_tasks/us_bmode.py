@@ -51,7 +51,15 @@ TASK = ClassificationTask(
         },
         "paper": {
             "network": partial(
-                PlainCNN, 2, (PAPER, PAPER), 2, channels=(32, 64, 128, 256), convolutions=2, pool=2, hidden=256
+                PlainCNN,
+                2,
+                (PAPER, PAPER),
+                2,
+                channels=(32, 64, 128, 256),
+                convolutions=2,
+                pool=2,
+                hidden=256,
+                norm=None,
             ),
             **_WHOLE,
         },

@@ -75,6 +75,7 @@ TASK = ClassificationTask(
                 convolutions=1,
                 pool=3,
                 hidden=1024,
+                norm=None,
             ),
             **_WHOLE,
         },

@@ -24,7 +24,7 @@ class PlainCNN(nn.Module):
         pool: edge of the max pooling, whose stride is 2.
         hidden: units of the fully connected layer.
         dropout: before it.
-        norm: ``batch``, or None as the paper's figures have it.
+        norm: ``batch``, or None: the paper names none.
     """
 
     def __init__(

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from hepatic.errors import BadInputError
-from hepatic.networks.plain_cnn import PlainCNN
 from hepatic.networks.supervised_attention import (
     SupervisedAttention,
     attention_shares,
@@ -14,6 +13,8 @@ from hepatic.networks.supervised_attention import (
     small_features,
     weighted_mean,
 )
+from infer_tasks.us_bmode import TASK as BMODE
+from infer_tasks.us_ceus import TASK as CEUS
 
 
 class Given(nn.Module):
@@ -107,11 +108,14 @@ def test_mean_pooling_looks_nowhere_in_particular():
     assert attention_shares(attention((0.0,))(torch.randn(1, 3, 6, 5))) is None
 
 
-def test_the_plain_networks_are_as_large_as_the_paper_s():
-    vgg = PlainCNN(2, (112, 112), 2, channels=(32, 64, 128, 256), convolutions=2, pool=2, hidden=256)
-    cnn = PlainCNN(3, (30, 64, 64), 2, channels=(32, 64, 128, 256), convolutions=1, pool=3, hidden=1024)
+def test_the_plain_networks_are_the_paper_s():
+    """Without normalisation, which paper 002 names nowhere."""
+    vgg, cnn = (task.preset("paper").network() for task in (BMODE, CEUS))
     assert sum(p.numel() for p in vgg.parameters()) == pytest.approx(5e6, rel=0.15)
     assert sum(p.numel() for p in cnn.parameters()) == pytest.approx(9.6e6, rel=0.05)
+    for network, kind, count in ((vgg, nn.Conv2d, 8), (cnn, nn.Conv3d, 4)):
+        assert sum(isinstance(layer, kind) for layer in network.modules()) == count
+        assert not list(network.buffers()), "means and deviations of batches"
     with torch.inference_mode():
         assert vgg.eval()(torch.zeros(1, 1, 112, 112)).shape == (1, 2)
         assert cnn.eval()(torch.zeros(2, 1, 30, 64, 64)).shape == (2, 2)
