@@ -43,8 +43,8 @@ def classified_cases(
         modality: of the images.
         note: key of the note that holds the name of the class.
         drawn: whether the final labels, which show where the lesions are, are of use.
-        coarse: classes that count, too, where a data set gives them (``class`` of the image's ``facts``) and nothing is
-            noted.
+        coarse: classes that count, too, where a data set gives them (``class`` of the image's ``facts``) and nobody has
+            said or taken back one.
     """
     labels = labelled_cases(datastore, modality=modality, markups=True) if drawn else []
     by_image = {case.image_id: case for case in labels}
@@ -53,7 +53,7 @@ def classified_cases(
         info = datastore.get_image_info(image_id)
         facts = info.get("facts")
         given = facts.get("class") if isinstance(facts, Mapping) else None
-        truth = info.get(note) or (given if isinstance(given, str) and given in coarse else "")
+        truth = info.get(note, given if isinstance(given, str) and given in coarse else "")
         if truth and info.get("modality", modality) == modality:
             label = by_image.get(image_id)
             cases.append(

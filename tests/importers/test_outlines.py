@@ -184,6 +184,9 @@ class TestAul:
         now = {case.patient_id: case.truth for case in cases_for(US_FLL, datastore, coarse=True)}
         assert now["AUL-malignant-1"] == "hcc", "a reader knows more"
         assert {case.patient_id for case in cases_for(US_FLL, datastore)} == {"AUL-malignant-1"}
+        datastore.update_image_info(malignant, {"lesion_type": ""})
+        left = {case.patient_id for case in cases_for(US_FLL, datastore, coarse=True)}
+        assert left == cases.keys() - {"AUL-malignant-1"}, "nor does a class come back that a reader took back"
         datastore.store.close()
 
     def test_known_errata_are_mended(self, bring, store, root: Path) -> None:
