@@ -72,7 +72,7 @@ class ClassCards:
 
     async def _boxes(self, candidate: Candidate, opened: Opened) -> list[Box]:
         label = await run_in_threadpool(readings.latest, self._cases.store, candidate.image_id)
-        return [box for _, box in (await self._cases.drawn(label, opened)).boxes]
+        return [one.box for one in (await self._cases.drawn(label, opened)).boxes]
 
 
 def _keys(opened: Opened, boxes: Sequence[Box]) -> list[dict[str, Any]]:

@@ -89,15 +89,30 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class DrawnBox:
+    """Where a lesion lies.
+
+    Attributes:
+        box: of it.
+        span: the first frame it was drawn on, and one past the last.
+        frame: of these, that nearest to the onset.
+    """
+
+    box: Box
+    span: tuple[float, float]
+    frame: int
+
+
+@dataclass(frozen=True)
 class Drawn:
     """What a label shows.
 
     Attributes:
-        boxes: each with its frame, of several that nearest to the onset, the largest first.
+        boxes: of lesions, the largest first.
         unreadable: why it cannot be shown, in words; empty where it can.
     """
 
-    boxes: Sequence[tuple[int, Box]]
+    boxes: Sequence[DrawnBox]
     unreadable: str = ""
 
 
@@ -114,7 +129,7 @@ class Cases:
         self._host, self._executor, self._folder = host, executor, folder
         self._opened: Remembered[Opened] = Remembered(_FRAMES_BYTES, lambda one: int(one.frames.nbytes))
         self._answers: Remembered[dict[str, Any]] = Remembered(_ANSWERS_BYTES, lambda one: len(json.dumps(one)))
-        self._boxes: Remembered[list[tuple[int, Box]]] = Remembered(1 << 20, lambda one: 64 + 64 * len(one))
+        self._boxes: Remembered[list[DrawnBox]] = Remembered(1 << 20, lambda one: 64 + 64 * len(one))
 
     @property
     def store(self) -> Store:
@@ -249,16 +264,16 @@ class Cases:
         except BadInputError as refused:
             return Drawn((), str(refused))
 
-    async def _boxes_of(self, label: Label, opened: Opened) -> Sequence[tuple[int, Box]]:
-        async def read() -> list[tuple[int, Box]]:
+    async def _boxes_of(self, label: Label, opened: Opened) -> Sequence[DrawnBox]:
+        async def read() -> list[DrawnBox]:
             file, names = self.store.labels.path(label), label_names(label.info)
             found: Sequence[Sequence[float]] = await self._work(
                 worker.lesion_boxes, str(file), await self._path(label.image_id), names, limit_s=_OPEN_S
             )
             corners = to_voxels(np.array(found, np.float64).reshape(-1, 6), opened.grid).round(2)
-            boxes = [(first, past, [i, j, right, bottom]) for first, j, i, past, bottom, right in corners.tolist()]
+            boxes = [([i, j, right, bottom], (first, past)) for first, j, i, past, bottom, right in corners.tolist()]
             return [
-                (drawn_frame((first, past), opened.onset([box]), len(opened.frames)), box) for first, past, box in boxes
+                DrawnBox(box, span, drawn_frame(span, opened.onset([box]), len(opened.frames))) for box, span in boxes
             ]
 
         return await self._boxes.get((label.image_id, label.version, label.sha256), read)

@@ -23,7 +23,7 @@ from hepatic.io.markups import ROI, encode_rois, read_rois
 from hepatic.store.label import FINAL, RESTORED, Label, segment_names
 from hepatic.store.said import BEFORE, SAID, counting, said_by, taken_back, told_with
 from hepatic.store.store import Store
-from server.cases.cases import Box
+from server.cases.cases import Box, DrawnBox
 
 _MOST_BOXES = 50
 _LEAST_PX = 2.0
@@ -73,7 +73,8 @@ def save(
     folder: Path,
     classes: Mapping[str, Any] | None = None,
     boxes: Sequence[Box] | None = None,
-    frame: int = 0,
+    frames: Sequence[int] | None = None,
+    drawn: Sequence[DrawnBox] = (),
     grid: Grid,
     event: str = "",
 ) -> Label:
@@ -88,7 +89,8 @@ def save(
         folder: for a temporary file.
         classes: by note; those not named stay, an empty text takes one back.
         boxes: of all lesions there are, in pixels; None keeps what is drawn.
-        frame: on which they were drawn.
+        frames: on which each of them was drawn; None is the first for all.
+        drawn: boxes of the version they have seen; those that did not change stay on all their frames.
         grid: of the image.
         event: names this saying; what was said under this name before is kept already, and not kept again.
 
@@ -97,7 +99,8 @@ def save(
         ConflictError: somebody has said something since.
     """
     said = checked_classes(classes or {}, known)
-    drawn = None if boxes is None else _markups(boxes, frame, grid)
+    frames = [0] * len(boxes or ()) if frames is None else frames
+    markups = None if boxes is None else _markups(boxes, frames, grid, drawn)
     with _saving:
         if before := _said_before(store, image_id, event):
             return before
@@ -106,12 +109,12 @@ def save(
         noted = classes_of(store, image_id, known)
         info = {**told_with(said, noted), _EVENT: event}
         temporary = folder / f"{uuid.uuid4().hex}.mrk.json"
-        if drawn is None and head is not None and _is_sound(store, head):
+        if markups is None and head is not None and _is_sound(store, head):
             kept = {key: value for key, value in head.info.items() if key not in (RESTORED, "user", "author")}
             source, info = store.labels.path(head), {**kept, **info}
         else:
             source = temporary
-            source.write_bytes(drawn or encode_rois([]))
+            source.write_bytes(markups or encode_rois([]))
         try:
             label = store.labels.save(image_id, FINAL, source, author=by, info=info)
         finally:
@@ -187,17 +190,18 @@ def _check_seen(store: Store, image_id: str, seen: int) -> None:
         )
 
 
-def _markups(boxes: Sequence[Box], frame: int, grid: Grid) -> bytes:
-    width, height, frames = grid.size
-    if len(boxes) > _MOST_BOXES or not 0 <= frame < frames:
+def _markups(boxes: Sequence[Box], frames: Sequence[int], grid: Grid, drawn: Sequence[DrawnBox]) -> bytes:
+    width, height, count = grid.size
+    if len(boxes) > _MOST_BOXES or len(boxes) != len(frames) or not all(0 <= frame < count for frame in frames):
         raise BadInputError(
             "the boxes",
-            expected=f"{_MOST_BOXES} at most, on a frame from 0 to {frames - 1}",
-            came=f"{len(boxes)} on frame {frame}",
-            fix="Draw fewer.",
+            expected=f"{_MOST_BOXES} at most, each on a frame from 0 to {count - 1}",
+            came=f"{len(boxes)}, on frames {', '.join(map(str, frames[:_MOST_BOXES])) or 'none'}",
+            fix="Draw them on the picture, and name one frame for each.",
         )
+    kept = {(one.frame, *one.box): one.span for one in drawn if one.span[0] < one.span[1]}
     corners = []
-    for box in boxes:
+    for box, frame in zip(boxes, frames, strict=True):
         left, top, right, bottom = (float(edge) for edge in box)
         inside = left >= 0 and top >= 0 and right <= width and bottom <= height
         if not (inside and right - left >= _LEAST_PX and bottom - top >= _LEAST_PX):
@@ -207,7 +211,8 @@ def _markups(boxes: Sequence[Box], frame: int, grid: Grid) -> bytes:
                 came=", ".join(f"{edge:g}" for edge in box),
                 fix="Draw it on the picture.",
             )
-        corners.append((frame, top, left, frame + 1, bottom, right))
+        first, past = kept.get((frame, *box), (frame, frame + 1))
+        corners.append((first, top, left, past, bottom, right))
     return encode_rois(
         [ROI(tuple(box), "lesion") for box in from_voxels(np.array(corners).reshape(-1, 6), grid).tolist()]
     )

@@ -15,6 +15,7 @@ from hepatic.engine.eligibility import NOTE, SAID
 from hepatic.store.images import Image
 from hepatic.store.label import FINAL
 from server.cases import readings
+from server.cases.cases import Drawn
 from server.cases.pictures import CURVE_LEFT, CURVE_PX, CURVE_RIGHT, span_s
 from server.cases.warnings import warnings_of
 from server.routes.ohif import study_page
@@ -74,7 +75,10 @@ class Reading(BaseModel):
     boxes: list[tuple[float, float, float, float]] | None = Field(
         None, description="of all lesions: left, top, right, bottom in pixels; left out to keep what is drawn"
     )
-    frame: int = Field(0, ge=0, le=1_000_000, description="on which the boxes were drawn")
+    frames: list[Annotated[int, Field(ge=0, le=1_000_000)]] | None = Field(
+        None, description="on which each box was drawn; one that lies on several, and comes back as told, keeps them"
+    )
+    frame: int = Field(0, ge=0, le=1_000_000, description="on which all were drawn, where frames are left out")
 
 
 @router.get("", summary="The ultrasound images")
@@ -105,9 +109,9 @@ def images(
 async def case(request: Request, services: ServicesDep, reader: ReaderDep, image: str) -> Response:
     """Its size and times, the models that fit it, the reading that counts, and who said what before.
 
-    ``reading.boxes`` are as they were drawn; ``reading.beside`` are the same on the other image, where contrast and
-    B-mode lie side by side; ``reading.unreadable`` says why what was drawn cannot be shown, if so. ``viewer`` is where
-    OHIF opens the study, below this server's root, if it can.
+    ``reading.boxes`` are as they were drawn, each on its own of ``reading.frames``; ``reading.beside`` are the same on
+    the other image, where contrast and B-mode lie side by side; ``reading.unreadable`` says why what was drawn cannot
+    be shown, if so. ``viewer`` is where OHIF opens the study, below this server's root, if it can.
     """
     cases = services.cases
     found = await run_in_threadpool(cases.image, image)
@@ -115,11 +119,12 @@ async def case(request: Request, services: ServicesDep, reader: ReaderDep, image
     told = await run_in_threadpool(_case, services, found, opened.about["frames"])
     head = await run_in_threadpool(readings.latest, cases.store, found.id)
     drawn = await cases.drawn(head, opened)
-    boxes = [box for _, box in drawn.boxes]
+    boxes, frames = [one.box for one in drawn.boxes], [one.frame for one in drawn.boxes]
     told["reading"] |= {
         "boxes": boxes,
         "beside": opened.beside(boxes),
-        "frame": drawn.boxes[0][0] if boxes else None,
+        "frames": frames,
+        "frame": frames[0] if boxes else None,
         "unreadable": drawn.unreadable,
     }
     about = {name: value for name, value in opened.about.items() if name not in ("affine", "pair")}
@@ -169,6 +174,10 @@ async def save(services: ServicesDep, reader: ReaderDep, image: str, body: Readi
     cases = services.cases
     found = await run_in_threadpool(cases.image, image)
     opened = await cases.opened(found.id)
+    boxes = None if body.boxes is None else [list(box) for box in body.boxes]
+    drawn = Drawn(())
+    if boxes and body.frames is not None:
+        drawn = await cases.drawn(await run_in_threadpool(readings.latest, cases.store, found.id), opened)
 
     def keep() -> int:
         return readings.save(
@@ -179,8 +188,9 @@ async def save(services: ServicesDep, reader: ReaderDep, image: str, body: Readi
             seen=body.seen,
             folder=services.scratch.dir,
             classes=body.classes,
-            boxes=None if body.boxes is None else [list(box) for box in body.boxes],
-            frame=body.frame,
+            boxes=boxes,
+            frames=[body.frame] * len(boxes or ()) if body.frames is None else body.frames,
+            drawn=drawn.boxes,
             grid=opened.grid,
             event=body.id,
         ).version

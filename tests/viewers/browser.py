@@ -96,12 +96,15 @@ class Browser:
             for type_ in ("mousePressed", "mouseReleased"):
                 self._ask("Input.dispatchMouseEvent", type=type_, x=x, y=y, button="left", clickCount=count)
 
-    def drag(self, start, end, *, meanwhile=lambda: None):
+    def drag(self, start, end, *, meanwhile=lambda: None, shift=False):
         """Drag from one place of the page to another, in its pixels; what happens meanwhile happens after the press."""
         for type_, (x, y) in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
             if type_ == "mouseMoved":
                 meanwhile()
-            self._ask("Input.dispatchMouseEvent", type=type_, x=x, y=y, button="left", buttons=1, clickCount=1)
+            self._ask(
+                "Input.dispatchMouseEvent", type=type_, x=x, y=y, button="left", buttons=1, clickCount=1,
+                modifiers=8 if shift else 0,
+            )  # fmt: skip
 
     def offline(self, is_offline):
         """Cut the page off from the network, or give it back."""

@@ -155,6 +155,24 @@ def test_a_box_is_drawn_with_keys_or_mouse_and_the_model_asked_again(page):
     page.until("document.querySelector('#result').innerText == \"Draw the lesion's box\"")
 
 
+def test_a_second_box_on_another_frame_leaves_the_first_on_its_own_from_which_it_is_followed(page):
+    page.case("cine")
+    page.press("Home", "ArrowRight")
+    page.drag("cine", (20, 30, 60, 70))
+    page.press("ArrowRight", "ArrowRight")
+    page.drag("cine", (65, 75, 80, 90), shift=True)
+    reading = page.told("cine")["reading"]
+    assert (len(reading["boxes"]), reading["frames"]) == (2, [1, 3])
+    assert page.text("#boxes").startswith("2 boxes, drawn on frames 2 and 4")
+    page.case("cine")
+    assert page.text("#time").startswith("frame 2 of")
+    asked = page.browser.run("performance.getEntriesByType('resource').map(one => one.name)")
+    asked = [one for one in asked if "/models/us_ceus?" in one]
+    assert asked
+    assert all(one.endswith("roi_frame=1") for one in asked)
+    page.says("x")
+
+
 @pytest.mark.parametrize("width", [960, 800])
 def test_on_a_narrow_screen_a_cine_is_large_enough_to_draw_on(page, width):
     with page.browser.sized(width, 900):

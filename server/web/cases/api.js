@@ -9,7 +9,7 @@ const API = new URL("../api/v1/", import.meta.url);
  * @typedef {{name: string, description: string, version: string, notes: string, note: string, classes: string[], absent: ?string, options: string[]}} Model
  * @typedef {{version: number, by: string, at: string, model: string, classes: Object<string, string>, removed: boolean, restored_from: ?number}} Said
  * @typedef {{width: number, height: number, frames: number, times_s: ?number[], timing: string, onset: number}} Picture
- * @typedef {{image: string, reader: string, patient: string, description: string, frames: number, place: number, count: number, previous: ?string, next: ?string, models: Model[], reading: {version: number, classes: Object<string, string>, boxes: Box[], beside: Box[], frame: ?number, unreadable: string}, history: Said[], picture: Picture, viewer: ?string}} Case
+ * @typedef {{image: string, reader: string, patient: string, description: string, frames: number, place: number, count: number, previous: ?string, next: ?string, models: Model[], reading: {version: number, classes: Object<string, string>, boxes: Box[], beside: Box[], frames: number[], unreadable: string}, history: Said[], picture: Picture, viewer: ?string}} Case
  * @typedef {{result: string, probabilities: Object<string, number>, model_version: string, frame?: number, roi?: Box, roi_from?: string, has_attention: boolean, curve: ?{width: number, left: number, right: number, from_s: number, to_s: number}, warnings: string[]}} Answer
  */
 

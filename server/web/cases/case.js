@@ -55,7 +55,7 @@ class Page {
       this.frames = new Frames(this.image, picture.frames);
       byId("cine").hidden = picture.frames < 2;
       byId("frame").max = String(picture.frames - 1);
-      await this.show(this.told.reading.frame ?? picture.onset);
+      await this.show(this.told.reading.frames[0] ?? picture.onset);
       const before = models.find((model) => model.name === kept(this._kind, "")) || models[0];
       if (before) await this._use(before.name);
       else panel.tell("No classifier for ultrasound is served.", true);
@@ -75,7 +75,7 @@ class Page {
     const options = {};
     if (takes.has("roi") && reading.boxes.length) {
       options.roi = reading.boxes[0].join(",");
-      if (takes.has("roi_frame") && Number.isInteger(reading.frame)) options.roi_frame = reading.frame;
+      if (takes.has("roi_frame")) [options.roi_frame] = reading.frames;
     }
     if (takes.has("frame") && this.asked) options.frame = this.asked;
     const seconds = byId("frame-seconds").value;
@@ -251,7 +251,7 @@ class Page {
     else if (what === "model") this._nextModel();
     else if (what === "ask") this._use(byId("model").value);
     else if (what === "box") this._draft();
-    else if (what === "clear") this._say({ boxes: [] }, "The boxes are removed.");
+    else if (what === "clear") this._say({ boxes: [], frames: [] }, "The boxes are removed.");
     else if (what === "undo") this._undo();
   }
 
@@ -271,7 +271,8 @@ class Page {
 
   _boxed(box, isMore) {
     if (!this.told) return;
-    this._say({ boxes: isMore ? [...this.told.reading.boxes, box] : [box], frame: this.frame }, "The box is noted.");
+    const { boxes, frames } = isMore ? this.told.reading : { boxes: [], frames: [] };
+    this._say({ boxes: [...boxes, box], frames: [...frames, this.frame] }, "The box is noted.");
   }
 
   _chosen(place, isShifted) {
@@ -284,7 +285,7 @@ class Page {
     if (!model || !name || this.draft.isOpen) return;
     const isSame = this.told.reading.classes[model.note] === name;
     const reading = { classes: { [model.note]: isSame ? "" : name } };
-    if (!isSame && name === model.absent && this.told.reading.boxes.length) reading.boxes = []; // no lesion, no box
+    if (!isSame && name === model.absent && this.told.reading.boxes.length) Object.assign(reading, { boxes: [], frames: [] }); // no lesion, no box
     this._say(reading, isSame ? "Your class is taken back." : `You say: ${classWord(name)}.`);
   }
 

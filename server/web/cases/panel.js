@@ -3,6 +3,8 @@
 import { byId, made } from "../../qa/web/dom.js";
 import { classWord, noteWord, percent } from "./words.js";
 
+const AND = new Intl.ListFormat("en-GB");
+
 /** @param {string} text @param {boolean} [isBad] */
 export function tell(text, isBad = false) {
   const told = byId("told");
@@ -45,9 +47,10 @@ export function showReading(told, model, choose) {
     return button;
   }));
   const count = told.reading.boxes.length;
-  const frame = told.picture.frames > 1 && count ? `, drawn on frame ${told.reading.frame + 1}` : "";
+  const frames = [...new Set(told.reading.frames)].sort((one, other) => one - other).map((frame) => String(frame + 1));
+  const drawn = told.picture.frames > 1 && count ? `, drawn on frame${frames.length > 1 ? "s" : ""} ${AND.format(frames)}` : "";
   const beside = told.reading.beside.length ? "; dashed on the image beside" : "";
-  byId("boxes").textContent = count ? `${count} box${count > 1 ? "es" : ""}${frame}${beside}`
+  byId("boxes").textContent = count ? `${count} box${count > 1 ? "es" : ""}${drawn}${beside}`
     : told.reading.unreadable ? `What was drawn cannot be read: draw it again. (${told.reading.unreadable})` : "No box is drawn.";
 }
 

@@ -3,7 +3,7 @@
 import { Outbox } from "../../qa/web/outbox.js";
 import { classWord, noteWord } from "./words.js";
 
-/** @typedef {{id: string, type: "say" | "undo", image: string, patient: string, classes?: Object<string, string>, boxes?: import("./api.js").Box[], frame?: number}} ReadingEvent */
+/** @typedef {{id: string, type: "say" | "undo", image: string, patient: string, classes?: Object<string, string>, boxes?: import("./api.js").Box[], frames?: number[]}} ReadingEvent */
 
 export class ReadingOutbox extends Outbox {
   static NAME = "hepatic-cases";
@@ -48,9 +48,9 @@ export class ReadingOutbox extends Outbox {
 /** A reading with what is said of it since. @param {import("./api.js").Case["reading"]} reading @param {ReadingEvent[]} events */
 export function followedBy(reading, events) {
   const states = [reading];
-  for (const { type, classes = {}, boxes, frame } of events) {
+  for (const { type, classes = {}, boxes, frame = 0, frames = boxes?.map(() => frame) } of events) { // one frame for all: kept by an older page
     const last = states.at(-1);
-    if (type === "say") states.push({ ...last, classes: { ...last.classes, ...classes }, ...(boxes && { boxes, beside: [], frame, unreadable: "" }) });
+    if (type === "say") states.push({ ...last, classes: { ...last.classes, ...classes }, ...(boxes && { boxes, beside: [], frames, unreadable: "" }) });
     else if (states.length > 1) states.pop();
   }
   return states.at(-1);

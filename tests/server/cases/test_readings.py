@@ -9,13 +9,14 @@ import pytest
 import infer_tasks
 from hepatic.adapters.train import HepaticTrainTask
 from hepatic.adapters.training_cases import cases_for
+from hepatic.boxes import from_voxels, to_voxels
 from hepatic.engine.plan import Plan
 from hepatic.engine.weights import Registry
 from hepatic.errors import BadInputError
 from hepatic.io.grid import grid_of
 from hepatic.io.image import Labelmap
 from hepatic.io.labelmap import write_labelmap
-from hepatic.io.markups import ROI, encode_rois
+from hepatic.io.markups import ROI, encode_rois, read_rois
 from hepatic.tasks.discover import discover_tasks
 from train_tasks.us_bmode import RECIPE
 
@@ -245,6 +246,43 @@ def test_an_image_whose_boxes_were_broken_before_opens_and_saying_something_heal
     assert anna.say(still, broken.version, **said).status_code == 200
     reading = anna.case(still)["reading"]
     assert (reading["boxes"], reading["unreadable"]) == (boxes, "")
+
+
+def test_boxes_of_one_cine_lie_each_on_its_own_frame(anna, ultrasound):
+    cine, first, second = ultrasound["cine"], [20, 30, 50, 60], [60, 70, 75, 85]
+    version = anna.say(cine, seen(anna, cine), boxes=[first], frames=[5]).json()["version"]
+    version = anna.say(cine, version, boxes=[second, first], frames=[7, 5]).json()["version"]
+    reading = anna.case(cine)["reading"]
+    assert (reading["boxes"], reading["frames"], reading["frame"]) == ([first, second], [5, 7], 5)
+    version = anna.say(cine, version, boxes=[first, second], frame=6).json()["version"]
+    assert anna.case(cine)["reading"]["frames"] == [6, 6], "who does not say frames says one for all"
+    assert anna.say(cine, version, boxes=[first, second], frames=[6]).status_code == 422
+    anna.say(cine, version, boxes=[], frames=[])
+    assert anna.case(cine)["reading"]["frames"] == []
+
+
+def test_a_box_of_slicer_that_lies_on_several_frames_stays_on_them_when_another_is_added(
+    anna, ultrasound, cases_app, tmp_path
+):
+    cine, services = ultrasound["cine"], cases_app.state.services
+    grid, store = grid_of(services.host.image_path(cine)), services.cases.store
+    drawn = [[0, 30, 20, 3, 60, 50], [4, 12.25, 60, 9, 31.5, 80]]
+    file = tmp_path / "boxes.mrk.json"
+    file.write_bytes(encode_rois([ROI(tuple(box), "lesion") for box in from_voxels(drawn, grid).tolist()]))
+    version = store.labels.save(cine, "final", file, author="Otto").version
+    told = anna.case(cine)["reading"]
+    added = {"boxes": [*told["boxes"], [2, 2, 6, 6]], "frames": [*told["frames"], 8]}
+    version = anna.say(cine, version, **added).json()["version"]
+
+    def lesions():
+        rois = read_rois(store.labels.path(store.labels.latest(cine, "final")))
+        return sorted(np.array(to_voxels([roi.box for roi in rois], grid)).round(2).tolist())
+
+    assert lesions() == sorted([*drawn, [8, 2, 2, 9, 6, 6]])
+    moved = [*added["frames"][:2], 1]
+    anna.say(cine, version, boxes=[*told["boxes"], [2, 2, 6, 6]], frames=moved)
+    assert lesions() == sorted([*drawn, [1, 2, 2, 2, 6, 6]])
+    store.labels.remove(cine, "final", author="test")
 
 
 def test_a_picture_without_a_lesion_trains_without_what_is_drawn(anna, still, cases_app):
