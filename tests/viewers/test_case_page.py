@@ -183,6 +183,35 @@ def test_on_a_narrow_screen_a_cine_is_large_enough_to_draw_on(page, width):
         assert place["right"] <= width, "and all of it is seen"
 
 
+HOLDING = """(() => {
+    const real = window.fetch;
+    const revoke = URL.revokeObjectURL.bind(URL);
+    URL.revokeObjectURL = (url) => { revoke(url); window.revoked = (window.revoked || 0) + 1; };
+    window.fetch = async (to, how) => {
+        const answer = await real(to, how);
+        if (!String(to).includes('curve.png') || window.release) return answer;
+        await new Promise((done) => { window.release = done; });
+        return answer;
+    };
+})()"""
+
+
+def test_the_curve_that_comes_late_does_not_take_the_place_of_the_one_of_the_box_drawn_since(page):
+    page.case("cine")
+    page.until(CURVE)
+    page.browser.run(HOLDING)
+    page.press("r")
+    page.until("Boolean(window.release)")
+    page.drag("cine", (20, 30, 50, 60))
+    page.until(CURVE)
+    shown = "document.querySelector('#curve img').src"
+    of_the_box, revoked = page.browser.run(shown), page.browser.run("window.revoked")
+    page.browser.run("window.release()")
+    page.until(f"window.revoked > {revoked}")
+    assert page.browser.run(shown) == of_the_box
+    page.says("x")
+
+
 PLAYS = "document.querySelector('[data-do=play]').ariaPressed"
 PLACES = """(() => {
     window.places = new Set();

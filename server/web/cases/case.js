@@ -164,17 +164,22 @@ class Page {
       this.stage.looked = answer.roi || null;
       if (answer.has_attention) {
         const attention = await api.attentionPicture(this.image, model.name, options);
-        if (this.asking === asking) this.attention = attention;
+        if (this.asking !== asking) return;
+        this.attention = attention;
       }
-      if (answer.curve) await this._showCurve(asking, options);
+      if (answer.curve) await this._showCurve(asking, model.name, options);
       if (this.asking === asking) this._redraw();
     } catch (failure) {
       if (this.asking === asking && failure.name !== "AbortError") panel.showAnswer(model, null, failure.message);
     }
   }
 
-  async _showCurve(asking, options) {
-    const url = await api.curvePicture(this.image, this.model.name, options);
+  async _showCurve(asking, name, options) {
+    const url = await api.curvePicture(this.image, name, options);
+    if (this.asking !== asking) {
+      URL.revokeObjectURL(url);
+      return;
+    }
     const picture = byId("curve").querySelector("img");
     URL.revokeObjectURL(picture.src);
     picture.src = url;
