@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
 
 from hepatic.boxes import to_voxels
 from hepatic.engine.eligibility import NOTE
@@ -272,8 +273,10 @@ class Cases:
             )
             corners = to_voxels(np.array(found, np.float64).reshape(-1, 6), opened.grid).round(2)
             boxes = [([i, j, right, bottom], (first, past)) for first, j, i, past, bottom, right in corners.tolist()]
+            onsets = await run_in_threadpool(lambda: [opened.onset([box]) for box, _ in boxes])
             return [
-                DrawnBox(box, span, drawn_frame(span, opened.onset([box]), len(opened.frames))) for box, span in boxes
+                DrawnBox(box, span, drawn_frame(span, onset, len(opened.frames)))
+                for (box, span), onset in zip(boxes, onsets, strict=True)
             ]
 
         return await self._boxes.get((label.image_id, label.version, label.sha256), read)

@@ -1,5 +1,6 @@
 """Ultrasound cases over HTTP: what is shown of a picture and a cine, and what a model says of them."""
 
+import asyncio
 import io
 import json
 
@@ -138,6 +139,21 @@ def test_what_was_asked_once_is_not_asked_of_the_model_again(anna, ultrasound, c
         assert len(submitted) == 1
     finally:
         executor.submit = before
+
+
+def test_the_onset_of_echo_in_boxes_is_looked_for_beside_the_loop_that_answers_others(anna, ultrasound, monkeypatch):
+    loops, onset = [], Opened.onset
+
+    def looked(self, boxes):
+        loops.append(asyncio._get_running_loop())
+        return onset(self, boxes)
+
+    cine = ultrasound["cine"]
+    version = anna.say(cine, anna.case(cine)["reading"]["version"], boxes=[[21, 31, 52, 63]]).json()["version"]
+    monkeypatch.setattr(Opened, "onset", looked)
+    assert len(anna.case(cine)["reading"]["boxes"]) == 1
+    assert loops == [None]
+    anna.take_back(cine, version)
 
 
 def test_pages_need_a_login_and_are_documented(people, address):
