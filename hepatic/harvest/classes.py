@@ -42,7 +42,8 @@ def model_against(
         names = {candidate.uid: name for candidate, name in classes_held(review, rules)}
         for proposed in review.proposals:
             _, rows, left_out = said.setdefault(proposed.model_hash, (proposed.model, [], []))
-            told = [(one.probabilities, names[one.uid]) for one in proposed.study.candidates if one.uid in names]
+            own = [one for one in proposed.study.candidates if one.model_hash == proposed.model_hash]
+            told = [(one.probabilities, names[one.uid]) for one in own if one.uid in names]
             if learnt(proposed.model, proposed.model_hash, proposed.study.patient_id):
                 left_out.append(len(told))
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from hepatic.errors import NotFoundError
@@ -20,7 +20,8 @@ class Proposed:
 
     Attributes:
         number: in the order they came, over all studies.
-        study: what was proposed.
+        study: what was proposed. Where images are classified, those of earlier proposals that asked for the same
+            classes are among them, each with its newest card: another model may look at fewer images, such as cines.
         model_hash: of the model that did.
         at: seconds since 1970.
     """
@@ -95,24 +96,37 @@ class Proposals:
 
 def latest(connection: Connection, uid: str) -> Proposed:
     """Return the last proposal of a study; NotFoundError if there is none."""
-    row = connection.execute("SELECT max(number) FROM proposal WHERE study = ?", (uid,)).fetchone()
-    if row[0] is None:
+    found = all_of(connection, uid)
+    if not found:
         raise unknown_study(uid)
-    return numbered(connection, row[0])
+    return found[-1]
 
 
 def all_of(connection: Connection, uid: str) -> list[Proposed]:
     """Return every proposal of a study, the oldest first."""
-    rows = connection.execute("SELECT number FROM proposal WHERE study = ? ORDER BY number", (uid,)).fetchall()
-    return [numbered(connection, number) for (number,) in rows]
+    rows = connection.execute(
+        "SELECT number, document, model, model_hash, at FROM proposal WHERE study = ? ORDER BY number", (uid,)
+    )
+    found: list[Proposed] = []
+    for number, document, model, model_hash, at in rows.fetchall():
+        study = _read(document)
+        before = next((one.study for one in reversed(found) if one.study.asks_as(study)), None)
+        found.append(Proposed(number, _with_images(study, before), model, model_hash, at))
+    return found
 
 
 def numbered(connection: Connection, number: int) -> Proposed:
     """Return the proposal with a number that is there."""
-    row = connection.execute(
-        "SELECT document, model, model_hash, at FROM proposal WHERE number = ?", (number,)
-    ).fetchone()
-    return Proposed(number, _read(row[0]), row[1], row[2], row[3])
+    (uid,) = connection.execute("SELECT study FROM proposal WHERE number = ?", (number,)).fetchone()
+    return next(one for one in all_of(connection, uid) if one.number == number)
+
+
+def _with_images(study: ProposedStudy, before: ProposedStudy | None) -> ProposedStudy:
+    if before is None or study.kind != "classification":
+        return study
+    own = {one.uid for one in study.candidates}
+    missing = tuple(one for one in before.candidates if one.uid not in own)
+    return replace(study, candidates=study.candidates + missing) if missing else study
 
 
 def unknown_study(uid: str) -> NotFoundError:

@@ -146,3 +146,7 @@ class ProposedStudy:
     kind: StudyKind = "detection"
     classes: tuple[str, ...] = ()
     note: str = ""
+
+    def asks_as(self, other: ProposedStudy) -> bool:
+        """Whether both ask the same of their candidates: of images, for the same classes."""
+        return self.kind == other.kind and set(self.classes) == set(other.classes)

@@ -202,7 +202,7 @@ def _as_it_was(review: Review, uid: str, own: Settled, rules: Rules) -> Settled:
 
 def _asked_alike(review: Review) -> list[Proposed]:
     """Return the proposals that ask what the last one does: of images, for the same classes."""
-    return [one for one in review.proposals if set(one.study.classes) == set(review.study.classes)]
+    return [one for one in review.proposals if one.study.asks_as(review.study)]
 
 
 def _is_outdated(review: Review, settled: Event) -> bool:

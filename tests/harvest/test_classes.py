@@ -75,6 +75,38 @@ def test_what_a_reader_was_unsure_of_waits_for_a_reviewer_and_no_new_model_asks_
         store.adjudicate(str(uuid.UUID(int=2)), uid, unsure.uid, Verdict.UNSURE, "vera")
 
 
+def test_a_model_that_looks_at_cines_only_leaves_what_was_said_of_the_stills(store):
+    store.proposals.add(images("still", "other still", "cine"))
+    uid = name(store, "anna", "cyst", "unsure", "hcc")
+    store.proposals.add(images("cine", model_hash="b" * 64))
+    assert held(store, uid) == {"still": "cyst", "cine": "hcc"}
+    assert study_state(store.review(uid), store.rules) == "done"
+    assert store.lease("anna") is None
+
+    [(unsure, _)] = doubtful(store.review(uid), store.rules)
+    assert unsure.image_id == "other still"
+    store.adjudicate(str(uuid.UUID(int=1)), uid, unsure.uid, ClassName("fnh"), "vera")
+    assert held(store, uid) == {"still": "cyst", "cine": "hcc", "other still": "fnh"}
+    told = check_snapshot(store.snapshot().file)["images"]
+    assert {one["image_id"]: one["class"] for one in told} == held(store, uid)
+
+
+def test_stills_that_nobody_has_read_are_asked_about_with_the_cines_of_another_model(store):
+    store.proposals.add(images("still", "cine"))
+    store.proposals.add(images("cine", model_hash="b" * 64, told=(0.1, 0.8, 0.1)))
+    uid = name(store, "anna", "cyst", "fnh")
+    review = store.review(uid)
+    assert held(store, uid) == {"cine": "cyst", "still": "fnh"}
+    assert [one.model_hash[0] for one in review.study.candidates] == ["b", "a"], "the newest card of each image"
+    rows = model_against([review], store.rules, learnt=lambda *_: False)
+    assert [(row["images"], row["accuracy"]) for row in rows.values()] == [(2, 0.0), (1, 1.0)], "each its own images"
+
+    store.proposals.add(images("cine", model_hash="d" * 64, told=(0.4, 0.3, 0.2, 0.1), classes=(*CLASSES, "icc")))
+    assert [one.image_id for one in store.review(uid).study.candidates] == ["cine"], "it asks for other classes"
+    store.proposals.add(images("cine", model_hash="e" * 64))
+    assert [one.image_id for one in store.review(uid).study.candidates] == ["cine", "still"]
+
+
 @pytest.mark.parametrize("settled_before", [False, True])
 def test_a_model_of_other_classes_asks_again_where_none_of_the_earlier_ones_fitted(store, settled_before):
     store.proposals.add(images("a", "b"))

@@ -37,9 +37,10 @@ class Kept:
         self.image = store.images.all(modality="US")[0].id
         self.labels = ClassLabels(SimpleNamespace(store=store), reviews, folder)
 
-    def propose(self, note):
-        seen = [Classified(self.image, Grid((40, 30, 1), np.eye(4)), {"hcc": 0.7, "cyst": 0.2, "fnh": 0.1})]
-        about = {"classes": CLASSES, "note": note, "model": "us_fll", "model_hash": "a" * 64}
+    def propose(self, note, image=None, model_hash="a" * 64):
+        told = {"hcc": 0.7, "cyst": 0.2, "fnh": 0.1}
+        seen = [Classified(image or self.image, Grid((40, 30, 1), np.eye(4)), told)]
+        about = {"classes": CLASSES, "note": note, "model": "us_fll", "model_hash": model_hash}
         study = propose_classes("1.2.9", "P1", seen, **about)
         self.reviews.proposals.add(study)
         return study.study_uid, study.candidates[0].uid
@@ -126,6 +127,16 @@ def test_of_two_questions_each_is_taken_back_by_itself(kept, settled):
     assert kept.say("Otto", event("reopen", uid), may_label=False) == {"lesion_type": "hcc"}
     assert kept.say("Otto", event("reopen", settled), may_label=False) == {}
     assert len(kept.history()) == 6
+
+
+def test_what_is_settled_of_a_still_is_a_label_although_a_model_of_cines_proposed_since(kept):
+    uid, candidate = kept.propose("lesion_type")
+    kept.name(uid, candidate, "Anna", "hcc", may_label=False)
+    kept.name(uid, candidate, "Otto", "cyst", may_label=False)
+    kept.propose("lesion_type", image="another cine", model_hash="b" * 64)
+    kept.reviews.adjudicate(str(uuid.uuid4()), uid, candidate, ClassName("fnh"), "Vera")
+    kept.labels.keep(uid)
+    assert kept.noted() == {"lesion_type": "fnh"}
 
 
 def test_an_image_of_which_no_class_fits_is_noted_as_none_until_somebody_says_more(kept):
