@@ -107,8 +107,11 @@ def settled_since(review: Review, rules: Rules) -> set[str]:
     """Return the candidates whose place was judged after them, though they were not.
 
     By enough readers of a later proposal, who called a candidate at that place true or false or drew a box there, or by
-    who boxed the study by hand and drew one.
+    who boxed the study by hand and drew one. Images that are classified have no places: what is said of one counts for
+    it alone.
     """
+    if review.study.kind != "detection":
+        return set()
     since: dict[str, bool] = {}
     later: list[Box] = []
     for proposed in reversed(review.proposals):

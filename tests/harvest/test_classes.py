@@ -107,6 +107,16 @@ def test_stills_that_nobody_has_read_are_asked_about_with_the_cines_of_another_m
     assert [one.image_id for one in store.review(uid).study.candidates] == ["cine", "still"]
 
 
+def test_that_no_class_fits_one_image_settles_no_other_of_its_size(store):
+    store.proposals.add(images("a", "b"))
+    uid = name(store, "anna", "unsure", "unsure")
+    more = {"told": (0.4, 0.3, 0.2, 0.1), "classes": (*CLASSES, "icc")}
+    store.proposals.add(images("a", model_hash="d" * 64, **more))
+    a = store.review(uid).study.candidates[0].uid
+    store.adjudicate(str(uuid.UUID(int=1)), uid, a, Verdict.FALSE, "vera")
+    assert [one.image_id for one, _ in doubtful(store.review(uid), store.rules)] == ["b"]
+
+
 @pytest.mark.parametrize("settled_before", [False, True])
 def test_a_model_of_other_classes_asks_again_where_none_of_the_earlier_ones_fitted(store, settled_before):
     store.proposals.add(images("a", "b"))
