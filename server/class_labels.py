@@ -14,6 +14,7 @@ from hepatic.geometry import Grid
 from hepatic.harvest.book import Review
 from hepatic.harvest.events import Event
 from hepatic.harvest.noted_class import REVIEW, told
+from hepatic.harvest.reviewed_studies import moment_text
 from hepatic.harvest.store import ReviewStore
 from hepatic.harvest.study import Candidate
 from hepatic.harvest.verdicts import classes_held
@@ -74,10 +75,16 @@ class ClassLabels:
         if event is not None:
             is_kept = mine is not None and told(mine)["event"] == event.id and not is_back
             is_known = event.id in {told(one).get("event") for one in history}
-            if not is_kept and not (is_known and is_contradicted):
+            is_empty = not name and not self._takes_back(image, note, event, speaker)
+            if not is_kept and not (is_known and is_contradicted) and not is_empty:
                 self._say(review, image, name, by=event.reader, event=event.id, seen=len(history))
         elif mine is not None and mine is speaker and not is_back:
             self._take_back(review, mine, history)
+
+    def _takes_back(self, image: str, note: str, event: Event, speaker: Label | None) -> bool:
+        """Whether a class is noted that was said before a reviewer called none fitting."""
+        is_noted = bool(readings.classes_of(self._cases.store, image, {note}))
+        return is_noted and (speaker is None or speaker.created <= moment_text(event.at))
 
     def _say(self, review: Review, image: str, name: str, *, by: str, event: str, seen: int) -> None:
         note, store = review.study.note, self._cases.store

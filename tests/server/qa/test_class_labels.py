@@ -159,6 +159,20 @@ def test_an_image_of_which_no_class_fits_is_noted_as_none_until_somebody_says_mo
     assert kept.noted() == {"diagnosis": "fnh", "lesion_type": "fnh"}
 
 
+def test_that_no_class_fits_an_image_of_which_nothing_is_noted_leaves_it_unlabelled(kept):
+    uid, candidate = kept.propose("lesion_type")
+    kept.name(uid, candidate, "Anna", "unsure")
+    kept.name(uid, candidate, "Otto", "unsure")
+    kept.reviews.clock = lambda: 0.0  # long before what the page says
+    kept.reviews.adjudicate(str(uuid.uuid4()), uid, candidate, Verdict.FALSE, "Vera")
+    kept.labels.keep_all()
+    assert kept.history() == []
+    kept.page(lesion_type="cyst")
+    kept.labels.keep_all()
+    assert kept.noted() == {"lesion_type": "cyst"}, "what a page says afterwards stands"
+    assert len(kept.history()) == 1
+
+
 def test_a_class_that_a_page_took_back_trains_from_no_reading(kept, settled):
     task = SimpleNamespace(note="lesion_type", modality="US", uses_boxes=False)
     read = {(kept.image, "lesion_type"): "hcc"}
