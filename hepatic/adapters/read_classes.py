@@ -249,7 +249,7 @@ def _drawn(store: Store, label: Label, absent: Collection[str]) -> tuple[list[st
     names = [name for name, value in named.items() if value in (drawn or values)]
     if not drawn:
         names = [name for name in names if WHOLE_IMAGE not in name or not _PROBABILITY.search(name)]
-    if all(is_anatomy(name) for name in names):
+    if drawn <= set(named.values()) and all(is_anatomy(name) for name in names):
         empty = [name for name, value in named.items() if value not in values and not _PROBABILITY.search(name)]
         names += [name for name in empty if class_named(name, absent)]
     return names, bool(drawn or not values)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+import torch
 from filelock import FileLock, Timeout
 
 from hepatic.engine.card import ModelCard, software
@@ -32,10 +33,10 @@ from hepatic.engine.start import begin_with_imagenet
 from hepatic.engine.train_network import Progress, drop_checkpoints
 from hepatic.engine.tuning import epoch_chosen, with_shown_from
 from hepatic.engine.weights import ModelVersion, Registry
-from hepatic.errors import ConflictError
+from hepatic.errors import BadInputError, ConflictError
 from hepatic.settings import settings as library_settings
 from hepatic.tasks.recipe import Recipe
-from hepatic.tasks.spec import ClassificationTask, DetectionTask
+from hepatic.tasks.spec import ClassificationTask, DetectionTask, Task
 
 logger = logging.getLogger(__name__)
 
@@ -216,8 +217,8 @@ def _fit(
         _write(run / PUBLISHED, {"version": version.version})
     served = registry.served(recipe.name)  # it may have changed meanwhile
     before = {}
-    if served is not None:
-        before = evaluate(recipe, load_model(recipe.task, served, device), judging.cases, device=device, livers=livers)
+    if served is not None and (rival := _loaded(recipe, served, device)):
+        before = evaluate(recipe, rival, judging.cases, device=device, livers=livers)
 
     new, old = metrics[recipe.key_metric], before.get(recipe.key_metric)
     wanted = library_settings().judging_patients
@@ -267,6 +268,15 @@ def _write(file: Path, about: Mapping[str, object]) -> None:
     temporary = file.with_suffix(".new")
     temporary.write_text(json.dumps(about, indent=1))
     temporary.replace(file)
+
+
+def _loaded(recipe: Recipe, served: ModelVersion, device: torch.device) -> LoadedModel[Task] | None:
+    """Return the model that is served; None, with a warning, where its weights are no longer those of its network."""
+    try:
+        return load_model(recipe.task, served, device)
+    except BadInputError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def _staged(recipe: Recipe, settings: FitSettings, *, fine_tune: bool) -> Recipe:

@@ -13,6 +13,7 @@ from torch import nn
 from hepatic.engine.card import CardMember, ModelCard
 from hepatic.engine.curves import draw_curves
 from hepatic.engine.kind import MEASURES
+from hepatic.engine.model import put_in
 from hepatic.engine.prepared_cases import PreparedCases
 from hepatic.engine.train_network import Progress, Trained, train_network
 from hepatic.engine.tuning import epoch_chosen, tunes
@@ -82,7 +83,7 @@ def train_members(
             begun = begin(recipe, network)
             begins_with |= {recipe.task.preset_name: begun} if begun else {}
         else:
-            network.load_state_dict(parent.load(_place_in(parent.card, recipe.task.preset_name)))
+            put_in(network, parent, _place_in(parent.card, recipe.task.preset_name))
         trained = train_network(
             recipe,
             network,

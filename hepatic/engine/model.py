@@ -14,6 +14,7 @@ from torch import nn
 from hepatic.engine.card import ModelCard
 from hepatic.engine.device import LAYOUTS, place
 from hepatic.engine.weights import ModelVersion
+from hepatic.errors import BadInputError
 from hepatic.networks.ensemble import Ensemble, Member, told_attention, told_probabilities
 from hepatic.tasks.spec import ClassificationTask, DetectionTask, SegmentationTask, Task
 
@@ -33,14 +34,31 @@ class LoadedModel(Generic[OfTask]):
 
 
 def load_model(task: AnyTask, version: ModelVersion, device: torch.device) -> LoadedModel[AnyTask]:
-    """Build the network of a version's preset and put its weights in."""
+    """Build the network of a version's preset and put its weights in.
+
+    Raises:
+        BadInputError: they are another network's, as of a preset that has changed since.
+    """
     card, chosen = version.card, task.preset(version.card.preset)
     if card.pre_fingerprint not in ("", chosen.pre_fingerprint):
         logger.warning("%s %s was trained with another pre-processing; train it again", task.name, version.version)
     networks = [task.preset(preset).network() for preset in [m.preset for m in card.members] or [card.preset]]
     for number, network in enumerate(networks):
-        network.load_state_dict(version.load(number))
+        put_in(network, version, number)
     return assemble(chosen, card, networks, device)
+
+
+def put_in(network: nn.Module, version: ModelVersion, number: int) -> None:
+    """Put the weights of a version's member of a number into its network; errors are those of ``load_model``."""
+    try:
+        network.load_state_dict(version.load(number))
+    except RuntimeError as error:
+        raise BadInputError(
+            f"weights {version.version} of '{version.task}'",
+            expected=f"those of the network that preset '{version.card.preset}' has now",
+            came="others, as of an earlier hepatic",
+            fix="Serve another version (`hepatic models promote`), or train with the parameter start=scratch.",
+        ) from error
 
 
 def assemble(

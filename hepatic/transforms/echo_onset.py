@@ -11,7 +11,7 @@ RISE = 0.15
 """Share of the rise from its lowest to its highest value at which an intensity counts as begun."""
 LEAST_RISE = 6.0
 """Grey values that an intensity must rise by to be an echo."""
-HELD = 0.6
+HELD = 0.7
 """Share of its highest value from which an intensity rises no more for the first time: its echo began before."""
 SQUARES = 20
 """So many squares are as high as a picture: one is about 8 mm wide."""

@@ -21,8 +21,8 @@ MOST_LOST = 3
 NOISE = 2.0
 """How many times worse than the worst third of neighbouring frames one must correlate to show something else: a small
 lesion in coarse speckle looks a little different on every frame."""
-NOTHING = 0.25
-"""Correlation of what has nothing in common, on the noisiest cine."""
+LEAST_ALIKE = 0.7
+"""Correlation below which a frame shows something else on the noisiest cine, too: many that do make a cine noisy."""
 LEAST_STEP_PX = 0.25
 """Smallest step of that comparison: lesions of a few pixels are enlarged no further."""
 _FLAT = 1.0  # standard deviation, grey values, below which there is nothing to see
@@ -46,15 +46,15 @@ def followed(
         box: (top, left, bottom, right) in pixels, on the first frame.
         margin: share of the box's edges that is compared beyond it on every side.
         alike: correlation from 0 to 1, below which the frame shows something else; less on a noisy cine (``NOISE``),
-            but not below ``NOTHING``.
+            but not below ``LEAST_ALIKE``.
 
     Returns:
         (F, 2), rows and columns in pixels by which it has moved since the first frame, and (F,), whether it is lost:
         its place is then the last known.
     """
     patch = _Patch(box, margin, frames.shape[1:])
-    if alike > NOTHING:
-        alike = min(alike, max(NOTHING, 1 - NOISE * patch.unlike(frames)))
+    if alike > LEAST_ALIKE:
+        alike = min(alike, max(LEAST_ALIKE, 1 - NOISE * patch.unlike(frames)))
     places, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
     look, kept = patch.cut(frames[0], places[0]), 0
     before: tuple[Look, int] | None = None  # the look that has changed, and the last frame of it

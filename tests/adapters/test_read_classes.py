@@ -141,6 +141,11 @@ def test_an_empty_segment_says_that_there_is_no_lesion_if_it_is_called_so(save, 
     assert save(drawn, like_slicer=like_slicer) == classes
 
 
+def test_something_drawn_under_no_name_may_be_a_lesion(save):
+    unnamed = {"label_info": [{"name": "homogeneous", "idx": 1}]}
+    assert save({"homogeneous": False, "drawn": True}, unnamed, like_slicer=True) == {}
+
+
 def test_what_the_new_name_contradicts_is_taken_back(datastore, save):
     assert save({"hcc": True}) == {"diagnosis": "hcc", "lesion_type": "hcc"}
     assert save({"metastasis": True}) == {"lesion_type": "metastasis", "diagnosis": ""}

@@ -162,6 +162,16 @@ def test_images_left_out_for_one_reason_are_told_in_one_line(tmp_path, caplog):
     assert "Image i0 is left out of training and 2 for the same reason" in line
 
 
+def test_a_served_version_whose_network_has_changed_since_is_replaced_by_a_training_from_scratch(cases, place):
+    served = serve(place["registry"], answer=50.0)
+    weights = {f"before.{name}": values for name, values in served.load().items()}
+    place["registry"].promote(TASK.name, place["registry"].publish(weights, served.card).version)
+    with pytest.raises(BadInputError, match=r"as of an earlier hepatic.*start=scratch"):
+        fit(QUICK, cases, settings=ONE_EPOCH, **place)
+    result = fit(QUICK, cases, settings=dataclasses.replace(ONE_EPOCH, from_scratch=True), **place)
+    assert (result.promoted, result.served_metrics) == (True, {})
+
+
 def test_labels_none_of_which_can_be_read_end_in_one_clear_error(tmp_path, place):
     bad = [case(tmp_path, number, label=False) for number in range(3)]
     with pytest.raises(BadInputError, match="none that can be used"):

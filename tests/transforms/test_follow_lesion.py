@@ -40,7 +40,9 @@ def test_its_size_in_pixels_does_not_matter():
     assert np.abs(places / 3 - PLACES).max() <= 1.5
 
 
-@pytest.mark.parametrize("away", [(7,), (5, 6, 7), (3, 9, 10), (28, 29)])
+@pytest.mark.parametrize(
+    "away", [(7,), (5, 6, 7), (3, 9, 10), (28, 29), tuple(range(1, 30, 3)), tuple(range(1, 30, 2))]
+)
 def test_frames_of_another_plane_are_lost_and_it_is_found_again(away):
     places, lost = followed(frames(away=away), BOX, margin=0.1, alike=0.85)
     assert tuple(np.flatnonzero(lost)) == away
