@@ -132,7 +132,10 @@ export class Outbox {
     if (!this._database) return;
     const { reader, event, refused, seen } = kept;
     try {
-      kept.seq = await done(this._store("events").put({ reader, event, refused, seen, ...(kept.seq && { seq: kept.seq }) }));
+      const store = this._store("events");
+      const written = done(store.put({ reader, event, refused, seen, ...(kept.seq && { seq: kept.seq }) }));
+      store.transaction.commit(); // a page that is left now must not take it along
+      kept.seq = await written;
     } catch {
       this._database = null; // the disk is full, or the browser forbids it: the badge says so
       this.changed();
