@@ -47,7 +47,6 @@ def test_a_still_has_models_for_stills_and_a_cine_those_for_cines_first(anna, ul
     assert cine["picture"]["times_s"] == pytest.approx(
         ultrasound["truth"][ultrasound["cine"]]["frame_times_s"], abs=2e-3
     )
-    assert cine["reading"]["version"] == 0
     opens_at_s = cine["picture"]["times_s"][cine["picture"]["onset"]]
     assert abs(opens_at_s - ultrasound["truth"][ultrasound["cine"]]["echo_onset_s"]) < 5
     assert still["picture"]["onset"] == 0
