@@ -39,7 +39,7 @@ def onset_of(curve: NDArray[np.float64]) -> int:
 def first_echo(pictures: NDArray[np.uint8]) -> int:
     """Return the frame in which echo begins anywhere on a contrast image, a vessel or a lesion; 0 as ``onset_of``.
 
-    It is that of the brightest square of each frame: the mean of the image rises with the liver, ten seconds later.
+    It is that of the brightest square of each frame: the mean of the image rises with the liver, which is later.
 
     Args:
         pictures: (F, h, w).

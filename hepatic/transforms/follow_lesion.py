@@ -53,17 +53,18 @@ def followed(
         its place is then the last known.
     """
     patch = _Patch(box, margin, frames.shape[1:])
+    smooth = [patch.smoothed(frame) for frame in frames]
     if alike > LEAST_ALIKE:
-        alike = min(alike, max(LEAST_ALIKE, 1 - NOISE * patch.unlike(frames)))
+        alike = min(alike, max(LEAST_ALIKE, 1 - NOISE * patch.unlike(smooth)))
     places, lost = np.zeros((len(frames), 2)), np.zeros(len(frames), bool)
-    look, kept = patch.cut(frames[0], places[0]), 0
+    look, kept = patch.cut(smooth[0], places[0]), 0
     before: tuple[Look, int] | None = None  # the look that has changed, and the last frame of it
     missed: list[int] = []  # frames since then that show something else
     number = 1
     while number < len(frames):
-        now, moved, correlation = patch.find(look, frames[number], places[kept])
+        now, moved, correlation = patch.find(look, smooth[number], places[kept])
         if before is not None:
-            then, moved_then, alike_then = patch.find(before[0], frames[number], places[before[1]])
+            then, moved_then, alike_then = patch.find(before[0], smooth[number], places[before[1]])
             if alike_then >= max(alike, correlation):
                 (look, kept), before = before, None
                 lost[kept + 1 : number], places[kept + 1 : number] = True, places[kept]
@@ -74,7 +75,7 @@ def followed(
         if len(missed) > MOST_LOST:
             before = before or (look, kept)
             number = missed[0]
-            now, moved = patch.cut(frames[number], places[kept]), np.zeros(2)
+            now, moved = patch.cut(smooth[number], places[kept]), np.zeros(2)
             look = now
             lost[number:] = False
         places[number] = places[kept]
@@ -99,17 +100,20 @@ class _Patch:
         self.reach = max(1, round(REACH * size[0] / self.step))
         self.blur = max(1.0, 0.5 * self.step)
 
-    def cut(self, frame: NDArray[np.uint8], at: NDArray[np.float64], beyond: int = 0) -> Look:
-        """Return the patch, moved by ``at`` pixels, with so many of its own pixels beyond it on every side."""
-        smooth = ndimage.gaussian_filter(frame.astype(np.float32), self.blur)
+    def smoothed(self, frame: NDArray[np.uint8]) -> Look:
+        """Return a whole frame as patches are cut out of it."""
+        return np.asarray(ndimage.gaussian_filter(frame.astype(np.float32), self.blur), dtype=np.float32)
+
+    def cut(self, frame: Look, at: NDArray[np.float64], beyond: int = 0) -> Look:
+        """Return the patch of a smoothed frame, moved by ``at`` pixels, with so many of its pixels beyond each side."""
         axes = [
             first + moved + (np.arange(-beyond, count + beyond) + 0.5) * self.step - 0.5
             for first, moved, count in zip(self.low, at, self.size, strict=True)
         ]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"))
-        return np.asarray(ndimage.map_coordinates(smooth, grid, order=1, mode="nearest"), dtype=np.float32)
+        return np.asarray(ndimage.map_coordinates(frame, grid, order=1, mode="nearest"), dtype=np.float32)
 
-    def unlike(self, frames: NDArray[np.uint8]) -> float:
+    def unlike(self, frames: Sequence[Look]) -> float:
         """Return by how much neighbouring frames fail to correlate: of the worst third, the least; copies aside."""
         here, found = np.zeros(2), [1.0]
         for before, frame in itertools.pairwise(frames):
@@ -117,9 +121,7 @@ class _Patch:
                 found.append(self.find(self.cut(before, here), frame, here)[2])
         return 1 - float(np.percentile(found, 33))
 
-    def find(
-        self, look: Look, frame: NDArray[np.uint8], near: NDArray[np.float64]
-    ) -> tuple[Look, NDArray[np.float64], float]:
+    def find(self, look: Look, frame: Look, near: NDArray[np.float64]) -> tuple[Look, NDArray[np.float64], float]:
         """Return the patch most alike, how far in pixels it lies from ``near``, and its correlation."""
         around = self.cut(frame, near, self.reach)
         if look.std() < _FLAT:  # nothing to see yet
